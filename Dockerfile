@@ -1,0 +1,54 @@
+# The image: the official Python image, the locked dependencies, the application. Build it with `make image`.
+#
+#   PYTHON_IMAGE  the base; any image with the layout of the official python:<version>-slim
+#   VERSION       what the application reports and the image is labelled with
+#   REVISION      the source's commit, for the label
+
+ARG PYTHON_IMAGE=python:3.13-slim
+
+# The dependencies alone: this stage is rebuilt only when requirements.txt changes.
+FROM ${PYTHON_IMAGE} AS dependencies
+# For networks with a mirror of their own; this stage does not reach the final image, nor does the value.
+ARG PIP_INDEX_URL
+WORKDIR /build
+COPY requirements.txt .
+# Without pip: the image that serves has no use for an installer.
+RUN python -m venv --without-pip /opt/venv \
+ && pip --python /opt/venv/bin/python install \
+      --no-cache-dir --no-compile --disable-pip-version-check --require-hashes --only-binary :all: \
+      --requirement requirements.txt
+
+# The application, and byte code for everything, because the root file system is read-only when it runs.
+FROM ${PYTHON_IMAGE} AS application
+COPY --from=dependencies /opt/venv /opt/venv
+WORKDIR /srv
+COPY app app
+# unchecked-hash: Python loads it without asking for the source's date, which copying changes.
+RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib app
+
+FROM ${PYTHON_IMAGE}
+# The official slim image has no byte code of the standard library, which costs every start a third of a second;
+# what no server imports is left as it is.
+RUN python -m compileall -q --invalidation-mode unchecked-hash \
+      -x '/(test|idlelib|tkinter|turtledemo|ensurepip|lib2to3|site-packages|dist-packages)/' \
+      "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
+COPY --from=application /opt/venv /opt/venv
+COPY --from=application /srv /srv
+WORKDIR /srv
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+ARG VERSION=dev
+ARG REVISION=unknown
+ENV APP_VERSION=${VERSION}
+LABEL org.opencontainers.image.title="flask-app" \
+      org.opencontainers.image.description="A Flask application served for production" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# A number, so that Kubernetes can see that it is not root.
+USER 10001:10001
+EXPOSE 5000 5001
+STOPSIGNAL SIGTERM
+# Exec form: gunicorn is process 1 and gets SIGTERM itself; a shell in between would swallow it.
+CMD ["gunicorn", "--config", "app/serving/gunicorn.conf.py"]

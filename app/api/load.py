@@ -1,0 +1,37 @@
+"""`/work` and `/sleep`: requests that cost what they are told to. For load and drain tests; off by default."""
+
+import time
+
+from flask import Flask, abort, request
+
+MAX_CPU_MS = 5_000
+MAX_SLEEP_MS = 60_000
+
+
+def _milliseconds(name: str, maximum: int) -> int:
+    """The query parameter `name` as a whole number of milliseconds from 0 to `maximum`, or a 400."""
+    text = request.args.get(name, "")
+    # isdecimal() alone accepts digits of other scripts; int() would take them too, but nobody means them.
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) <= maximum):
+        abort(400, f"{name} must be a whole number of milliseconds from 0 to {maximum}, got {text!r}")
+    return int(text)
+
+
+def register(app: Flask) -> None:
+    """Add the load endpoints to `app`."""
+
+    @app.get("/work")
+    def work() -> dict[str, float]:
+        """Use `cpu_ms` milliseconds of processor time, however long that takes on a busy machine."""
+        wanted = _milliseconds("cpu_ms", MAX_CPU_MS) / 1000
+        started = time.thread_time()
+        while (used := time.thread_time() - started) < wanted:
+            pass
+        return {"cpu_ms": used * 1000}
+
+    @app.get("/sleep")
+    def sleep() -> dict[str, int]:
+        """Hold a thread for `ms` milliseconds without using the processor."""
+        held = _milliseconds("ms", MAX_SLEEP_MS)
+        time.sleep(held / 1000)
+        return {"slept_ms": held}

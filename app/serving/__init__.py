@@ -1,0 +1,11 @@
+"""The production layer: serves any Flask application under gunicorn, with settings, logs, metrics and health.
+
+environment     reads and validates environment variables
+settings        this layer's own settings
+gunicorn.conf   how gunicorn runs; the hooks that tie the parts below together
+wsgi            finds the application and instruments it
+metrics         what is measured of each request
+management      health and metrics on a port of their own, from a process of their own
+state           what the workers tell the management process
+logs            one JSON object a line
+"""

@@ -1,0 +1,116 @@
+"""How gunicorn runs, in production and in `make run` alike: `gunicorn --config app/serving/gunicorn.conf.py`.
+
+Everything that differs between places comes from the environment, through ServingSettings.
+"""
+
+import errno
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+# Not there by itself when the `gunicorn` command is what Python was started with.
+sys.path.insert(0, str(ROOT))
+
+from app.serving.environment import SettingsError  # needs the path set above
+from app.serving.settings import ServingSettings
+from app.serving.state import WorkerState
+
+try:
+    _settings = ServingSettings.from_environment()
+except SettingsError as error:
+    sys.exit(str(error))
+
+# In memory: gunicorn's heartbeat touches a file every second, and a slow disk would look like a hung worker.
+_MEMORY = "/dev/shm"
+_in_memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+# One folder for the life of this master, whose process id is kept with it: this file is read again on SIGHUP,
+# by the same master, and on SIGUSR2, by a new one that must not share it.
+_owner, _, _folder_name = os.environ.get("SERVING_RUNTIME", "").partition(":")
+if _owner != str(os.getpid()):
+    _folder_name = tempfile.mkdtemp(prefix="flask-app-", dir=_in_memory)
+    os.environ["SERVING_RUNTIME"] = f"{os.getpid()}:{_folder_name}"
+_runtime = Path(_folder_name)
+_state = WorkerState(_runtime / "ready")
+_metrics = _runtime / "metrics"
+for _folder in (_state.folder, _metrics):
+    _folder.mkdir(exist_ok=True)
+# Read by prometheus_client when it is first imported, which only workers and the management process do.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics)
+
+wsgi_app = "app.serving.wsgi:load()"
+bind = f"0.0.0.0:{_settings.port}"
+worker_class = "gthread"
+workers = _settings.workers
+threads = _settings.threads
+graceful_timeout = _settings.graceful_timeout
+keepalive = _settings.keep_alive
+worker_tmp_dir = _in_memory
+# A second way in, that nothing here uses and that a read-only root file system has no place for.
+control_socket_disable = True
+logger_class = "app.serving.logs.Logger"
+loglevel = _settings.log_level
+errorlog = "-"
+accesslog = "-" if _settings.access_log else None
+
+
+def on_starting(server: Any) -> None:
+    """Before anything is bound: say plainly that a port is taken, instead of gunicorn's five retries."""
+    for variable, port in (("PORT", _settings.port), ("MANAGEMENT_PORT", _settings.management_port)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("0.0.0.0", port))
+            except OSError as error:
+                _remove_runtime()
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                    raise
+                why = "already in use" if error.errno == errno.EADDRINUSE else "not allowed for this user"
+                sys.exit(f"port {port} is {why}: stop what uses it, or choose another with {variable}=<port>")
+
+
+def when_ready(server: Any) -> None:
+    """The application's port is bound: start the management process."""
+    command = [sys.executable, "-m", "app.serving.management", str(_runtime), str(_settings.management_port)]
+    server.management = subprocess.Popen(command, cwd=ROOT)
+
+
+def post_worker_init(worker: Any) -> None:
+    """The worker has loaded the application: it is ready from now until it is told to stop."""
+    _state.mark_ready(worker.pid)
+    handle_exit = signal.getsignal(signal.SIGTERM)
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        _state.forget(worker.pid)
+        if callable(handle_exit):
+            handle_exit(signum, frame)
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """A worker is gone, however it went: it is not ready, and its gauges no longer count."""
+    _state.forget(worker.pid)
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid, path=str(_metrics))  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:
+    """The last worker has finished: health may stop being answered."""
+    management = getattr(server, "management", None)
+    if management:
+        management.kill()
+        management.wait()
+    _remove_runtime()
+
+
+def _remove_runtime() -> None:
+    shutil.rmtree(_runtime, ignore_errors=True)
