@@ -1,0 +1,48 @@
+{{/* The name every resource has: the release's, with the chart's where the release's does not say it already.
+     63 characters at most, since it becomes a DNS label. */}}
+{{- define "flask-app.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- default $full .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end }}
+
+{{/* What the Deployment, the Service and the budget select by. The component keeps test pods, which belong to the
+     same release, from being counted, scaled on or sent requests. */}}
+{{- define "flask-app.selectorLabels" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: server
+{{- end }}
+
+{{/* Labels of every resource. Not of the pods: the chart's version there would restart them at each chart release. */}}
+{{- define "flask-app.labels" -}}
+{{ include "flask-app.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | trunc 63 | trimSuffix "-" | trimSuffix "." | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
+{{- end }}
+
+{{/* The image reference; the Deployment and the test run the same. */}}
+{{- define "flask-app.image" -}}
+{{- with .Values.image -}}
+{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ with .digest }}@{{ . }}{{ end }}
+{{- end -}}
+{{- end }}
+
+{{/* The ServiceAccount of the Deployment's and the test's pods. */}}
+{{- define "flask-app.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (ternary (include "flask-app.fullname" .) "default" .Values.serviceAccount.create) -}}
+{{- end }}
+
+{{/* The replicas there are at the very least: the HPA's minimum, on which the budget and the notes depend. */}}
+{{- define "flask-app.minReplicas" -}}
+{{- ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled -}}
+{{- end }}
+
+{{/* Seconds from the request to go until the kill: the least that lets every request finish. 5 are for gunicorn
+     to notice and to exit. */}}
+{{- define "flask-app.terminationGracePeriodSeconds" -}}
+{{- with .Values.shutdown -}}
+{{- .terminationGracePeriodSeconds | default (add .preStopSeconds .gracefulTimeoutSeconds 5) -}}
+{{- end -}}
+{{- end }}

@@ -1,0 +1,93 @@
+"""`make deploy`: one helm upgrade that waits, and rolls back by itself when the new version does not become ready.
+
+It prints the command, which a person may run by hand. The cluster is the one of the current kubeconfig.
+Standard library only, like tools.py.
+"""
+
+import argparse
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools import ToolUnavailable, resolve
+
+CHART = Path(__file__).resolve().parents[1] / "charts" / "flask-app"
+# registry:port/path:tag@digest, of which tag or digest may be missing
+_IMAGE = re.compile(r"(?P<repository>(?:[^/@:\s]+(?::\d+)?/)?[^@:\s]+)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image reference, in the parts that the chart's values have."""
+
+    repository: str
+    tag: str
+    digest: str
+
+    @classmethod
+    def parse(cls, reference: str) -> "Image":
+        """Take `registry/name:tag`, `name@sha256:...` or both apart.
+
+        Raises ValueError for anything else: an image without tag and digest would be another one each time.
+        """
+        match = _IMAGE.fullmatch(reference)
+        if not match or not (match["tag"] or match["digest"]):
+            raise ValueError(f"IMAGE={reference!r} is not an image with a tag or a digest, such as registry/name:1.0")
+        return cls(match["repository"], match["tag"] or "", match["digest"] or "")
+
+
+def command(
+    image: Image, *, release: str, namespace: str, timeout: str, values: list[str], extra: list[str]
+) -> list[str]:
+    """The helm command line. `values` are files, `extra` further arguments of helm."""
+    return [
+        str(resolve("helm")), "upgrade", "--install", release, str(CHART),
+        "--namespace", namespace, "--create-namespace",
+        *(argument for file in values for argument in ("--values", file)),
+        "--set-string", f"image.repository={image.repository},image.tag={image.tag},image.digest={image.digest}",
+        "--wait", "--rollback-on-failure", "--timeout", timeout,
+        *extra,
+    ]  # fmt: skip
+
+
+def main() -> int:
+    """The command line. Returns helm's exit status."""
+    parser = argparse.ArgumentParser(description="Deploy an image to the cluster of the current kubeconfig.")
+    parser.add_argument("--image", required=True)
+    parser.add_argument("--release", required=True)
+    parser.add_argument("--namespace", required=True)
+    parser.add_argument("--timeout", default="5m")
+    parser.add_argument("--values", action="append", default=[])
+    arguments, extra = parser.parse_known_args()
+    try:
+        image = Image.parse(arguments.image)
+        for file in arguments.values:
+            if not Path(file).is_file():
+                raise ValueError(f"VALUES={file!r} is not a file")
+        helm = command(
+            image,
+            release=arguments.release,
+            namespace=arguments.namespace,
+            timeout=arguments.timeout,
+            values=arguments.values,
+            extra=extra,
+        )
+    except (ValueError, ToolUnavailable) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(shlex.join(helm), flush=True)
+    status = subprocess.run(helm).returncode
+    if status:
+        print(
+            f"{arguments.image} was not deployed. If {arguments.release} was running before, it runs as it did: "
+            f"see helm --namespace {arguments.namespace} history {arguments.release}",
+            file=sys.stderr,
+        )
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
