@@ -70,7 +70,11 @@ def node_image(variables: dict[str, str] | None = None) -> str | None:
 def _run(*command: str | Path, quiet: bool = False) -> str:
     """Run a command and return its standard output; its standard error goes to ours. ClusterError if it fails."""
     done = subprocess.run(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE if quiet else None, text=True
+        list(map(str, command)),
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if quiet else None,
+        text=True,
     )
     if done.returncode:
         detail = f": {done.stderr.strip()}" if quiet and done.stderr else ""
@@ -97,7 +101,17 @@ def create(name: str, kubeconfig: Path | None = None) -> None:
         _run(kind, "export", "kubeconfig", "--name", name, *target)
     else:
         image = node_image()
-        _run(kind, "create", "cluster", "--name", name, "--config", CONFIG, *target, *(("--image", image) if image else ()))
+        _run(
+            kind,
+            "create",
+            "cluster",
+            "--name",
+            name,
+            "--config",
+            CONFIG,
+            *target,
+            *(("--image", image) if image else ()),
+        )
     kubectl = (resolve("kubectl"), *target, "--context", f"kind-{name}")
     _wait_for_nodes(kubectl)
     _run(*kubectl, "apply", "--filename", METRICS_SERVER)

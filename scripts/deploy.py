@@ -16,7 +16,9 @@ from tools import ToolUnavailable, resolve
 
 CHART = Path(__file__).resolve().parents[1] / "charts" / "flask-app"
 # registry:port/path:tag@digest, of which tag or digest may be missing
-_IMAGE = re.compile(r"(?P<repository>(?:[^/@:\s]+(?::\d+)?/)?[^@:\s]+)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?")
+_IMAGE = re.compile(
+    r"(?P<repository>(?:[^/@:\s]+(?::\d+)?/)?[^@:\s]+)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     print(shlex.join(helm), flush=True)
-    status = subprocess.run(helm).returncode
+    status = subprocess.run(helm, check=False).returncode
     if status:
         print(
             f"{arguments.image} was not deployed. If {arguments.release} was running before, it runs as it did: "

@@ -18,7 +18,11 @@ def main(folder: Path) -> int:
         )
         return 1
     made = subprocess.run(
-        [sys.executable, "-m", "venv", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-m", "venv", str(folder)],
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     if made.returncode:
         print(made.stdout, end="", file=sys.stderr)

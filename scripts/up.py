@@ -35,7 +35,10 @@ def build_image() -> str:
     """Build the image and return its reference, whose tag names the content: a new build is rolled out by it."""
     subprocess.run(["make", "--directory", str(ROOT), "image", "IMAGE=flask-app:dev"], check=True)
     asked = subprocess.run(
-        ["docker", "image", "inspect", "--format", "{{.Id}}", "flask-app:dev"], check=True, capture_output=True, text=True
+        ["docker", "image", "inspect", "--format", "{{.Id}}", "flask-app:dev"],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     reference = f"flask-app:{asked.stdout.strip().removeprefix('sha256:')[:12]}"
     subprocess.run(["docker", "tag", "flask-app:dev", reference], check=True)

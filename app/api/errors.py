@@ -2,7 +2,8 @@
 
 import json
 
-from flask import Flask, Response
+from flask import Flask
+from werkzeug import Response
 from werkzeug.exceptions import HTTPException
 
 

@@ -31,6 +31,7 @@ def register(app: Flask, settings: ApiSettings) -> None:
         body = request.get_data(cache=False)
         described: dict[str, Any] = {
             "host": settings.hostname,
+            "version": settings.version,
             "method": request.method,
             "path": request.path,
             "query": request.args.to_dict(flat=False),

@@ -41,7 +41,7 @@ class ManagementServer(ThreadingHTTPServer):
         self.state = state
         self.started = False
         self.registry = CollectorRegistry()
-        MultiProcessCollector(self.registry, path=str(metrics_folder))
+        MultiProcessCollector(self.registry, path=str(metrics_folder))  # type: ignore[no-untyped-call]
 
     def server_bind(self) -> None:
         """Bind without HTTPServer's look-up of the address's name, which waits for a DNS that is slow or gone."""

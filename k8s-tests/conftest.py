@@ -1,0 +1,168 @@
+"""Options and fixtures: the cluster, the images, a release for each test module, probers, diagnostics."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import cluster as kind_cluster
+import pytest
+import tools
+from harness import diagnostics, images
+from harness.images import Images
+from harness.prober import NAMESPACE as PROBERS
+from harness.prober import Connections, Prober, StartProber
+from harness.release import Release, Target
+from harness.report import Report
+from harness.shell import run
+from kubernetes import client, config
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / "build"
+
+_report = pytest.StashKey[Report]()
+_target = pytest.StashKey[Target]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("cluster")
+    group.addoption("--cluster-name", default="flask-app-test", help="name of the kind cluster (%(default)s)")
+    group.addoption("--keep-cluster", action="store_true", help="leave the cluster there afterwards")
+    group.addoption("--kubeconfig", type=Path, help="use the kind cluster of this kubeconfig, which is then left there")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_report] = Report()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    report = config.stash[_report]
+    if report.scenarios:
+        terminalreporter.section("availability and scaling")
+        for line in report.lines():
+            terminalreporter.write_line(line)
+        file = BUILD / "proof" / "report.json"
+        report.write(file)
+        terminalreporter.write_line(f"kept in {file.relative_to(ROOT)}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+    call: pytest.CallInfo[None],  # noqa: ARG001
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    target = item.session.stash.get(_target, None)
+    if report.failed and target:
+        # Before fixtures are torn down, with the cluster as the failure left it.
+        folder = BUILD / "diagnostics" / item.name
+        release = getattr(item, "funcargs", {}).get("release")
+        diagnostics.collect(target, [PROBERS, "kube-system", *([release.namespace] if release else [])], folder)
+        report.sections.append(("diagnostics", f"collected in {folder.relative_to(ROOT)}"))
+    return report
+
+
+@pytest.fixture(scope="session")
+def report(request: pytest.FixtureRequest) -> Report:
+    """The report that every scenario is added to."""
+    return request.config.stash[_report]
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Access to the cluster, which is created first. A cluster that can't be created is a failure, never a skip."""
+    given: Path | None = request.config.getoption("--kubeconfig")
+    if given:
+        yield given.resolve()
+        return
+    name = request.config.getoption("--cluster-name")
+    file = tmp_path_factory.mktemp("cluster") / "kubeconfig"
+    was_there = kind_cluster.exists(name)
+    keep = request.config.getoption("--keep-cluster") or was_there
+    try:
+        kind_cluster.create(name, file)
+        yield file
+    finally:
+        if not keep:
+            kind_cluster.delete(name)
+        else:
+            print(f"cluster {name} was left there: kind delete cluster --name {name}", file=sys.stderr)
+
+
+@pytest.fixture(scope="session")
+def target(request: pytest.FixtureRequest, kubeconfig: Path, report: Report) -> Iterator[Target]:
+    """The cluster and the tools for it, with a namespace for the probers."""
+    with config.new_client_from_config(str(kubeconfig)) as api:
+        target = Target(
+            kubeconfig=kubeconfig,
+            helm=tools.resolve("helm"),
+            helm3=tools.resolve("helm3"),
+            kubectl=tools.resolve("kubectl"),
+            apps=client.AppsV1Api(api),
+            autoscaling=client.AutoscalingV2Api(api),
+            core=client.CoreV1Api(api),
+        )
+        request.session.stash[_target] = target
+        run(target.kubectl_command("apply", "--filename", "-"), stdin=_namespace(PROBERS, "privileged"))
+        nodes = target.core.list_node().items
+        report.environment = {
+            "kubernetes": nodes[0].status.node_info.kubelet_version,
+            "nodes": len(nodes),
+            "cores": os.cpu_count() or 0,
+            "helm": tools.pinned("helm"),
+            "kind": tools.pinned("kind"),
+        }
+        yield target
+
+
+@pytest.fixture(scope="session")
+def images_(target: Target) -> Images:
+    """The images, built and loaded into the cluster."""
+    built = images.build()
+    context = run(target.kubectl_command("config", "current-context")).stdout.strip()
+    kind_cluster.load(context.removeprefix("kind-"), *built.all())
+    return built
+
+
+@pytest.fixture(scope="module")
+def namespace(request: pytest.FixtureRequest, target: Target) -> Iterator[str]:
+    """A namespace for this module that admits only pods of the restricted Pod Security Standard."""
+    name = request.module.__name__.removeprefix("test_").replace("_", "-")
+    run(target.kubectl_command("apply", "--filename", "-"), stdin=_namespace(name, "restricted"))
+    yield name
+    run(target.kubectl_command("delete", "namespace", name, "--wait=false"))
+
+
+@pytest.fixture(scope="module")
+def release(target: Target, namespace: str, images_: Images) -> Release:
+    """The chart, installed with the first image in this module's namespace."""
+    release = Release(target, namespace)
+    release.upgrade(images_.first)
+    return release
+
+
+@pytest.fixture
+def probe(target: Target, images_: Images) -> StartProber:
+    """Makes probers; see StartProber."""
+
+    def make(
+        release: Release,
+        *,
+        connections: Connections = "new",
+        rate: float = 50.0,
+        path: str = "/echo",
+        name: str | None = None,
+    ) -> Prober:
+        return Prober(target, images_.prober, release.url + path, rate=rate, connections=connections, name=name)
+
+    return make
+
+
+def _namespace(name: str, level: str) -> str:
+    return (
+        f"{{apiVersion: v1, kind: Namespace, metadata: "
+        f"{{name: {name}, labels: {{pod-security.kubernetes.io/enforce: {level}}}}}}}"
+    )

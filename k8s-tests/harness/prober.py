@@ -1,0 +1,122 @@
+"""Start a prober in the cluster, stop it, fetch its records.
+
+It runs on the control plane's node, which no scenario drains or stops, and is steered through the API server. What it
+measures goes from its pod to the Service, as any client's requests in the cluster do; never through a port-forward,
+which leads to one pod.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from types import TracebackType
+from typing import Literal, Protocol
+
+from harness import wait
+from harness.records import Figures, Record, parse
+from harness.release import Release, Target
+from harness.shell import run
+
+NAMESPACE = "probers"
+MAX_SECONDS = 900
+# As the prober's --timeout: whatever is under way when it stops takes no longer.
+REQUEST_TIMEOUT_SECONDS = 5
+
+Connections = Literal["new", "keep-alive"]
+
+_numbers = itertools.count(1)
+
+
+class Prober:
+    """A prober that runs while the `with` block does; afterwards `records` and `figures()` are there."""
+
+    def __init__(
+        self,
+        target: Target,
+        image: str,
+        url: str,
+        *,
+        rate: float,
+        connections: Connections,
+        name: str | None = None,
+    ) -> None:
+        self._target, self._image, self._url, self._rate, self._connections = target, image, url, rate, connections
+        self.name = name or f"{connections} connections"
+        self._pod = f"prober-{next(_numbers)}"
+        self.records: list[Record] = []
+
+    def figures(self, start: float = 0.0, end: float = float("inf")) -> Figures:
+        """The figures of the requests due from `start` to `end` (seconds since the epoch)."""
+        return Figures.of(self.name, [record for record in self.records if start <= record.scheduled < end])
+
+    def __enter__(self) -> Prober:
+        run(self._kubectl("create", "--filename", "-"), stdin=json.dumps(self._manifest()))
+        wait.until(f"{self._pod} sends", self._is_sending, timeout=60)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # Also after a failure: the records show what clients saw, and no prober may outlive its target.
+        try:
+            run(self._exec("touch", "/results/stop"))
+            wait.until(f"{self._pod} is done", self._is_done, timeout=REQUEST_TIMEOUT_SECONDS + 15)
+            self.records = parse(run(self._exec("cat", "/results/records.jsonl")).stdout)
+        finally:
+            run(self._kubectl("delete", "pod", self._pod, "--grace-period=0", "--force", "--wait=false"))
+
+    def _kubectl(self, *arguments: str) -> list[str]:
+        return self._target.kubectl_command("--namespace", NAMESPACE, *arguments)
+
+    def _exec(self, *command: str) -> list[str]:
+        return self._kubectl("exec", self._pod, "--", *command)
+
+    def _is_sending(self) -> bool:
+        return "sent" in run(self._kubectl("logs", self._pod), check=False).stdout
+
+    def _is_done(self) -> bool:
+        return run(self._exec("test", "-e", "/results/done"), check=False).returncode == 0
+
+    def _manifest(self) -> dict[str, object]:
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": self._pod, "namespace": NAMESPACE},
+            "spec": {
+                "restartPolicy": "Never",
+                "automountServiceAccountToken": False,
+                "enableServiceLinks": False,
+                "nodeSelector": {"node-role.kubernetes.io/control-plane": ""},
+                "tolerations": [{"operator": "Exists"}],
+                "containers": [
+                    {
+                        "name": "prober",
+                        "image": self._image,
+                        "imagePullPolicy": "IfNotPresent",
+                        "args": [
+                            "--url", self._url, "--rate", str(self._rate), "--connections", self._connections,
+                            "--timeout", str(REQUEST_TIMEOUT_SECONDS), "--max-seconds", str(MAX_SECONDS),
+                            "--results", "/results",
+                        ],
+                        # A prober that waits for the processor would measure itself.
+                        "resources": {"requests": {"cpu": "500m", "memory": "64Mi"}},
+                        "volumeMounts": [{"name": "results", "mountPath": "/results"}],
+                    }
+                ],
+                "volumes": [{"name": "results", "emptyDir": {"medium": "Memory", "sizeLimit": "256Mi"}}],
+            },
+        }  # fmt: skip
+
+
+class StartProber(Protocol):
+    """Makes a prober of a release; use it in a `with` statement. `name` is for the report."""
+
+    def __call__(
+        self,
+        release: Release,
+        *,
+        connections: Connections = "new",
+        rate: float = 50.0,
+        path: str = "/echo",
+        name: str | None = None,
+    ) -> Prober: ...

@@ -1,0 +1,106 @@
+"""From a prober's records to figures: what failed, how long nothing succeeded, how long answers took."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+MAX_LATENESS_SECONDS = 1.0
+"""A prober that sent any request later than this was not the client it claims to be: the run is invalid.
+
+Two cores that run three nodes and start pods do keep a process waiting for some tenths of a second; a request that
+is sent late is still measured from when it was due, so lateness adds to latency and never hides a failure.
+"""
+
+
+class Record(NamedTuple):
+    """One request, as the prober wrote it; see prober.py for the fields."""
+
+    number: int
+    scheduled: float
+    sent: float
+    first_byte: float
+    done: float
+    status: int
+    host: str
+    version: str
+    error: str
+
+
+class InvalidRun(AssertionError):
+    """The measurement can't be trusted, whatever it shows."""
+
+
+def parse(text: str) -> list[Record]:
+    """The records of a records.jsonl, by number.
+
+    Raises InvalidRun unless every number from 0 on is there once: a request without a record could be a lost one.
+    """
+    records = sorted(Record(*json.loads(line)) for line in text.splitlines())
+    if [record.number for record in records] != list(range(len(records))):
+        raise InvalidRun("the prober's records are not complete")
+    return records
+
+
+def percentile(ordered: Sequence[float], fraction: float) -> float:
+    """The smallest value of `ordered` (ascending) that at least `fraction` of the values do not exceed; 0 for none."""
+    return ordered[max(0, math.ceil(fraction * len(ordered)) - 1)] if ordered else 0.0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a prober saw. Latency is from when a request was due to its whole answer, of answered requests."""
+
+    name: str
+    scheduled: int
+    sent: int
+    failed: int
+    errors: dict[str, int]
+    max_gap_s: float
+    p50_ms: float
+    p99_ms: float
+    p999_ms: float
+    max_lateness_s: float
+
+    @classmethod
+    def of(cls, name: str, records: Iterable[Record]) -> Figures:
+        """The figures of these records. Raises InvalidRun for none at all."""
+        records = list(records)
+        if not records:
+            raise InvalidRun(f"{name}: no requests were sent")
+        answered = [record for record in records if not record.error]
+        latencies = sorted((record.done - record.scheduled) * 1000 for record in answered)
+        # The ends count too: nothing but failures until the end is a gap until the end.
+        successes = [records[0].scheduled, *(record.scheduled for record in answered), records[-1].scheduled]
+        return cls(
+            name=name,
+            scheduled=len(records),
+            sent=sum(record.sent > 0 for record in records),
+            failed=len(records) - len(answered),
+            errors=dict(Counter(record.error for record in records if record.error)),
+            max_gap_s=round(max(later - earlier for earlier, later in itertools.pairwise(successes)), 3),
+            p50_ms=round(percentile(latencies, 0.5), 1),
+            p99_ms=round(percentile(latencies, 0.99), 1),
+            p999_ms=round(percentile(latencies, 0.999), 1),
+            max_lateness_s=round(max(record.sent - record.scheduled for record in records), 3),
+        )
+
+    def require_valid(self) -> None:
+        """Raise InvalidRun if the prober fell behind its schedule."""
+        if self.max_lateness_s > MAX_LATENESS_SECONDS:
+            raise InvalidRun(
+                f"{self.name}: a request was sent {self.max_lateness_s} s late (at most {MAX_LATENESS_SECONDS}): "
+                "the machine is too busy to measure on"
+            )
+
+    def __str__(self) -> str:
+        errors = f" ({', '.join(f'{count} {kind}' for kind, count in self.errors.items())})" if self.errors else ""
+        return (
+            f"{self.name}: {self.sent} sent, {self.failed} failed{errors}, largest gap {self.max_gap_s:.2f} s, "
+            f"p50 {self.p50_ms:.0f} ms, p99 {self.p99_ms:.0f} ms, p99.9 {self.p999_ms:.0f} ms"
+        )

@@ -1,0 +1,77 @@
+"""The application is reached on port 5000: through a port-forward, through the Service, by `helm test`."""
+
+import json
+import re
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from harness.prober import StartProber
+from harness.release import Release
+from harness.report import Report
+from harness.scenario import judge
+
+
+@contextmanager
+def port_forward(release: Release) -> Iterator[str]:
+    """`kubectl port-forward service/... :5000`, as the chart's notes say; yields the local URL."""
+    command = release.target.kubectl_command(
+        "--namespace", release.namespace, "port-forward", f"service/{release.fullname}", ":5000"
+    )
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            assert process.stdout
+            line = process.stdout.readline()
+            port = re.search(r"127\.0\.0\.1:(\d+) -> 5000", line)
+            assert port, f"unexpected first line of kubectl port-forward: {line!r}"
+            yield f"http://127.0.0.1:{port[1]}"
+        finally:
+            process.terminate()
+
+
+def test_answers_through_a_port_forward(release: Release) -> None:
+    with port_forward(release) as url, urllib.request.urlopen(url, timeout=10) as response:
+        answer = json.load(response)
+    assert answer["host"] in {pod.metadata.name for pod in release.pods()}
+    assert answer["version"] == "test-1"
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/livez", "/readyz", "/startupz"])
+def test_health_and_metrics_are_not_served_on_port_5000(release: Release, path: str) -> None:
+    with port_forward(release) as url, pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(url + path, timeout=10)
+    error.value.close()
+    assert error.value.code == 404
+
+
+def test_the_service_leads_to_port_5000_only(release: Release) -> None:
+    service = release.target.core.read_namespaced_service(release.fullname, release.namespace)
+    assert [(port.port, port.target_port) for port in service.spec.ports] == [(5000, "http")]
+
+
+def test_helm_test_passes(release: Release) -> None:
+    assert "200" in release.test()
+
+
+def test_the_service_balances_over_pods_on_different_nodes(
+    release: Release, probe: StartProber, report: Report
+) -> None:
+    scenario = report.add("balancing", budget="0 failed requests, a fair share for each pod")
+    prober = probe(release)
+    with prober:
+        time.sleep(6)
+    scenario.probers = [prober.figures()]
+    shares = Counter(record.host for record in prober.records)
+    scenario.notes = dict(shares)
+    pods = {pod.metadata.name for pod in release.pods()}
+    assert set(shares) == pods, "every pod, and nothing else, answers"
+    assert len(release.nodes_of(shares)) >= 2, "the pods are on different nodes"
+    # kube-proxy picks at random: of 300 requests to 2 pods, one gets fewer than 100 once in a hundred million runs.
+    assert min(shares.values()) > len(prober.records) / len(pods) * 2 / 3
+    scenario.fault_confirmed = "none intended"
+    judge(scenario, [record for record in prober.records if record.error])

@@ -1,0 +1,83 @@
+"""A new version goes out, and back, without a failed request."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from harness.images import Images, version_of
+from harness.prober import Prober, StartProber
+from harness.records import Record
+from harness.release import CHART, Release
+from harness.report import Report
+from harness.scenario import under_traffic
+
+
+def probers(probe: StartProber, release: Release) -> list[Prober]:
+    """Both kinds of client: each is lost in its own way when a pod goes."""
+    return [probe(release, connections="new"), probe(release, connections="keep-alive")]
+
+
+def versions(records: list[Record]) -> tuple[str, str]:
+    """The versions that answered first and last."""
+    answered = [record.version for record in records if not record.error]
+    return answered[0], answered[-1]
+
+
+def test_a_rolling_update_loses_no_request(
+    release: Release, images_: Images, probe: StartProber, report: Report
+) -> None:
+    sending = probers(probe, release)
+    with under_traffic(report, release, sending, "rolling update") as scenario:
+        release.upgrade(images_.second)
+        scenario.fault_confirmed = "every pod runs the second image"
+    for prober in sending:
+        assert versions(prober.records) == (version_of(images_.first), version_of(images_.second))
+
+
+def test_a_rollback_loses_no_request(release: Release, images_: Images, probe: StartProber, report: Report) -> None:
+    if release.deployment().spec.template.spec.containers[0].image != images_.second:
+        release.upgrade(images_.second)
+    sending = probers(probe, release)
+    with under_traffic(report, release, sending, "helm rollback") as scenario:
+        release.rollback()
+        scenario.fault_confirmed = "every pod runs the first image again"
+    for prober in sending:
+        assert versions(prober.records) == (version_of(images_.second), version_of(images_.first))
+
+
+# --- The check itself is checked: a chart that must lose requests ---
+
+GOOD_LIFECYCLE = """          lifecycle:
+            preStop:
+              sleep:
+                seconds: {{ .Values.shutdown.preStopSeconds }}
+"""
+
+
+def mutant_chart(folder: Path) -> Path:
+    """A copy of the chart whose pods get SIGTERM at once, while they are still being sent requests."""
+    chart = shutil.copytree(CHART, folder / "flask-app")
+    template = chart / "templates" / "deployment.yaml"
+    text = template.read_text()
+    assert GOOD_LIFECYCLE in text, "the mutation no longer matches the template: adapt it"
+    template.write_text(text.replace(GOOD_LIFECYCLE, ""))
+    return chart
+
+
+def test_a_chart_without_a_prestop_delay_is_caught(
+    release: Release, images_: Images, probe: StartProber, report: Report, tmp_path: Path
+) -> None:
+    mutant = Release(release.target, release.namespace, name="mutant", chart=mutant_chart(tmp_path))
+    mutant.upgrade(images_.first)
+    sending = [probe(mutant, connections="new", rate=150)]
+    with (
+        pytest.raises(AssertionError, match=r"requests failed"),
+        under_traffic(report, mutant, sending, "mutant: no preStop delay (must fail)") as scenario,
+    ):
+        mutant.upgrade(images_.second)
+        mutant.upgrade(images_.first)
+        mutant.upgrade(images_.second)
+        scenario.fault_confirmed = "every pod was replaced three times"
+    mutant.uninstall()
+    # What was wanted of it.
+    report.scenarios[-1].verdict = "passed"
