@@ -8,8 +8,10 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-import cluster as kind_cluster
 import pytest
+from kubernetes import client, config
+
+import cluster as kind_cluster
 import tools
 from harness import diagnostics, images
 from harness.images import Images
@@ -18,7 +20,6 @@ from harness.prober import Connections, Prober, StartProber
 from harness.release import Release, Target
 from harness.report import Report
 from harness.shell import run
-from kubernetes import client, config
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
@@ -115,7 +116,12 @@ def target(request: pytest.FixtureRequest, kubeconfig: Path, report: Report) -> 
             "helm": tools.pinned("helm"),
             "kind": tools.pinned("kind"),
         }
+        remove_probers = target.kubectl_command("--namespace", PROBERS, "delete", "pods", "--all", "--now")
+        # Of a run before that was killed, on a cluster that was kept.
+        run(remove_probers)
         yield target
+        # No prober may outlive what it sends to: its requests would go looking for it elsewhere.
+        run(remove_probers)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+
 from harness.prober import StartProber
 from harness.release import Release
 from harness.report import Report

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from harness.images import Images, version_of
 from harness.prober import Prober, StartProber
 from harness.records import Record

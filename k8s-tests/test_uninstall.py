@@ -1,6 +1,7 @@
 """Uninstalling leaves nothing behind, with either Helm."""
 
 import pytest
+
 from harness import wait
 from harness.images import Images
 from harness.release import Release, Target

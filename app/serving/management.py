@@ -14,6 +14,7 @@ import socketserver
 import sys
 import threading
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -52,6 +53,10 @@ class ManagementServer(ThreadingHTTPServer):
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
+    def checks(self) -> dict[str, Callable[[], tuple[HTTPStatus, str]]]:
+        """The health checks by path, each returning its status and why."""
+        return {"/livez": self.liveness, "/readyz": self.readiness, "/startupz": self.startup}
+
     def readiness(self) -> tuple[HTTPStatus, str]:
         """Whether requests should be sent here: a worker has loaded the application and is not stopping."""
         ready = len(self.state.ready())
@@ -83,11 +88,7 @@ class ManagementHandler(BaseHTTPRequestHandler):
     timeout = SLOW_CLIENT_SECONDS
 
     def do_GET(self) -> None:
-        checks = {
-            "/livez": self.server.liveness,
-            "/readyz": self.server.readiness,
-            "/startupz": self.server.startup,
-        }
+        checks = self.server.checks()
         path = urlsplit(self.path).path
         if path == "/metrics":
             encode, content_type = choose_encoder(self.headers.get("Accept", ""))

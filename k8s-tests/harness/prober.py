@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import secrets
 from types import TracebackType
 from typing import Literal, Protocol
 
@@ -25,6 +26,7 @@ REQUEST_TIMEOUT_SECONDS = 5
 Connections = Literal["new", "keep-alive"]
 
 _numbers = itertools.count(1)
+_run = secrets.token_hex(2)
 
 
 class Prober:
@@ -42,7 +44,8 @@ class Prober:
     ) -> None:
         self._target, self._image, self._url, self._rate, self._connections = target, image, url, rate, connections
         self.name = name or f"{connections} connections"
-        self._pod = f"prober-{next(_numbers)}"
+        # The run is in the name, since a cluster that was kept may still hold the pods of one before.
+        self._pod = f"prober-{_run}-{next(_numbers)}"
         self.records: list[Record] = []
 
     def figures(self, start: float = 0.0, end: float = float("inf")) -> Figures:
@@ -51,7 +54,12 @@ class Prober:
 
     def __enter__(self) -> Prober:
         run(self._kubectl("create", "--filename", "-"), stdin=json.dumps(self._manifest()))
-        wait.until(f"{self._pod} sends", self._is_sending, timeout=60)
+        try:
+            wait.until(f"{self._pod} sends", self._is_sending, timeout=60)
+        except BaseException:
+            # It may start later, with nobody left to stop it.
+            self._delete()
+            raise
         return self
 
     def __exit__(
@@ -63,7 +71,10 @@ class Prober:
             wait.until(f"{self._pod} is done", self._is_done, timeout=REQUEST_TIMEOUT_SECONDS + 15)
             self.records = parse(run(self._exec("cat", "/results/records.jsonl")).stdout)
         finally:
-            run(self._kubectl("delete", "pod", self._pod, "--grace-period=0", "--force", "--wait=false"))
+            self._delete()
+
+    def _delete(self) -> None:
+        run(self._kubectl("delete", "pod", self._pod, "--grace-period=0", "--force", "--wait=false"))
 
     def _kubectl(self, *arguments: str) -> list[str]:
         return self._target.kubectl_command("--namespace", NAMESPACE, *arguments)
@@ -98,8 +109,9 @@ class Prober:
                             "--timeout", str(REQUEST_TIMEOUT_SECONDS), "--max-seconds", str(MAX_SECONDS),
                             "--results", "/results",
                         ],
-                        # A prober that waits for the processor would measure itself.
-                        "resources": {"requests": {"cpu": "500m", "memory": "64Mi"}},
+                        # A prober that waits for the processor would measure itself. Several must fit on a control
+                        # plane of two cores, whose own parts ask for one.
+                        "resources": {"requests": {"cpu": "200m", "memory": "64Mi"}},
                         "volumeMounts": [{"name": "results", "mountPath": "/results"}],
                     }
                 ],

@@ -25,6 +25,7 @@ it is killed, so that the results can be fetched.
 import argparse
 import asyncio
 import json
+import socket
 import sys
 import time
 from collections import deque
@@ -110,6 +111,7 @@ class Prober:
     def __init__(self, url: str, *, rate: float, keep_alive: bool, timeout: float, results: Path) -> None:
         parts = urlsplit(url)
         self.host, self.port, self.path = parts.hostname or "", parts.port or 80, parts.path or "/"
+        self.address = self.host
         self.query = parts.query
         self.rate, self.keep_alive, self.timeout, self.results = rate, keep_alive, timeout, results
         self.clock = Clock()
@@ -118,6 +120,9 @@ class Prober:
 
     async def run(self, max_seconds: float) -> None:
         """Send until told to stop or for `max_seconds`, then wait for the answers."""
+        # Once: what is measured is the Service, not the name look-up in front of it.
+        found = await asyncio.get_running_loop().getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        self.address = str(found[0][4][0])
         stop = self.results / "stop"
         pending: set[asyncio.Task[None]] = set()
         with (self.results / "records.jsonl").open("w") as self.output:
@@ -199,7 +204,7 @@ class Prober:
             if not reader.at_eof() and not writer.is_closing():
                 return reader, writer
             writer.close()
-        return await asyncio.open_connection(self.host, self.port, limit=LONGEST_HEAD)
+        return await asyncio.open_connection(self.address, self.port, limit=LONGEST_HEAD)
 
     @staticmethod
     def check(number: int, answer: Answer) -> tuple[str, str]:

@@ -1,0 +1,45 @@
+"""Fixtures of more than one test file, and the rule that nothing is skipped in CI."""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+import tools
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skip is a failure: what was not tested must not look tested."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, which is not accepted in CI: {report.longrepr}"
+    return report
+
+
+def tool(name: str) -> Path:
+    """The tool, or a skip with the reason and the remedy."""
+    try:
+        return tools.resolve(name)
+    except tools.ToolUnavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session", params=["helm", "helm3"])
+def helm(request: pytest.FixtureRequest) -> Path:
+    """Each of the two Helms that the chart works with."""
+    return tool(request.param)
+
+
+@pytest.fixture(scope="session")
+def helm4() -> Path:
+    """The newer Helm, for what does not depend on which."""
+    return tool("helm")
+
+
+@pytest.fixture(scope="session")
+def actionlint() -> Path:
+    """The linter of workflows."""
+    return tool("actionlint")

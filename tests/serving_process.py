@@ -1,0 +1,144 @@
+"""The server as a real process, as `make run` and the image start it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG = ROOT / "app" / "serving" / "gunicorn.conf.py"
+START_SECONDS = 20.0
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("0.0.0.0", 0))
+        return int(listener.getsockname()[1])
+
+
+def until(what: str, condition: Callable[[], bool], timeout: float = START_SECONDS) -> None:
+    """Wait for `condition`; AssertionError after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+def request(
+    port: int, path: str, *, method: str = "GET", body: bytes | None = None, headers: dict[str, str] | None = None
+) -> Answer:
+    """One request on a connection of its own."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path, body=body, headers=headers or {})
+        response = connection.getresponse()
+        return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+    finally:
+        connection.close()
+
+
+@dataclass
+class Server:
+    """A running server. `process` is gunicorn's master."""
+
+    process: subprocess.Popen[str]
+    port: int
+    management_port: int
+    log_file: Path
+
+    def get(self, path: str, **options: Any) -> Answer:
+        """A request to the application."""
+        return request(self.port, path, **options)
+
+    def manage(self, path: str, **options: Any) -> Answer:
+        """A request to the management port."""
+        return request(self.management_port, path, **options)
+
+    def is_ready(self) -> bool:
+        """Whether /readyz answers 200."""
+        try:
+            return self.manage("/readyz").status == 200
+        except OSError:
+            return False
+
+    def log(self) -> list[dict[str, Any]]:
+        """What was logged so far. Every line must be one JSON object."""
+        entries = [json.loads(line) for line in self.log_file.read_text().splitlines()]
+        assert all(isinstance(entry, dict) for entry in entries)
+        return entries
+
+    def workers(self) -> list[int]:
+        """The process ids of the workers, as the log tells them."""
+        booted = [entry["message"] for entry in self.log() if entry["message"].startswith("Booting worker")]
+        return [int(message.rpartition(" ")[2]) for message in booted]
+
+    def stop(self, timeout: float = 20.0) -> int:
+        """SIGTERM; returns the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout)
+
+
+def command() -> list[str]:
+    """How the server is started."""
+    return [sys.executable, "-m", "gunicorn", "--config", str(CONFIG)]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """The environment of a server: this process's, without what other tests or a shell may have set."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("PORT", "SERVING_RUNTIME")}
+    return {**kept, "PYTHONPATH": str(ROOT), **variables}
+
+
+@contextmanager
+def serving(tmp_path: Path, **variables: str) -> Iterator[Server]:
+    """Start a server with these environment variables, wait until it is ready, and stop it afterwards."""
+    port, management_port = free_port(), free_port()
+    log_file = tmp_path / f"server-{port}.log"
+    with log_file.open("w") as log:
+        process = subprocess.Popen(
+            command(),
+            cwd=tmp_path,
+            env=environment(PORT=str(port), MANAGEMENT_PORT=str(management_port), **variables),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+    server = Server(process, port, management_port, log_file)
+    try:
+        until("the server is ready", lambda: server.is_ready() or process.poll() is not None)
+        assert process.poll() is None, log_file.read_text()
+        yield server
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()

@@ -1,0 +1,111 @@
+"""The example application, without a server."""
+
+import base64
+import hashlib
+import json
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.api import create_app
+from app.api.settings import ApiSettings
+
+SETTINGS = ApiSettings(version="1.2.3", hostname="pod-1", echo_max_bytes=1000, load_endpoints=True)
+CLIENT = create_app(SETTINGS).test_client()
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    return CLIENT
+
+
+def test_index_names_the_application_its_version_and_its_host(client: FlaskClient) -> None:
+    assert client.get("/").json == {"name": "flask-app", "version": "1.2.3", "host": "pod-1"}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "MADEUP"])
+def test_echo_takes_any_method(client: FlaskClient, method: str) -> None:
+    answer = client.open("/echo?a=1&a=2&b=", method=method, headers={"X-Thing": "x"})
+    assert answer.status_code == 200
+    assert answer.json is not None
+    assert answer.json["method"] == method
+    assert answer.json["query"] == {"a": ["1", "2"], "b": [""]}
+    assert ["X-Thing", "x"] in answer.json["headers"]
+
+
+def test_echo_answers_head_without_a_body(client: FlaskClient) -> None:
+    answer = client.head("/echo")
+    assert (answer.status_code, answer.data) == (200, b"")
+
+
+@given(body=st.binary(max_size=1000))
+def test_echo_describes_any_body(body: bytes) -> None:
+    echo = json.loads(CLIENT.post("/echo", data=body).data)
+    assert echo["body_bytes"] == len(body)
+    assert echo["body_sha256"] == hashlib.sha256(body).hexdigest()
+    returned = echo["body"].encode() if "body" in echo else base64.b64decode(echo["body_base64"])
+    assert returned == body
+
+
+@given(query=st.text(max_size=50))
+def test_echo_describes_any_query(query: str) -> None:
+    # Surrogates can't be put in a URL.
+    query = query.encode("utf-8", "replace").decode()
+    assert json.loads(CLIENT.get("/echo", query_string={"q": query}).data)["query"] == {"q": [query]}
+
+
+def test_echo_refuses_a_body_over_the_bound(client: FlaskClient) -> None:
+    assert client.post("/echo", data=b"x" * 1000).status_code == 200
+    answer = client.post("/echo", data=b"x" * 1001)
+    assert answer.status_code == 413
+    assert answer.content_type == "application/problem+json"
+
+
+def test_work_uses_as_much_processor_time_as_asked(client: FlaskClient) -> None:
+    answer = client.get("/work?cpu_ms=20")
+    assert answer.json is not None
+    assert 20 <= answer.json["cpu_ms"] < 100
+
+
+def test_sleep_takes_as_long_as_asked(client: FlaskClient) -> None:
+    assert client.get("/sleep?ms=1").json == {"slept_ms": 1}
+
+
+@pytest.mark.parametrize("query", ["", "?ms=", "?ms=-1", "?ms=1.5", "?ms=60001", "?ms=x", "?ms=١", "?ms=" + "9" * 5000])
+def test_a_time_out_of_bounds_is_refused_with_what_is_accepted(client: FlaskClient, query: str) -> None:
+    answer = client.get("/sleep" + query)
+    assert answer.status_code == 400
+    assert "ms must be a whole number of milliseconds from 0 to 60000" in json.loads(answer.data)["detail"]
+
+
+@pytest.mark.parametrize("path", ["/work?cpu_ms=1", "/sleep?ms=1"])
+def test_the_load_endpoints_are_off_by_default(path: str) -> None:
+    app = create_app(ApiSettings.from_environment({}))
+    assert app.test_client().get(path).status_code == 404
+
+
+def test_errors_are_problem_details(client: FlaskClient) -> None:
+    answer = client.get("/nowhere")
+    assert answer.content_type == "application/problem+json"
+    assert json.loads(answer.data)["status"] == answer.status_code == 404
+
+
+def test_a_wrong_method_says_which_are_allowed(client: FlaskClient) -> None:
+    answer = client.post("/")
+    assert answer.status_code == 405
+    assert set(answer.headers["Allow"].replace(" ", "").split(",")) == {"GET", "HEAD", "OPTIONS"}
+
+
+def test_an_unhandled_exception_is_a_problem_without_its_text() -> None:
+    app = create_app(SETTINGS)
+
+    @app.get("/broken")
+    def broken() -> str:
+        raise RuntimeError("the secret")
+
+    answer = app.test_client().get("/broken")
+    assert answer.status_code == 500
+    assert answer.content_type == "application/problem+json"
+    assert b"secret" not in answer.data
