@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     report = config.stash[_report]
-    if report.scenarios:
+    if report.scenarios or report.mutants:
         terminalreporter.section("availability and scaling")
         for line in report.lines():
             terminalreporter.write_line(line)

@@ -34,7 +34,7 @@ def test_a_good_change_goes_out_without_a_failed_request(
     release: Release, images_: Images, probe: StartProber, report: Report
 ) -> None:
     sending = [probe(release, connections="new"), probe(release, connections="keep-alive")]
-    with under_traffic(report, release, sending, "make deploy, good image") as scenario:
+    with under_traffic(report.add("make deploy, good image"), release, sending) as scenario:
         deployed = make_deploy(release, images_.second, "4m")
         assert deployed.returncode == 0, deployed.stdout + deployed.stderr
         release.wait_rolled_out()
@@ -49,7 +49,7 @@ def test_a_bad_change_is_rolled_back_by_itself_without_a_failed_request(
 ) -> None:
     before = image_of(release)
     sending = [probe(release, connections="new"), probe(release, connections="keep-alive")]
-    with under_traffic(report, release, sending, "make deploy, image that can't start") as scenario:
+    with under_traffic(report.add("make deploy, image that can't start"), release, sending) as scenario:
         deployed = make_deploy(release, images_.broken, "30s")
         assert deployed.returncode != 0, deployed.stdout
         assert "was not deployed" in deployed.stderr

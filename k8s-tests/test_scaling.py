@@ -32,7 +32,7 @@ def test_load_scales_out_and_its_end_scales_in_without_a_failed_request(
     clients = [probe(release, connections="new", rate=20.0), probe(release, connections="keep-alive", rate=20.0)]
     with (
         Sampler(release.target.apps, release.namespace, release.fullname) as sampler,
-        under_traffic(report, release, clients, "scale out and in") as scenario,
+        under_traffic(report.add("scale out and in"), release, clients) as scenario,
     ):
         load = probe(release, connections="new", rate=LOAD_RATE, path=LOAD_PATH, name="load")
         started = time.monotonic()
@@ -64,7 +64,7 @@ def test_switching_autoscaling_off_and_on_never_drops_below_either_number(
     wait.until(f"{MINIMUM} replicas", lambda: release.deployment().spec.replicas == MINIMUM, timeout=SCALE_IN_SECONDS)
     with (
         Sampler(release.target.apps, release.namespace, release.fullname) as sampler,
-        under_traffic(report, release, [probe(release)], "autoscaling off and on") as scenario,
+        under_traffic(report.add("autoscaling off and on"), release, [probe(release)]) as scenario,
     ):
         release.upgrade(images_.first, {"autoscaling.enabled": "false", "replicaCount": "3"})
         wait.until("3 ready replicas", lambda: release.deployment().status.ready_replicas == 3, timeout=60)

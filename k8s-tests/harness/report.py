@@ -27,10 +27,11 @@ class Scenario:
 
 
 class Report:
-    """The scenarios of one run."""
+    """The scenarios of one run, and the mutants: charts that are broken on purpose, whose scenario must fail."""
 
     def __init__(self) -> None:
         self.scenarios: list[Scenario] = []
+        self.mutants: list[tuple[str, Scenario]] = []
         self.environment: dict[str, str | int] = {}
 
     def add(self, name: str, budget: str = "0 failed requests") -> Scenario:
@@ -38,6 +39,12 @@ class Report:
         scenario = Scenario(name, budget)
         self.scenarios.append(scenario)
         return scenario
+
+    def add_mutant(self, name: str, *, caught_by: str) -> Scenario:
+        """What becomes of the scenario `caught_by` with the mutant `name`, whose verdict must be `failed`."""
+        outcome = Scenario(name, "must fail", verdict="invalid")
+        self.mutants.append((caught_by, outcome))
+        return outcome
 
     def lines(self) -> list[str]:
         """The report for a terminal."""
@@ -50,10 +57,18 @@ class Report:
         sent = sum(figures.sent for scenario in self.scenarios for figures in scenario.probers)
         failed = sum(figures.failed for scenario in self.scenarios for figures in scenario.probers)
         lines.append(f"in all: {sent} requests recorded, {failed} failed")
+        for caught_by, mutant in self.mutants:
+            caught = "CAUGHT" if mutant.verdict == "failed" else "SURVIVED"
+            lines.append(f"{caught} mutant: {mutant.name} (by {caught_by})")
+            lines += [f"        {figures}" for figures in mutant.probers]
         return lines
 
     def write(self, file: Path) -> None:
         """Write the report as JSON."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        report = {"environment": self.environment, "scenarios": [asdict(scenario) for scenario in self.scenarios]}
+        report = {
+            "environment": self.environment,
+            "scenarios": [asdict(scenario) for scenario in self.scenarios],
+            "mutants": [{"caught_by": caught_by, **asdict(mutant)} for caught_by, mutant in self.mutants],
+        }
         file.write_text(json.dumps(report, indent=2) + "\n")

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from harness.prober import Prober
 from harness.records import InvalidRun, Record
 from harness.release import Release
-from harness.report import Report, Scenario
+from harness.report import Scenario
 
 CONTROL_SECONDS = 5.0
 SETTLE_SECONDS = 3.0
@@ -17,15 +17,14 @@ SHOWN_FAILURES = 20
 
 
 @contextmanager
-def under_traffic(report: Report, release: Release, probers: Sequence[Prober], name: str) -> Iterator[Scenario]:
-    """Keep `probers` sending while the `with` block brings the fault about; then judge.
+def under_traffic(scenario: Scenario, release: Release, probers: Sequence[Prober]) -> Iterator[Scenario]:
+    """Keep `probers` sending while the `with` block brings the fault about; then judge `scenario`.
 
     Before the block a control phase shows that nothing fails without the fault: the run is invalid otherwise. The
     block must set `fault_confirmed` to how it saw that the fault happened. Afterwards the probers go on until the
     last pod that was told to go is gone. Raises AssertionError for any failed request, InvalidRun (which is one too)
     for a measurement that can't be trusted.
     """
-    scenario = report.add(name)
     with ExitStack() as running:
         for prober in probers:
             running.enter_context(prober)
@@ -57,6 +56,7 @@ def judge(scenario: Scenario, failures: Sequence[Record]) -> None:
         scenario.verdict = "invalid"
         raise
     if failures:
+        scenario.verdict = "failed"
         shown = "\n".join(map(str, failures[:SHOWN_FAILURES]))
         raise AssertionError(f"{scenario.name}: {len(failures)} requests failed\n{shown}")
     scenario.verdict = "passed"
