@@ -1,14 +1,19 @@
 """`make deploy`: one helm upgrade that waits, and rolls back by itself when the new version does not become ready.
 
-It prints the command, which a person may run by hand. The cluster is the one of the current kubeconfig.
+It prints the command, which a person may run by hand. The cluster is the one of the current kubeconfig, or, where
+KUBECONFIG_CONTENT is set, of that kubeconfig: for pipelines, which hold it as a secret and not as a file.
 Standard library only, like tools.py.
 """
 
 import argparse
+import os
 import re
 import shlex
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +60,21 @@ def command(
     ]  # fmt: skip
 
 
+@contextmanager
+def _kubeconfig() -> Iterator[dict[str, str]]:
+    """The environment for helm. A kubeconfig from KUBECONFIG_CONTENT is a file, for us alone, while this lasts."""
+    environment = dict(os.environ)
+    content = environment.pop("KUBECONFIG_CONTENT", "")
+    if not content:
+        yield environment
+        return
+    # Made with mode 0600.
+    with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as file:
+        file.write(content)
+        file.flush()
+        yield {**environment, "KUBECONFIG": file.name}
+
+
 def main() -> int:
     """The command line. Returns helm's exit status."""
     parser = argparse.ArgumentParser(description="Deploy an image to the cluster of the current kubeconfig.")
@@ -81,7 +101,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     print(shlex.join(helm), flush=True)
-    status = subprocess.run(helm, check=False).returncode
+    with _kubeconfig() as environment:
+        status = subprocess.run(helm, check=False, env=environment).returncode
     if status:
         print(
             f"{arguments.image} was not deployed. If {arguments.release} was running before, it runs as it did: "

@@ -1,0 +1,83 @@
+"""What is written in two places agrees."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.images import Images
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def versions() -> dict[str, str]:
+    """versions.env."""
+    lines = (ROOT / "versions.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+@pytest.mark.parametrize("file", ["Dockerfile", "k8s-tests/prober/Dockerfile"])
+def test_the_base_image_is_the_pinned_one(file: str) -> None:
+    assert f"ARG PYTHON_IMAGE={versions()['PYTHON_IMAGE']}\n" in (ROOT / file).read_text()
+
+
+def test_the_metrics_server_is_the_pinned_one() -> None:
+    manifest = (ROOT / "k8s-tests" / "manifests" / "metrics-server.yaml").read_text()
+    assert re.findall(r"metrics-server:(v\S+)", manifest) == [versions()["METRICS_SERVER"]]
+
+
+def test_every_dependency_is_pinned_and_hashed() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        text = (ROOT / name).read_text()
+        pins = re.findall(r"^[a-z][\w.-]*(?:\[\w+\])?==\S+", text, re.MULTILINE)
+        requirements = re.findall(r"^[a-z]", text, re.MULTILINE)
+        assert len(pins) == len(requirements) > 5
+        assert all("--hash=sha256:" in block for block in re.split(r"\n(?=[a-z])", text)[1:])
+
+
+def test_the_image_has_what_its_input_file_asks_for() -> None:
+    asked = re.findall(r"^([a-z][\w-]*)", (ROOT / "requirements.in").read_text(), re.MULTILINE)
+    assert asked == ["flask", "gunicorn", "prometheus-flask-exporter"]
+    for name in asked:
+        assert re.search(rf"^{name}==", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+
+
+def test_development_and_image_have_the_same_versions() -> None:
+    def pins(name: str) -> set[str]:
+        return set(re.findall(r"^[a-z][\w-]*==\S+", (ROOT / name).read_text(), re.MULTILINE))
+
+    assert pins("requirements.txt") <= pins("requirements-dev.txt")
+
+
+def test_the_cluster_has_a_control_plane_and_two_workers() -> None:
+    roles = re.findall(r"^ *- role: (\S+)", (ROOT / "kind-config.yaml").read_text(), re.MULTILINE)
+    assert roles == ["control-plane", "worker", "worker"]
+
+
+def test_the_command_of_the_image_is_in_exec_form() -> None:
+    """A shell would be process 1, and SIGTERM would end with it."""
+    (command,) = re.findall(r"^CMD (.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert command == '["gunicorn", "--config", "app/serving/gunicorn.conf.py"]'
+
+
+def test_the_image_runs_as_a_number_that_is_not_root() -> None:
+    (user,) = re.findall(r"^USER (.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", user)
+
+
+def test_every_file_the_readme_names_is_there() -> None:
+    readme = (ROOT / "README.md").read_text()
+    linked = {target for target in re.findall(r"\]\(([^)#]+)\)", readme) if "://" not in target}
+    assert linked
+    assert all((ROOT / target).exists() for target in linked)
+
+
+def test_every_make_target_the_readme_names_is_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:^    |`)make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert {"run", "test", "up", "kind-test"} <= named <= targets
+
+
+def test_images_of_the_tests_differ() -> None:
+    images = Images("a:1", "a:2", "a:3", "b:1")
+    assert len(set(images.all())) == 4
