@@ -23,6 +23,8 @@ FROM ${PYTHON_IMAGE} AS application
 COPY --from=dependencies /opt/venv /opt/venv
 WORKDIR /srv
 COPY app app
+# Whatever the umask of the checkout, the server's user must be able to read it.
+RUN chmod -R a+rX app
 # unchecked-hash: Python loads it without asking for the source's date, which copying changes.
 RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib app
 

@@ -70,7 +70,8 @@ def test_work_uses_as_much_processor_time_as_asked(client: FlaskClient) -> None:
 
 
 def test_sleep_takes_as_long_as_asked(client: FlaskClient) -> None:
-    assert client.get("/sleep?ms=1").json == {"slept_ms": 1}
+    expected = {"slept_ms": 1, "query": {"ms": ["1"], "probe": ["7"]}, "version": "1.2.3", "host": "pod-1"}
+    assert client.get("/sleep?ms=1&probe=7").json == expected
 
 
 @pytest.mark.parametrize("query", ["", "?ms=", "?ms=-1", "?ms=1.5", "?ms=60001", "?ms=x", "?ms=١", "?ms=" + "9" * 5000])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,7 +227,6 @@ def test_the_budget_lets_one_pod_go_at_a_time(helm: Path) -> None:
 @pytest.mark.parametrize(
     "sets",
     [
-        ["autoscaling.minReplicas=1"],
         ["autoscaling.enabled=false", "replicaCount=1"],
         ["podDisruptionBudget.enabled=false"],
     ],
@@ -235,16 +235,26 @@ def test_there_is_no_budget_where_it_would_protect_nothing(helm: Path, sets: lis
     assert "PodDisruptionBudget" not in render(helm, *sets).kinds()
 
 
-@pytest.mark.parametrize("value", ["2", "3", "100%"])
+def test_there_is_a_budget_where_load_may_bring_more_than_the_one_replica(helm: Path) -> None:
+    assert "PodDisruptionBudget" in render(helm, "autoscaling.minReplicas=1").kinds()
+    assert "would block every drain" in refusal(helm, "autoscaling.minReplicas=1", "podDisruptionBudget.minAvailable=1")
+
+
+@pytest.mark.parametrize("value", ["2", "3", "100%", "99%", "51%"])
 def test_a_budget_that_would_block_every_drain_is_refused(helm: Path, value: str) -> None:
     assert "would block every drain" in refusal(helm, f"podDisruptionBudget.minAvailable={value}")
     render(helm, "podDisruptionBudget.minAvailable=1")
+    render(helm, "podDisruptionBudget.minAvailable=50%")
 
 
-def test_the_replicas_are_spread_over_nodes_and_zones(helm: Path) -> None:
+def test_the_replicas_are_spread_over_nodes_or_what_was_asked(helm: Path) -> None:
     rendered = render(helm)
+    # Not zones by default: Kubernetes spreads nothing over nodes that lack one of the labels, as kind's do.
+    assert [c["topologyKey"] for c in rendered.pod["spec"]["topologySpreadConstraints"]] == ["kubernetes.io/hostname"]
+    keys = ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+    rendered = render(helm, values={"topologySpread": {"topologyKeys": keys}})
+    assert [c["topologyKey"] for c in rendered.pod["spec"]["topologySpreadConstraints"]] == keys
     constraints = rendered.pod["spec"]["topologySpreadConstraints"]
-    assert {c["topologyKey"] for c in constraints} == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
     for constraint in constraints:
         assert constraint["labelSelector"] == rendered["Deployment"]["spec"]["selector"]
 
@@ -297,6 +307,32 @@ def test_a_setting_that_the_chart_depends_on_is_refused(helm: Path, name: str) -
     assert f"config.{name} is set by the chart" in refusal(helm, f"config.{name}=1")
 
 
+@pytest.mark.parametrize("name", ["PORT", "MANAGEMENT_PORT", "GRACEFUL_TIMEOUT"])
+def test_what_the_chart_depends_on_can_not_be_moved_by_image_or_secret(helm: Path, name: str) -> None:
+    """A variable of the container's own wins over envFrom and over the image."""
+    assert name in {entry["name"] for entry in render(helm).container["env"]}
+    assert f"extraEnv has {name}" in refusal(helm, values={"extraEnv": [{"name": name, "value": "1"}]})
+
+
+def test_a_variable_that_is_set_twice_is_refused(helm: Path) -> None:
+    twice = [{"name": "A", "value": "1"}]
+    assert "A is set twice" in refusal(helm, values={"config": {"A": "1"}, "extraEnv": twice})
+    assert "A is set twice" in refusal(helm, values={"extraEnv": twice * 2})
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["shutdown", "shutdown.preStopSeconds", "shutdown.gracefulTimeoutSeconds", "podDisruptionBudget.maxUnavailable",
+     "probes.readiness", "probes", "config", "autoscaling", "autoscaling.minReplicas", "rollout", "service.port"],
+)  # fmt: skip
+def test_a_value_that_is_taken_away_is_refused_by_name(helm: Path, value: str) -> None:
+    assert f"missing property '{value.rpartition('.')[2]}'" in refusal(helm, f"{value}=null")
+
+
+def test_a_rollout_that_can_not_end_in_time_is_refused(helm: Path) -> None:
+    assert "no rollout could ever end in time" in refusal(helm, "rollout.minReadySeconds=600")
+
+
 def test_a_value_of_zero_is_not_dropped(helm: Path) -> None:
     assert render(helm, "rollout.minReadySeconds=0")["Deployment"]["spec"]["minReadySeconds"] == 0
 
@@ -337,13 +373,27 @@ def test_a_new_chart_version_does_not_restart_the_pods(helm: Path) -> None:
     assert set(labels) == {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"}
 
 
-@pytest.mark.parametrize("name", ["web-flask-app", "x" * 53])
-def test_long_release_names_stay_valid(helm4: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["web-flask-app", "x" * 53, "true", "null", "my.app", "e1"])
+@pytest.mark.parametrize("tag", ["1.0", "a" * 61 + "_.bbb", "_x-", "true"])
+def test_names_and_labels_are_valid_whatever_the_release_is_called(helm4: Path, name: str, tag: str) -> None:
     done = subprocess.run(
-        [str(helm4), "template", name, str(CHART)], capture_output=True, text=True, timeout=60, check=True
+        [str(helm4), "template", name, str(CHART), "--set-string", f"image.tag={tag}"],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    for o in filter(None, yaml.safe_load_all(done.stdout)):
+        assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", o["metadata"]["name"])
+        for label in o["metadata"]["labels"].values():
+            assert isinstance(label, str)
+            assert re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", label)
+
+
+@pytest.mark.parametrize("name", ["123", "1st"])
+def test_a_release_name_that_no_service_can_have_is_refused(helm4: Path, name: str) -> None:
+    refused = subprocess.run(
+        [str(helm4), "template", name, str(CHART)], capture_output=True, text=True, timeout=60, check=False
     )
-    names = {o["metadata"]["name"] for o in yaml.safe_load_all(done.stdout) if o}
-    assert all(len(name) <= 63 for name in names)
+    assert "must begin with a letter" in refused.stderr
+    assert "fullnameOverride" in refused.stderr
 
 
 def test_every_optional_value_reaches_the_objects(helm: Path) -> None:
@@ -369,6 +419,8 @@ def test_every_optional_value_reaches_the_objects(helm: Path) -> None:
     assert pod["metadata"]["annotations"] == {"a": "1"}
     assert pod["metadata"]["labels"]["team"] == "x"
     assert pod["metadata"]["labels"]["app.kubernetes.io/component"] == "server", "the selector's labels win"
+    text = template(helm, values=values).stdout
+    assert text.partition("kind: Deployment")[2].count("app.kubernetes.io/component: mine") == 0
     assert pod["spec"]["priorityClassName"] == "high"
     assert pod["spec"]["nodeSelector"] == {"disk": "ssd"}
     assert pod["spec"]["tolerations"] == values["tolerations"]

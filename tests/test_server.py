@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -29,6 +30,11 @@ def start(**variables: str) -> subprocess.CompletedProcess[str]:
         command(), cwd="/", env=environment(**{**ports, **variables}),
         capture_output=True, text=True, timeout=20, check=False,
     )  # fmt: skip
+
+
+def folders() -> set[Path]:
+    """What servers have in memory. Another server on this machine may add to it, but nothing here runs beside us."""
+    return set(Path("/dev/shm").glob("flask-app-*"))
 
 
 # --- Starting -------------------------------------------------------------------------------------------------------
@@ -75,10 +81,66 @@ def test_a_busy_port_gets_a_clear_message(variable: str) -> None:
     )
 
 
-def test_a_refused_start_leaves_no_folder_behind() -> None:
-    def folders() -> set[Path]:
-        return set(Path("/dev/shm").glob("flask-app-*"))
+def test_an_upgrade_in_place_is_refused_and_the_server_goes_on(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        server.process.send_signal(signal.SIGUSR2)
+        until("it is refused", lambda: "(SIGUSR2) is not supported" in server.log_file.read_text())
+        assert server.get("/").status == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
 
+
+def test_a_reload_keeps_what_was_counted_and_stays_ready(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        server.get("/")
+        server.process.send_signal(signal.SIGHUP)
+        until("a second worker", lambda: len(server.workers()) == 2)
+        until("ready", server.is_ready)
+        assert server.get("/").status == 200
+        until("both are counted", lambda: metrics(server)['flask_http_request_total{method="GET",status="200"}'] == 2)
+
+
+# --- The folder in memory -------------------------------------------------------------------------------------------
+
+
+def test_the_folders_of_killed_servers_are_removed_and_those_of_living_ones_are_not(tmp_path: Path) -> None:
+    script = f"""
+import os, sys
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from app.serving.runtime import runtime_folder
+print(runtime_folder(Path({str(tmp_path)!r})), flush=True)
+sys.stdin.read()
+"""
+
+    def holder() -> tuple[subprocess.Popen[str], Path]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout
+        return process, Path(process.stdout.readline().strip())
+
+    processes = []
+    try:
+        killed, left = holder()
+        processes.append(killed)
+        living, kept = holder()
+        processes.append(living)
+        assert left.is_dir()
+        killed.kill()
+        killed.wait()
+        third, new = holder()
+        processes.append(third)
+        assert not left.exists()
+        assert kept.is_dir()
+        assert new.is_dir()
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def test_a_refused_start_leaves_no_folder_behind() -> None:
     before = folders()
     with socket.socket() as busy:
         busy.bind(("0.0.0.0", 0))
@@ -120,25 +182,49 @@ def test_health_answers_at_once_while_every_thread_is_stuck(tmp_path: Path) -> N
         assert sorted(times)[len(times) // 2] < 0.05
 
 
+def slow_application(folder: Path, seconds: float) -> dict[str, str]:
+    """The variables of an application that takes `seconds` to load."""
+    (folder / "slow.py").write_text(f"import time, flask\ntime.sleep({seconds})\napp = flask.Flask(__name__)\n")
+    return {"WSGI_APP": "slow:app", "PYTHONPATH": f"{ROOT}:{folder}"}
+
+
 def test_it_is_not_ready_while_its_worker_is_dead_and_ready_again_with_the_next(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
-        os.kill(server.process.pid, signal.SIGSTOP)  # else the master would have replaced it before we look
+    with serving(tmp_path, **slow_application(tmp_path, 1.5)) as server:
         (worker,) = server.workers()
         os.kill(worker, signal.SIGKILL)
-        # A zombie still has its process id; only the master's wait removes both.
-        os.kill(server.process.pid, signal.SIGCONT)
-        until("a second worker", lambda: len(server.workers()) == 2)
+        until("not ready", lambda: not server.is_ready(), timeout=1)
+        assert server.manage("/readyz").body == b"not ready: every worker is stopping or gone\n"
+        assert server.manage("/livez").status == 200
         until("ready again", server.is_ready)
-        assert server.get("/").status == 200
+        assert len(server.workers()) == 2
+
+
+def health_server(server: Server) -> int:
+    """The process that answers on the management port: the younger of the two that have it in their command."""
+    wanted = f"app.serving.management {server.management_port}".encode().split()
+    found = [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if set(wanted) <= set(path.read_bytes().split(b"\0"))
+    ]
+    assert len(found) == 2
+    return max(found)
+
+
+def test_a_health_server_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        os.kill(health_server(server), signal.SIGKILL)
+        until("health is refused", lambda: not server.is_ready(), timeout=2)
+        until("it answers again", server.is_ready, timeout=5)
+        assert any("health server died" in entry["message"] for entry in server.log())
 
 
 def test_it_is_not_ready_before_the_application_is_loaded(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text("import time; time.sleep(2)\nimport flask\napp = flask.Flask(__name__)\n")
     port = free_port()
     process = subprocess.Popen(
         command(), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True,
         env=environment(
-            PORT=str(free_port()), MANAGEMENT_PORT=str(port), WSGI_APP="slow:app", PYTHONPATH=f"{ROOT}:{tmp_path}"
+            PORT=str(free_port()), MANAGEMENT_PORT=str(port), **slow_application(tmp_path, 2)
         ),
     )  # fmt: skip
     server = Server(process, 0, port, tmp_path / "none")
@@ -189,6 +275,21 @@ def test_made_up_urls_and_methods_add_no_series(server: Server) -> None:
         server.get("/echo", method=f"MADEUP{chr(ord('A') + number)}")
     assert metrics(server).keys() == before.keys()
     assert metrics(server)["flask_http_request_unusual_method_total"] >= 21
+
+
+def test_an_application_that_answers_in_a_hook_of_its_own_adds_no_series_either(tmp_path: Path) -> None:
+    (tmp_path / "guarded.py").write_text(
+        "import flask\napp = flask.Flask(__name__)\n@app.before_request\ndef guard(): return 'no', 401\n"
+    )
+    with serving(tmp_path, WSGI_APP="guarded:app", PYTHONPATH=f"{ROOT}:{tmp_path}") as server:
+        server.get("/")
+        server.get("/", method="FIRST")
+        before = metrics(server)
+        assert before['flask_http_request_duration_seconds_count{method="GET",route="",status="401"}'] == 1
+        for number in range(5):
+            server.get("/", method=f"MADE{chr(ord('A') + number)}")
+        assert metrics(server).keys() == before.keys()
+        assert metrics(server)["flask_http_request_unusual_method_total"] == 6
 
 
 def test_counts_are_summed_over_workers_and_survive_them(tmp_path: Path) -> None:
@@ -271,7 +372,7 @@ def test_a_request_longer_than_the_graceful_timeout_is_cut(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals) -> None:
-    before = set(Path("/dev/shm").glob("flask-app-*"))
+    before = folders()
     with serving(tmp_path) as server:
         group = server.process.pid
         # Ctrl-C reaches the whole process group; SIGTERM the master alone.
@@ -282,7 +383,9 @@ def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals) -> None:
         server.process.wait(10)
         with pytest.raises(ProcessLookupError):
             os.killpg(group, 0)
-        assert set(Path("/dev/shm").glob("flask-app-*")) <= before
+        with pytest.raises(ConnectionRefusedError):
+            server.manage("/livez")
+        assert folders() <= before
 
 
 def test_the_management_process_ends_with_a_master_that_is_killed(tmp_path: Path) -> None:
@@ -299,6 +402,7 @@ def test_the_management_process_ends_with_a_master_that_is_killed(tmp_path: Path
             return False
 
         until("every process has ended", all_gone, timeout=10)
+        until("health is not answered any more", lambda: not server.is_ready(), timeout=5)
 
 
 def test_keep_alive_clients_lose_nothing_when_it_stops(tmp_path: Path) -> None:

@@ -26,5 +26,5 @@ def create_app(settings: ApiSettings | None = None) -> Flask:
     errors.register(app)
     routes.register(app, settings)
     if settings.load_endpoints:
-        load.register(app)
+        load.register(app, settings)
     return app

@@ -1,8 +1,15 @@
-"""`/work` and `/sleep`: requests that cost what they are told to. For load and drain tests; off by default."""
+"""`/work` and `/sleep`: requests that cost what they are told to. For load and drain tests; off by default.
+
+They echo the query and say who answers, so that a test can tell that an answer is the answer to its own request.
+"""
 
 import time
+from typing import Any
 
 from flask import Flask, abort, request
+
+from app.api.routes import who_answers
+from app.api.settings import ApiSettings
 
 MAX_CPU_MS = 5_000
 MAX_SLEEP_MS = 60_000
@@ -17,21 +24,24 @@ def _milliseconds(name: str, maximum: int) -> int:
     return int(text)
 
 
-def register(app: Flask) -> None:
+def register(app: Flask, settings: ApiSettings) -> None:
     """Add the load endpoints to `app`."""
 
+    def answer() -> dict[str, Any]:
+        return {**who_answers(settings), "query": request.args.to_dict(flat=False)}
+
     @app.get("/work")
-    def work() -> dict[str, float]:
+    def work() -> dict[str, Any]:
         """Use `cpu_ms` milliseconds of processor time, however long that takes on a busy machine."""
         wanted = _milliseconds("cpu_ms", MAX_CPU_MS) / 1000
         started = time.thread_time()
         while (used := time.thread_time() - started) < wanted:
             pass
-        return {"cpu_ms": used * 1000}
+        return {**answer(), "cpu_ms": used * 1000}
 
     @app.get("/sleep")
-    def sleep() -> dict[str, int]:
+    def sleep() -> dict[str, Any]:
         """Hold a thread for `ms` milliseconds without using the processor."""
         held = _milliseconds("ms", MAX_SLEEP_MS)
         time.sleep(held / 1000)
-        return {"slept_ms": held}
+        return {**answer(), "slept_ms": held}

@@ -10,13 +10,18 @@ from werkzeug.routing import Rule
 from app.api.settings import ApiSettings
 
 
+def who_answers(settings: ApiSettings) -> dict[str, str]:
+    """Which version, and on which host (in a cluster: the pod)."""
+    return {"version": settings.version, "host": settings.hostname}
+
+
 def register(app: Flask, settings: ApiSettings) -> None:
     """Add the routes to `app`."""
 
     @app.get("/")
     def index() -> dict[str, str]:
         """Name and version of the application, and the host (in a cluster: the pod) that answers."""
-        return {"name": "flask-app", "version": settings.version, "host": settings.hostname}
+        return {"name": "flask-app", **who_answers(settings)}
 
     # A rule without methods matches every method, unknown ones included; app.route() can't say that.
     app.url_map.add(Rule("/echo", endpoint="echo"))
@@ -30,8 +35,7 @@ def register(app: Flask, settings: ApiSettings) -> None:
         """
         body = request.get_data(cache=False)
         described: dict[str, Any] = {
-            "host": settings.hostname,
-            "version": settings.version,
+            **who_answers(settings),
             "method": request.method,
             "path": request.path,
             "query": request.args.to_dict(flat=False),

@@ -6,6 +6,7 @@ gunicorn.conf   how gunicorn runs; the hooks that tie the parts below together
 wsgi            finds the application and instruments it
 metrics         what is measured of each request
 management      health and metrics on a port of their own, from a process of their own
+runtime         the folder that the server's processes share
 state           what the workers tell the management process
 logs            one JSON object a line
 """

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from app.serving.environment import SettingsError  # needs the path set above
+from app.serving.runtime import runtime_folder
 from app.serving.settings import ServingSettings
 from app.serving.state import WorkerState
 
@@ -29,20 +30,18 @@ except SettingsError as error:
     sys.exit(str(error))
 
 # In memory: gunicorn's heartbeat touches a file every second, and a slow disk would look like a hung worker.
-_MEMORY = "/dev/shm"
-_in_memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-# One folder for the life of this master, whose process id is kept with it: this file is read again on SIGHUP,
-# by the same master, and on SIGUSR2, by a new one that must not share it.
+_in_memory = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else Path(tempfile.gettempdir())
+# One folder for the life of this master, whose process id is kept with it, since this file is read again on SIGHUP.
 _owner, _, _folder_name = os.environ.get("SERVING_RUNTIME", "").partition(":")
 if _owner != str(os.getpid()):
-    _folder_name = tempfile.mkdtemp(prefix="flask-app-", dir=_in_memory)
+    _folder_name = str(runtime_folder(_in_memory))
     os.environ["SERVING_RUNTIME"] = f"{os.getpid()}:{_folder_name}"
 _runtime = Path(_folder_name)
 _state = WorkerState(_runtime / "ready")
 _metrics = _runtime / "metrics"
 for _folder in (_state.folder, _metrics):
     _folder.mkdir(exist_ok=True)
-# Read by prometheus_client when it is first imported, which only workers and the management process do.
+# Read by prometheus_client when it is first imported.
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics)
 
 wsgi_app = "app.serving.wsgi:load()"
@@ -52,7 +51,7 @@ workers = _settings.workers
 threads = _settings.threads
 graceful_timeout = _settings.graceful_timeout
 keepalive = _settings.keep_alive
-worker_tmp_dir = _in_memory
+worker_tmp_dir = str(_in_memory)
 # A second way in, that nothing here uses and that a read-only root file system has no place for.
 control_socket_disable = True
 logger_class = "app.serving.logs.Logger"
@@ -63,6 +62,9 @@ accesslog = "-" if _settings.access_log else None
 
 def on_starting(server: Any) -> None:
     """Before anything is bound: say plainly that a port is taken, instead of gunicorn's five retries."""
+    if os.environ.get("GUNICORN_PID"):
+        _remove_runtime()
+        sys.exit("an upgrade in place (SIGUSR2) is not supported: start a new server, as a rollout does")
     for variable, port in (("PORT", _settings.port), ("MANAGEMENT_PORT", _settings.management_port)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -73,13 +75,16 @@ def on_starting(server: Any) -> None:
                 if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                     raise
                 why = "already in use" if error.errno == errno.EADDRINUSE else "not allowed for this user"
-                sys.exit(f"port {port} is {why}: stop what uses it, or choose another with {variable}=<port>")
+                # Told as well as it can be from here; the port may be held by anything.
+                holder = " (on macOS, AirPlay Receiver holds port 5000)" if sys.platform == "darwin" else ""
+                sys.exit(f"port {port} is {why}: stop what uses it{holder}, or choose another with {variable}=<port>")
 
 
 def when_ready(server: Any) -> None:
     """The application's port is bound: start the management process."""
     command = [sys.executable, "-m", "app.serving.management", str(_runtime), str(_settings.management_port)]
-    server.management = subprocess.Popen(command, cwd=ROOT)
+    # A process group of its own, so that Ctrl-C does not reach it and its child ends with it.
+    server.management = subprocess.Popen(command, cwd=ROOT, process_group=0)
 
 
 def post_worker_init(worker: Any) -> None:
@@ -96,7 +101,7 @@ def post_worker_init(worker: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """A worker is gone, however it went: it is not ready, and its gauges no longer count."""
+    """A worker is gone, however it went: it is not ready, and its live gauges no longer count."""
     _state.forget(worker.pid)
     from prometheus_client.multiprocess import mark_process_dead
 
@@ -107,7 +112,7 @@ def on_exit(server: Any) -> None:
     """The last worker has finished: health may stop being answered."""
     management = getattr(server, "management", None)
     if management:
-        management.kill()
+        os.killpg(management.pid, signal.SIGKILL)
         management.wait()
     _remove_runtime()
 

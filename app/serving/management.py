@@ -4,10 +4,11 @@ The kubelet must hear the truth while every thread of every worker is stuck, so 
 the process reads what the workers left in files. It has its own port so that the Service, which leads to the
 application's port only, exposes neither health nor metrics.
 
-gunicorn.conf.py starts it as a child of gunicorn's master: `python -m app.serving.management FOLDER PORT`.
-It ends when its parent does.
+gunicorn.conf.py starts it as a child of gunicorn's master: `python -m app.serving.management FOLDER PORT`. It serves
+from a child of its own, which it replaces should that ever die, and ends when the master does.
 """
 
+import json
 import os
 import signal
 import socketserver
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
@@ -74,8 +76,9 @@ class ManagementServer(ThreadingHTTPServer):
     def liveness(self) -> tuple[HTTPStatus, str]:
         """Whether the process should be left running.
 
-        gunicorn's master replaces a worker whose main loop stands still, and this process ends with the
-        master, so an answer at all means alive.
+        gunicorn's master replaces a worker that ends or whose main loop stands still, and this process ends with the
+        master, so an answer at all means alive. A worker that never finishes loading the application is not noticed
+        here; on a new pod the startup probe is what ends it.
         """
         return HTTPStatus.OK, "alive\n"
 
@@ -130,10 +133,33 @@ def main(folder: Path, port: int) -> None:
     # until the last worker has finished.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    master = os.getppid()
+    while os.getppid() == master:
+        server = os.fork()
+        if server == 0:
+            _serve(folder, port)
+        _wait_for(server, master)
+
+
+def _serve(folder: Path, port: int) -> NoReturn:
+    """Serve until the process that forked this one ends."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     ManagementServer(
         ("0.0.0.0", port), state=WorkerState(folder / "ready"), metrics_folder=folder / "metrics"
     ).serve_forever()
+    raise SystemExit
+
+
+def _wait_for(server: int, master: int) -> None:
+    """Wait until `server` has died, and say so; end this process, and so `server`, once `master` is gone."""
+    while os.getppid() == master:
+        pid, status = os.waitpid(server, os.WNOHANG)
+        if pid:
+            entry = {"level": "error", "logger": __name__, "message": "health server died, starting another"}
+            print(json.dumps({**entry, "exit_code": os.waitstatus_to_exitcode(status)}), flush=True)
+            time.sleep(PARENT_CHECK_SECONDS)
+            return
+        time.sleep(PARENT_CHECK_SECONDS)
 
 
 if __name__ == "__main__":

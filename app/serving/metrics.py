@@ -34,3 +34,7 @@ def instrument(app: Flask) -> None:
             request.prom_do_not_track = True  # type: ignore[attr-defined]
 
     app.before_request(bound_methods)
+    # Before the application's own hooks: one that answers by itself (authentication, maintenance) ends the chain, and
+    # the request would be counted all the same, without a time and under any method.
+    hooks = app.before_request_funcs[None]
+    hooks[:] = [*reversed(hooks[-2:]), *hooks[:-2]]

@@ -1,4 +1,4 @@
-"""The serving layer's settings, each from one environment variable, read once when gunicorn starts."""
+"""The serving layer's settings, each from one environment variable, read when gunicorn and its workers start."""
 
 from __future__ import annotations
 

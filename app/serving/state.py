@@ -1,7 +1,7 @@
 """What the workers tell the management process: one empty file for each worker that accepts requests.
 
-Files, because the two share no memory, a file outlives neither the container nor a restart (the folder is new
-at each start), and a worker that is killed can't leave a lie behind: its process id is checked too.
+Files, because the two share no memory. The folder is new at each start, and a worker that is killed can't leave a lie
+behind, since its process id is checked too.
 """
 
 import os

@@ -1,23 +1,23 @@
 {{/* The name every resource has: the release's, with the chart's where the release's does not say it already.
-     63 characters at most, since it becomes a DNS label. */}}
+     63 characters at most and no dot, which a release's name may have, since it becomes a DNS label. */}}
 {{- define "flask-app.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
-{{- default $full .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- default $full .Values.fullnameOverride | replace "." "-" | trunc 63 | trimAll "-" -}}
 {{- end }}
 
 {{/* What the Deployment, the Service and the budget select by. The component keeps test pods, which belong to the
-     same release, from being counted, scaled on or sent requests. */}}
+     same release, from being counted, scaled on or sent requests. Quoted: a release may be called 123 or true. */}}
 {{- define "flask-app.selectorLabels" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: server
 {{- end }}
 
 {{/* Labels of every resource. Not of the pods: the chart's version there would restart them at each chart release. */}}
 {{- define "flask-app.labels" -}}
 {{ include "flask-app.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | trunc 63 | trimSuffix "-" | trimSuffix "." | quote }}
+app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | trunc 63 | trimAll "-._" | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
 {{- end }}
@@ -34,7 +34,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- .Values.serviceAccount.name | default (ternary (include "flask-app.fullname" .) "default" .Values.serviceAccount.create) -}}
 {{- end }}
 
-{{/* The replicas there are at the very least: the HPA's minimum, on which the budget and the notes depend. */}}
+{{/* The replicas there are at the very least: the HPA's minimum, on which the budget's check and the notes depend. */}}
 {{- define "flask-app.minReplicas" -}}
 {{- ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled -}}
 {{- end }}
