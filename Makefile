@@ -25,6 +25,10 @@ MAKEFLAGS += --no-print-directory
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
+.PHONY: require-python
+require-python:
+	@$(PYTHON) scripts/make_venv.py
+
 # --- On this machine -----------------------------------------------------------------------------------------------
 
 .PHONY: run
@@ -32,7 +36,7 @@ run: $(VENV)/runtime ## Serve the application on http://localhost:5000 (PORT=...
 	@PORT=$(PORT) exec $(VENV)/bin/gunicorn --config app/serving/gunicorn.conf.py
 
 .PHONY: test
-test: $(VENV)/development ## Check everything that needs no cluster: code, chart, image files, documentation
+test: $(VENV)/development ## Check everything that needs no cluster
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -40,7 +44,7 @@ test: $(VENV)/development ## Check everything that needs no cluster: code, chart
 	$(PY) -m pytest $(ARGS)
 
 .PHONY: lock
-lock: $(VENV)/development ## Compile requirements*.in into pinned and hashed requirements*.txt (ARGS=--upgrade for newer ones)
+lock: $(VENV)/development ## Pin and hash requirements*.in into requirements*.txt (ARGS=--upgrade)
 	@for name in requirements requirements-dev; do \
 	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command 'make lock' $(ARGS) --output-file $$name.txt $$name.in || exit 1; \
@@ -50,43 +54,48 @@ lock: $(VENV)/development ## Compile requirements*.in into pinned and hashed req
 docs: $(VENV)/development ## Write the chart's documentation from its values
 	$(PY) scripts/chart_docs.py
 
+.PHONY: tools
+tools: require-python ## Get helm, kind and kubectl, and print the line that puts them on PATH
+	@paths=$(call tool,helm kind kubectl) && \
+	  printf 'export PATH="%s:$$PATH"\n' "$$(printf '%s\n' $$paths | xargs -n1 dirname | sort -u | paste -sd: -)"
+
 .PHONY: image
-image: ## Build the image as IMAGE=name:tag (default flask-app:dev)
+image: require-python ## Build the image as IMAGE=name:tag (default flask-app:dev)
 	@$(PYTHON) scripts/cluster.py require-engine
-	docker build --tag $(IMAGE) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg PIP_INDEX_URL \
-	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) .
+	docker build --tag '$(IMAGE)' --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg PIP_INDEX_URL \
+	  --build-arg 'VERSION=$(VERSION)' --build-arg REVISION=$(REVISION) .
 
 # --- On a kind cluster ---------------------------------------------------------------------------------------------
 
 .PHONY: up
-up: ## Create a kind cluster, deploy the application to it, and serve it on http://localhost:5000 until Ctrl-C
+up: require-python ## Deploy to a kind cluster and serve on http://localhost:5000 until Ctrl-C
 	@$(PYTHON) scripts/up.py --cluster $(CLUSTER) --release $(RELEASE) --namespace $(NAMESPACE) --port $(PORT)
 
 .PHONY: down
-down: ## Delete the kind cluster of `make up`
+down: require-python ## Delete the kind cluster of `make up`
 	@$(PYTHON) scripts/cluster.py delete --name $(CLUSTER)
 
 .PHONY: kind-test
-kind-test: $(VENV)/development ## Prove it on a kind cluster of its own: scaling, rollouts, rollbacks without a lost request (ARGS=...)
+kind-test: $(VENV)/development ## Prove on a kind cluster that no request is lost (ARGS for pytest)
 	$(PY) -m pytest k8s-tests $(ARGS)
 
 # --- Elsewhere -----------------------------------------------------------------------------------------------------
 
 .PHONY: deploy
-deploy: ## Deploy IMAGE=registry/name:tag to the cluster of your kubeconfig; a failure rolls back (RELEASE, NAMESPACE, VALUES, TIMEOUT)
+deploy: require-python ## Deploy IMAGE=registry/name:tag; rolls back on failure (RELEASE, NAMESPACE, VALUES, TIMEOUT)
 	@$(PYTHON) scripts/deploy.py --image '$(IMAGE)' --release '$(RELEASE)' --namespace '$(NAMESPACE)' \
 	  --timeout '$(TIMEOUT)' $(if $(VALUES),--values '$(VALUES)')
 
 .PHONY: push
-push: ## Push IMAGE, and the chart to CHART_REGISTRY=oci://registry/path
-	docker push $(IMAGE)
+push: require-python ## Push IMAGE, and the chart to CHART_REGISTRY=oci://registry/path
+	docker push '$(IMAGE)'
 	@mkdir -p build
 	@helm=$(call tool,helm) && version=$$(awk '$$1 == "version:" {print $$2}' charts/flask-app/Chart.yaml)-g$(REVISION) && \
-	  $$helm package charts/flask-app --destination build --version $$version --app-version $(lastword $(subst :, ,$(IMAGE))) && \
+	  $$helm package charts/flask-app --destination build --version $$version --app-version '$(lastword $(subst :, ,$(IMAGE)))' && \
 	  $$helm push build/flask-app-$$version.tgz $(or $(CHART_REGISTRY),$(error CHART_REGISTRY is not set: make push CHART_REGISTRY=oci://registry/path))
 
 .PHONY: offline
-offline: ## On Debian, as root, without access to image registries: build and install what a kind cluster needs
+offline: require-python ## On Debian, as root: build what a kind cluster needs from package mirrors alone
 	@offline/install
 
 .PHONY: clean

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import os
+import shutil
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -22,7 +24,8 @@ from harness.report import Report
 from harness.shell import run
 
 ROOT = Path(__file__).resolve().parents[1]
-BUILD = ROOT / "build"
+PROOF = ROOT / "build" / "proof"
+DIAGNOSTICS = ROOT / "build" / "diagnostics"
 
 _report = pytest.StashKey[Report]()
 _target = pytest.StashKey[Target]()
@@ -37,6 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_report] = Report()
+    # What is there afterwards is of this run, also if it ends before it has begun.
+    for folder in (PROOF, DIAGNOSTICS):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -45,9 +51,23 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.section("availability and scaling")
         for line in report.lines():
             terminalreporter.write_line(line)
-        file = BUILD / "proof" / "report.json"
-        report.write(file)
-        terminalreporter.write_line(f"kept in {file.relative_to(ROOT)}")
+    report.environment |= {"time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
+    report.write(PROOF)
+    terminalreporter.write_line(f"kept in {PROOF.relative_to(ROOT)}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """A scenario whose test fails has failed, also where its own verdict was reached before."""
+    scenarios = item.session.config.stash[_report].scenarios
+    before = len(scenarios)
+    try:
+        yield
+    except BaseException:
+        for scenario in scenarios[before:]:
+            if scenario.verdict == "passed":
+                scenario.verdict = "failed"
+        raise
 
 
 @pytest.hookimpl(wrapper=True)
@@ -59,7 +79,7 @@ def pytest_runtest_makereport(
     target = item.session.stash.get(_target, None)
     if report.failed and target:
         # Before fixtures are torn down, with the cluster as the failure left it.
-        folder = BUILD / "diagnostics" / item.name
+        folder = DIAGNOSTICS / item.name
         release = getattr(item, "funcargs", {}).get("release")
         diagnostics.collect(target, [PROBERS, "kube-system", *([release.namespace] if release else [])], folder)
         report.sections.append(("diagnostics", f"collected in {folder.relative_to(ROOT)}"))
@@ -137,7 +157,9 @@ def images_(target: Target) -> Images:
 def namespace(request: pytest.FixtureRequest, target: Target) -> Iterator[str]:
     """A namespace for this module that admits only pods of the restricted Pod Security Standard."""
     name = request.module.__name__.removeprefix("test_").replace("_", "-")
-    run(target.kubectl_command("apply", "--filename", "-"), stdin=_namespace(name, "restricted"))
+    # One of a run before may still be there, or on its way out, on a cluster that was kept.
+    run(target.kubectl_command("delete", "namespace", name, "--ignore-not-found", "--wait", "--timeout=120s"))
+    run(target.kubectl_command("create", "--filename", "-"), stdin=_namespace(name, "restricted"))
     yield name
     run(target.kubectl_command("delete", "namespace", name, "--wait=false"))
 

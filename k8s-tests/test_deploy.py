@@ -13,12 +13,14 @@ from harness.scenario import under_traffic
 
 def make_deploy(release: Release, image: str, timeout: str) -> subprocess.CompletedProcess[str]:
     """Run `make deploy` as a person or a pipeline does, with the cluster's kubeconfig."""
+    kept = {name: v for name, v in os.environ.items() if not name.startswith(("KUBE", "HELM_", "MAKE", "MFLAGS"))}
     return subprocess.run(
         [
             "make", "-C", str(ROOT), "deploy", f"IMAGE={image}", f"RELEASE={release.name}",
             f"NAMESPACE={release.namespace}", f"VALUES={TEST_VALUES}", f"TIMEOUT={timeout}",
         ],
-        env={**os.environ, "KUBECONFIG": str(release.target.kubeconfig)},
+        # Nothing of the caller's may point it to another cluster.
+        env={**kept, "KUBECONFIG": str(release.target.kubeconfig)},
         capture_output=True,
         text=True,
         timeout=400,

@@ -33,6 +33,8 @@ def test_a_rolling_update_loses_no_request(
         scenario.fault_confirmed = "every pod runs the second image"
     for prober in sending:
         assert versions(prober.records) == (version_of(images_.first), version_of(images_.second))
+        before = {record.host for record in prober.records if record.version == version_of(images_.first)}
+        assert len(before) >= 2, "each client had to do with every pod that went"
 
 
 def test_a_rollback_loses_no_request(release: Release, images_: Images, probe: StartProber, report: Report) -> None:

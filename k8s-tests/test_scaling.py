@@ -35,6 +35,7 @@ def test_load_scales_out_and_its_end_scales_in_without_a_failed_request(
         under_traffic(report.add("scale out and in"), release, clients) as scenario,
     ):
         load = probe(release, connections="new", rate=LOAD_RATE, path=LOAD_PATH, name="load")
+        scenario.others.append(load)
         started = time.monotonic()
         with load:
             wait.until(
@@ -71,7 +72,7 @@ def test_switching_autoscaling_off_and_on_never_drops_below_either_number(
         release.upgrade(images_.first)
         wait.until(
             f"back to {MINIMUM} replicas",
-            lambda: release.deployment().spec.replicas == MINIMUM,
+            lambda: release.deployment().spec.replicas == MINIMUM == release.deployment().status.ready_replicas,
             timeout=SCALE_IN_SECONDS,
         )
         scenario.fault_confirmed = "3 replicas while off, 2 again once on"

@@ -96,41 +96,50 @@ def create(name: str, kubeconfig: Path | None = None) -> None:
     require_engine()
     kind = resolve("kind")
     target = ("--kubeconfig", str(kubeconfig)) if kubeconfig else ()
-    if exists(name):
-        print(f"cluster {name} is there already", file=sys.stderr)
-        _run(kind, "export", "kubeconfig", "--name", name, *target)
-    else:
-        image = node_image()
+    there = exists(name)
+    try:
+        if there:
+            print(f"cluster {name} is there already", file=sys.stderr)
+            _run(kind, "export", "kubeconfig", "--name", name, *target)
+        else:
+            image = node_image()
+            chosen = ("--image", image) if image else ()
+            _run(kind, "create", "cluster", "--name", name, "--config", CONFIG, *target, *chosen)
+        kubectl = (resolve("kubectl"), *target, "--context", f"kind-{name}")
+        _wait_for_nodes(kubectl)
+        _run(*kubectl, "apply", "--filename", METRICS_SERVER)
         _run(
-            kind,
-            "create",
-            "cluster",
-            "--name",
-            name,
-            "--config",
-            CONFIG,
-            *target,
-            *(("--image", image) if image else ()),
-        )
-    kubectl = (resolve("kubectl"), *target, "--context", f"kind-{name}")
-    _wait_for_nodes(kubectl)
-    _run(*kubectl, "apply", "--filename", METRICS_SERVER)
-    _run(
-        *kubectl, "--namespace", "kube-system", "rollout", "status", "deployment/metrics-server",
-        "--timeout", f"{METRICS_READY_SECONDS}s",
-    )  # fmt: skip
+            *kubectl, "--namespace", "kube-system", "rollout", "status", "deployment/metrics-server",
+            "--timeout", f"{METRICS_READY_SECONDS}s",
+        )  # fmt: skip
+    except BaseException as error:
+        if not there:
+            # Also on Ctrl-C: half a cluster would be in the way of the next try.
+            print(f"removing the unfinished cluster {name}", file=sys.stderr)
+            subprocess.run([kind, "delete", "cluster", "--name", name, *target], check=False, capture_output=True)
+        elif isinstance(error, ClusterError):
+            raise ClusterError(
+                f"{error}\nThe cluster {name} was there already and does not work: delete it with "
+                f"kind delete cluster --name {name}, then try again"
+            ) from error
+        raise
 
 
 def _wait_for_nodes(kubectl: tuple[str | Path, ...]) -> None:
     """Wait until every node is ready. Not `kind create --wait`, which succeeds when its time runs out."""
     deadline = time.monotonic() + NODES_READY_SECONDS
     while True:
-        nodes = json.loads(_run(*kubectl, "get", "nodes", "--output", "json"))["items"]
-        waiting = [node["metadata"]["name"] for node in nodes if not _is_ready(node)]
-        if nodes and not waiting:
-            return
+        try:
+            nodes = json.loads(_run(*kubectl, "get", "nodes", "--output", "json", quiet=True))["items"]
+            waiting = [node["metadata"]["name"] for node in nodes if not _is_ready(node)]
+            if nodes and not waiting:
+                return
+            why = f"nodes not ready: {', '.join(waiting) or 'none there'}"
+        except ClusterError as error:
+            # The API server of a cluster that was just started again may take a moment.
+            why = str(error)
         if time.monotonic() > deadline:
-            raise ClusterError(f"nodes not ready after {NODES_READY_SECONDS} s: {', '.join(waiting) or 'none there'}")
+            raise ClusterError(f"after {NODES_READY_SECONDS} s, {why}")
         time.sleep(1)
 
 
@@ -163,18 +172,19 @@ def main() -> int:
     commands.add_parser("require-engine")
     arguments = parser.parse_args()
     try:
-        match arguments.command:
-            case "create":
-                create(arguments.name, arguments.kubeconfig)
-            case "load":
-                load(arguments.name, *arguments.images)
-            case "delete":
-                delete(arguments.name)
-            case "require-engine":
-                require_engine()
+        if arguments.command == "create":
+            create(arguments.name, arguments.kubeconfig)
+        elif arguments.command == "load":
+            load(arguments.name, *arguments.images)
+        elif arguments.command == "delete":
+            delete(arguments.name)
+        else:
+            require_engine()
     except (ClusterError, ToolUnavailable) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

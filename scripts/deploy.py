@@ -9,6 +9,7 @@ import argparse
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,8 @@ from tools import ToolUnavailable, resolve
 CHART = Path(__file__).resolve().parents[1] / "charts" / "flask-app"
 # registry:port/path:tag@digest, of which tag or digest may be missing
 _IMAGE = re.compile(
-    r"(?P<repository>(?:[^/@:\s]+(?::\d+)?/)?[^@:\s]+)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+    r"(?P<repository>(?:[\w.-]+(?::\d+)?/)?[\w./-]+)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
+    re.ASCII,
 )
 
 
@@ -58,6 +60,29 @@ def command(
         "--wait", "--rollback-on-failure", "--timeout", timeout,
         *extra,
     ]  # fmt: skip
+
+
+def run_to_its_end(command: list[str], environment: dict[str, str] | None = None) -> int:
+    """Run a command that must be left to finish what it does when it is interrupted; returns its exit status.
+
+    Interrupted, helm rolls back first. Killed in the middle of that, it would leave the release in a state that the
+    next deployment refuses. So Ctrl-C, which reaches it anyway, is left to it, and SIGTERM is passed on.
+    """
+    running: list[subprocess.Popen[bytes]] = []
+    # Set before it starts, so that none is missed; a handler, unlike SIG_IGN, is not inherited by it.
+    interrupt = signal.signal(signal.SIGINT, lambda *_: None)
+    terminate = signal.signal(signal.SIGTERM, lambda number, _: _pass_on(number, running))
+    try:
+        running.append(subprocess.Popen(command, env=environment))
+        return running[0].wait()
+    finally:
+        signal.signal(signal.SIGTERM, terminate)
+        signal.signal(signal.SIGINT, interrupt)
+
+
+def _pass_on(number: int, running: list[subprocess.Popen[bytes]]) -> None:
+    for process in running:
+        process.send_signal(number)
 
 
 @contextmanager
@@ -102,7 +127,7 @@ def main() -> int:
         return 1
     print(shlex.join(helm), flush=True)
     with _kubeconfig() as environment:
-        status = subprocess.run(helm, check=False, env=environment).returncode
+        status = run_to_its_end(helm, environment)
     if status:
         print(
             f"{arguments.image} was not deployed. If {arguments.release} was running before, it runs as it did: "

@@ -1,4 +1,7 @@
-"""Makes the virtual environment, or says what is missing for it. Standard library only."""
+"""Makes the virtual environment, or says what is missing for it. Standard library only.
+
+Without a folder it only says whether this Python is new enough; written so that an old one can run it.
+"""
 
 import subprocess
 import sys
@@ -7,8 +10,8 @@ from pathlib import Path
 OLDEST = (3, 11)
 
 
-def main(folder: Path) -> int:
-    """Make a virtual environment in `folder`. Returns the exit status."""
+def is_old() -> bool:
+    """Whether this Python is too old; if so, says what is needed."""
     if sys.version_info < OLDEST:
         found = ".".join(map(str, sys.version_info[:3]))
         print(
@@ -16,7 +19,12 @@ def main(folder: Path) -> int:
             "install a newer one and name it with PYTHON=<path>",
             file=sys.stderr,
         )
-        return 1
+        return True
+    return False
+
+
+def make(folder: Path) -> int:
+    """Make a virtual environment in `folder`. Returns the exit status."""
     made = subprocess.run(
         [sys.executable, "-m", "venv", str(folder)],
         check=False,
@@ -34,4 +42,4 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(1 if is_old() else make(Path(sys.argv[1])) if sys.argv[1:] else 0)

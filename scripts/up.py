@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import cluster
-from deploy import Image, command
+from deploy import Image, command, run_to_its_end
 from tools import ToolUnavailable, resolve
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,17 +52,16 @@ def up(name: str, release: str, namespace: str, port: int) -> None:
     image = build_image()
     cluster.load(name, image)
     context = f"kind-{name}"
-    subprocess.run(
-        command(
-            Image.parse(image),
-            release=release,
-            namespace=namespace,
-            timeout="5m",
-            values=[],
-            extra=["--kube-context", context],
-        ),
-        check=True,
+    helm = command(
+        Image.parse(image),
+        release=release,
+        namespace=namespace,
+        timeout="5m",
+        values=[],
+        extra=["--kube-context", context],
     )
+    if run_to_its_end(helm):
+        raise cluster.ClusterError(f"{image} was not deployed; kubectl --context {context} get pods,events shows why")
     print(f"\nServing on http://localhost:{port} until Ctrl-C. The cluster stays: make down deletes it.\n", flush=True)
     kubectl = [str(resolve("kubectl")), "--context", context, "--namespace", namespace]
     fullname = release if "flask-app" in release else f"{release}-flask-app"

@@ -42,7 +42,7 @@ class FaultyServer:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection:
-            buffer = b""
+            buffer, answered = b"", 0
             while True:
                 while b"\r\n\r\n" not in buffer:
                     try:
@@ -55,7 +55,11 @@ class FaultyServer:
                 head, _, buffer = buffer.partition(b"\r\n\r\n")
                 number = int(parse_qs(urlsplit(head.split(b" ")[1].decode()).query)["probe"][0])
                 self.received[number] += 1
-                if not self._answer(connection, number, self.behaviour(number)) or b"Connection: close" in head:
+                behaviour = self.behaviour(number)
+                if behaviour == "reset-reused":
+                    behaviour = "reset" if answered else "ok"
+                answered += 1
+                if not self._answer(connection, number, behaviour) or b"Connection: close" in head:
                     return
 
     @staticmethod

@@ -1,13 +1,14 @@
 """The measuring instrument, measured: a prober against a server that fails on command."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import prober as prober_module
-from harness.records import Figures, Record, parse
+from harness.records import Figures, InvalidRun, Record, parse
 from tests.faulty_server import Behaviour, FaultyServer, faulty_server
 
 
@@ -16,7 +17,7 @@ def probe(server: FaultyServer, folder: Path, *, count: int, rate: float = 200, 
     options = {"keep_alive": False, "timeout": 1.0, **options}
     prober = prober_module.Prober(f"http://127.0.0.1:{server.port}/echo", rate=rate, results=folder, **options)
     asyncio.run(prober.run(count / rate))
-    return parse((folder / "records.jsonl").read_text())
+    return parse((folder / "records.jsonl").read_text(), prober.sent)
 
 
 def failing(numbers: set[int], fault: str) -> Behaviour:
@@ -32,7 +33,7 @@ def test_every_request_is_sent_once_and_recorded(tmp_path: Path, keep_alive: boo
     assert server.received == dict.fromkeys(range(200), 1)
     assert all((r.status, r.host, r.version, r.error) == (200, "pod", "1", "") for r in records)
     assert all(r.scheduled <= r.sent <= r.first_byte <= r.done for r in records)
-    assert (server.connections < 20) is keep_alive
+    assert server.connections == (prober_module.POOL if keep_alive else 200)
 
 
 @pytest.mark.parametrize("keep_alive", [False, True])
@@ -72,6 +73,51 @@ def test_a_kept_connection_that_the_server_closed_is_not_used_again(tmp_path: Pa
     assert server.connections == 20
 
 
+def test_only_a_client_that_keeps_connections_sees_what_happens_to_them(tmp_path: Path) -> None:
+    """A server that resets connections when they are used again is fine for one kind of client, not for the other."""
+    for keep_alive, failures in ((False, 0), (True, 80)):
+        folder = tmp_path / str(keep_alive)
+        folder.mkdir()
+        with faulty_server(lambda _: "reset-reused") as server:
+            records = probe(server, folder, count=200, rate=100, keep_alive=keep_alive)
+        assert sum(record.error == "reset" for record in records) >= failures
+        assert any(record.error for record in records) is keep_alive
+
+
+def test_a_prober_held_up_during_an_outage_does_not_pass_for_valid(tmp_path: Path) -> None:
+    """Nothing was sent while the server was out, so nothing failed; but the lateness tells."""
+    with faulty_server(failing(set(), "")) as server:
+        prober = prober_module.Prober(
+            f"http://127.0.0.1:{server.port}/echo", rate=50, keep_alive=False, timeout=1, results=tmp_path
+        )
+
+        async def run() -> None:
+            running = asyncio.create_task(prober.run(1.0))
+            await asyncio.sleep(0.3)
+            server.behaviour = lambda _: "reset"
+            time.sleep(0.3)
+            server.behaviour = lambda _: "ok"
+            await running
+
+        asyncio.run(run())
+    figures = Figures.of("x", parse((tmp_path / "records.jsonl").read_text(), 50))
+    assert figures.failed == 0
+    with pytest.raises(InvalidRun, match="late"):
+        figures.require_valid()
+
+
+def test_an_error_of_the_prober_itself_is_a_failed_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(number: int, _: object) -> tuple[str, str]:
+        if number == 19:
+            raise RuntimeError("a mistake")
+        return "pod", "1"
+
+    monkeypatch.setattr(prober_module.Prober, "check", staticmethod(check))
+    with faulty_server(failing(set(), "")) as server:
+        records = probe(server, tmp_path, count=20)
+    assert [record.error for record in records] == [""] * 19 + ["internal"]
+
+
 def test_a_slow_answer_delays_no_other_request(tmp_path: Path) -> None:
     """Open loop: while the server stands still, requests go on being sent, and all their waiting is counted."""
     with faulty_server(
@@ -96,15 +142,13 @@ def test_a_prober_that_was_held_up_says_how_late_it_was(tmp_path: Path) -> None:
         )
 
         async def run() -> None:
-            import time
-
             running = asyncio.create_task(prober.run(1.0))
             await asyncio.sleep(0.3)
             time.sleep(0.4)  # holds the whole process up
             await running
 
         asyncio.run(run())
-    figures = Figures.of("x", parse((tmp_path / "records.jsonl").read_text()))
+    figures = Figures.of("x", parse((tmp_path / "records.jsonl").read_text(), 100))
     assert 0.3 < figures.max_lateness_s < 0.8
     assert figures.scheduled == figures.sent == 100
 
@@ -122,6 +166,6 @@ def test_it_stops_when_told_and_waits_for_what_is_under_way(tmp_path: Path) -> N
             await asyncio.wait_for(running, 5)
 
         asyncio.run(run())
-    records = parse((tmp_path / "records.jsonl").read_text())
+    records = parse((tmp_path / "records.jsonl").read_text(), prober.sent)
     assert 30 < len(records) < 150
     assert not [record for record in records if record.error]

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.images import Images
-
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -78,6 +76,5 @@ def test_every_make_target_the_readme_names_is_there() -> None:
     assert {"run", "test", "up", "kind-test"} <= named <= targets
 
 
-def test_images_of_the_tests_differ() -> None:
-    images = Images("a:1", "a:2", "a:3", "b:1")
-    assert len(set(images.all())) == 4
+def test_the_readme_is_whole() -> None:
+    assert "@@" not in (ROOT / "README.md").read_text()

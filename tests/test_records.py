@@ -1,11 +1,18 @@
 """From records to figures."""
 
 import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from harness import sampler as sampler_module
+from harness import scenario as scenario_module
 from harness.records import MAX_LATENESS_SECONDS, Figures, InvalidRun, Record, parse, percentile
 from harness.report import Report, Scenario
+from harness.sampler import Sampler
 from harness.scenario import judge
 
 
@@ -47,7 +54,11 @@ def test_latency_is_from_when_a_request_was_due() -> None:
 def test_records_that_are_not_complete_are_invalid() -> None:
     lines = [json.dumps(list(record(n))) for n in (0, 1, 3)]
     with pytest.raises(InvalidRun, match="not complete"):
-        parse("\n".join(lines))
+        parse("\n".join(lines), 3)
+    with pytest.raises(InvalidRun, match="2 of 3"):
+        parse("\n".join(lines[:2]), 3)
+    with pytest.raises(InvalidRun, match="0 of 1"):
+        parse("", 1)
     with pytest.raises(InvalidRun, match="no requests"):
         Figures.of("x", [])
 
@@ -99,3 +110,122 @@ def test_a_scenario_that_was_not_judged_counts_as_failed() -> None:
     report = Report()
     report.add("broken off")
     assert report.lines()[0].startswith("FAILED")
+
+
+# --- The whole of a scenario, with a cluster that is only pretended -------------------------------------------------
+
+
+class Pretended:
+    """A release whose rollouts are always over, and at the same time a prober with the given records."""
+
+    def __init__(self, name: str = "client", *records: Record) -> None:
+        self.name, self.records = name, list(records)
+
+    def __enter__(self) -> "Pretended":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    @property
+    def last_due(self) -> float:
+        return self.records[-1].scheduled
+
+    def figures(self, start: float = 0.0, end: float = float("inf")) -> Figures:
+        return Figures.of(self.name, [r for r in self.records if start <= r.scheduled < end] or self.records[:1])
+
+    def wait_rolled_out(self) -> None:
+        pass
+
+    def wait_no_pod_stopping(self) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scenario_module, "CONTROL_SECONDS", 0)
+    monkeypatch.setattr(scenario_module, "SETTLE_SECONDS", 0)
+
+
+def due_now(*, error: str = "", seconds: float = 0.0) -> Record:
+    """A request due `seconds` from now."""
+    due = time.time() + seconds
+    return Record(0, due, due, due, due, 200, "pod", "1", error)
+
+
+def run_scenario(made: Scenario, *clients: Pretended, others: tuple[Pretended, ...] = (), fault: str = "seen") -> None:
+    release: Any = Pretended()
+    probers: Any = clients
+    with scenario_module.under_traffic(made, release, probers) as running:
+        running.others.extend(others)  # type: ignore[arg-type]
+        if fault == "breaks":
+            raise RuntimeError("the upgrade failed")
+        running.fault_confirmed = fault
+
+
+def test_a_prober_that_stopped_before_the_end_makes_it_invalid() -> None:
+    made = Report().add("x")
+    with pytest.raises(InvalidRun, match="stopped sending before the end"):
+        run_scenario(made, Pretended("client", due_now(seconds=-60)))
+    assert made.verdict == "invalid"
+
+
+def test_a_failure_of_a_load_that_ran_meanwhile_counts() -> None:
+    made = Report().add("x")
+    with pytest.raises(AssertionError, match="1 requests failed"):
+        run_scenario(made, Pretended("client", due_now()), others=(Pretended("load", due_now(error="status-503")),))
+    assert [figures.name for figures in made.probers] == ["client", "load"]
+
+
+def test_what_was_measured_is_kept_when_the_scenario_breaks_off(tmp_path: Path) -> None:
+    report = Report()
+    made = report.add("x")
+    with pytest.raises(RuntimeError):
+        run_scenario(made, Pretended("client", due_now(error="reset")), fault="breaks")
+    assert made.verdict == "failed"
+    assert report.lines()[-1].startswith("in all: 1 requests recorded, 1 failed")
+    report.write(tmp_path)
+    assert json.loads((tmp_path / "report.json").read_text())["scenarios"][0]["probers"][0]["failed"] == 1
+    assert len((tmp_path / "x-client.jsonl").read_text().splitlines()) == 1
+
+
+def test_no_failure_in_a_number_of_requests_bounds_the_rate() -> None:
+    report = Report()
+    report.add("x").probers = [Figures.of("all", [record(n) for n in range(300)])]
+    assert (
+        report.lines()[-1]
+        == "in all: 300 requests recorded, 0 failed; with 95 % confidence fewer than 1.000% of requests fail"
+    )
+
+
+# --- The sampler ----------------------------------------------------------------------------------------------------
+
+
+class Deployments:
+    """The part of the API that the sampler asks; stalls or fails when told to."""
+
+    def __init__(self, *, fail: bool = False, stall: float = 0.0) -> None:
+        self.fail, self.stall = fail, stall
+
+    def read_namespaced_deployment(self, *_: object, **__: object) -> Any:
+        if self.fail:
+            raise OSError("gone")
+        time.sleep(self.stall)
+        return SimpleNamespace(
+            spec=SimpleNamespace(replicas=2), status=SimpleNamespace(ready_replicas=2, available_replicas=2)
+        )
+
+
+def test_the_sampler_sees_the_fewest() -> None:
+    with Sampler(Deployments(), "n", "d") as sampler:
+        time.sleep(0.6)
+    assert (sampler.fewest_ready(), sampler.fewest_desired()) == (2, 2)
+
+
+@pytest.mark.parametrize(("fail", "stall", "error"), [(True, 0.0, OSError), (False, 1.0, InvalidRun)])
+def test_a_sampler_that_could_not_look_does_not_pass(
+    monkeypatch: pytest.MonkeyPatch, fail: bool, stall: float, error: type[Exception]
+) -> None:
+    monkeypatch.setattr(sampler_module, "LONGEST_GAP_SECONDS", 0.2)
+    with pytest.raises(error), Sampler(Deployments(fail=fail, stall=stall), "n", "d"):
+        time.sleep(1.2)

@@ -50,7 +50,7 @@ def test_make_lists_its_targets_one_line_each() -> None:
     assert {"run", "test", "up", "down", "kind-test", "image", "lock", "offline", "deploy", "help"} <= listed
     assert all(len(line.split()) > 3 for line in lines), "each says what it does"
     phony = set(re.findall(r"^\.PHONY: ([a-z-]+)$", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert listed == phony
+    assert listed | {"require-python"} == phony
 
 
 def test_make_run_serves_until_interrupted_and_leaves_nothing() -> None:
@@ -96,14 +96,13 @@ def test_make_push_without_a_chart_registry_says_what_to_set(tmp_path: Path) -> 
     assert "CHART_REGISTRY is not set: make push CHART_REGISTRY=oci://registry/path" in refused.stderr
 
 
-def test_an_old_python_is_refused_with_what_is_needed(tmp_path: Path) -> None:
+def test_an_old_python_is_refused_with_what_is_needed() -> None:
     script = f"import sys; sys.version_info = (3, 9, 1); sys.path.insert(0, {str(ROOT / 'scripts')!r})\n"
-    script += f"import make_venv, pathlib; sys.exit(make_venv.main(pathlib.Path({str(tmp_path / 'venv')!r})))"
+    script += "import make_venv; sys.exit(make_venv.is_old())"
     refused = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False)
     assert refused.returncode == 1
     assert "Python 3.11 or later is needed" in refused.stderr
     assert "PYTHON=<path>" in refused.stderr
-    assert not (tmp_path / "venv").exists()
 
 
 # --- the cluster ----------------------------------------------------------------------------------------------------
@@ -172,7 +171,17 @@ def test_an_image_reference_is_taken_apart(reference: str, parts: tuple[str, str
 
 
 @pytest.mark.parametrize(
-    "reference", ["", "app", "localhost:5001/app", "app:", "a b:1", "app:1 --set x=y", "app@sha256:1"]
+    "reference",
+    [
+        "",
+        "app",
+        "localhost:5001/app",
+        "app:",
+        "a b:1",
+        "app:1 --set x=y",
+        "a,service.type=LoadBalancer:1",
+        "app@sha256:1",
+    ],
 )
 def test_an_image_without_tag_or_digest_is_refused(reference: str) -> None:
     with pytest.raises(ValueError, match="not an image with a tag or a digest"):
@@ -214,3 +223,77 @@ def test_deploying_is_one_helm_upgrade_that_waits_and_rolls_back(tmp_path: Path)
 def test_the_kubeconfig_of_a_pipeline_does_not_stay_behind(tmp_path: Path) -> None:
     make("deploy", "IMAGE=a:1", PATH=fake_helm(tmp_path), KUBECONFIG_CONTENT="secret", TMPDIR=str(tmp_path))
     assert not list(tmp_path.glob("*.kubeconfig"))
+
+
+SLOW_HELM = """#!/bin/bash
+[ "$1" = version ] && echo {version} && exit
+echo started > {folder}/state
+finish() {{ echo interrupted > {folder}/state; sleep 1; echo rolled back > {folder}/state; exit 1; }}
+trap finish INT TERM
+while :; do sleep 0.1; done
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_deployment_lets_helm_roll_back_and_leaves_no_secret(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    path = fake_helm(tmp_path)
+    version = re.search(r"^HELM=(.*)$", (ROOT / "versions.env").read_text(), re.MULTILINE)
+    assert version
+    (tmp_path / "helm").write_text(SLOW_HELM.format(version=version[1], folder=tmp_path))
+    state = tmp_path / "state"
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "scripts" / "deploy.py"), "--image", "a:1", "--release", "r", "--namespace", "n"],
+        env={**os.environ, "PATH": path, "KUBECONFIG_CONTENT": "secret", "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    until("helm runs", state.exists)
+    # Ctrl-C reaches the whole group, a pipeline's SIGTERM this process alone.
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    assert state.read_text() == "rolled back\n"
+    assert process.returncode == 1
+    assert "Traceback" not in said
+    assert not list(tmp_path.glob("*.kubeconfig"))
+
+
+# --- an interrupted or broken cluster -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fake_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """kind and kubectl that note how they are called; each fails where a file named fail-<first argument> is there."""
+    script = f'#!/bin/sh\necho "${{0##*/}} $*" >> {tmp_path}/calls\n[ ! -e "{tmp_path}/fail-$1" ]\n'
+    for name in ("kind", "kubectl"):
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr(cluster, "resolve", lambda name: tmp_path / name)
+    monkeypatch.setattr(cluster, "require_engine", lambda: None)
+    return tmp_path
+
+
+def test_a_cluster_that_could_not_be_finished_is_removed(fake_tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cluster, "exists", lambda _: False)
+    monkeypatch.setattr(cluster, "_wait_for_nodes", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cluster.create("c")
+    calls = (fake_tools / "calls").read_text().splitlines()
+    assert calls[0].startswith("kind create cluster --name c")
+    assert calls[-1] == "kind delete cluster --name c"
+
+
+def test_a_cluster_that_was_there_and_does_not_work_is_named_with_the_remedy_and_kept(
+    fake_tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "exists", lambda _: True)
+    (fake_tools / "fail-export").touch()
+    with pytest.raises(cluster.ClusterError, match="delete it with kind delete cluster --name c, then try again"):
+        cluster.create("c")
+    assert "delete" not in (fake_tools / "calls").read_text()

@@ -19,7 +19,8 @@ from harness.release import Release, Target
 from harness.shell import run
 
 NAMESPACE = "probers"
-MAX_SECONDS = 900
+# Longer than any scenario may take; a prober that ended early makes it invalid.
+MAX_SECONDS = 1800
 # As the prober's --timeout: whatever is under way when it stops takes no longer.
 REQUEST_TIMEOUT_SECONDS = 5
 
@@ -48,6 +49,11 @@ class Prober:
         self._pod = f"prober-{_run}-{next(_numbers)}"
         self.records: list[Record] = []
 
+    @property
+    def last_due(self) -> float:
+        """When the last request was due, in seconds since the epoch; 0 if there was none."""
+        return self.records[-1].scheduled if self.records else 0.0
+
     def figures(self, start: float = 0.0, end: float = float("inf")) -> Figures:
         """The figures of the requests due from `start` to `end` (seconds since the epoch)."""
         return Figures.of(self.name, [record for record in self.records if start <= record.scheduled < end])
@@ -69,7 +75,8 @@ class Prober:
         try:
             run(self._exec("touch", "/results/stop"))
             wait.until(f"{self._pod} is done", self._is_done, timeout=REQUEST_TIMEOUT_SECONDS + 15)
-            self.records = parse(run(self._exec("cat", "/results/records.jsonl")).stdout)
+            sent = int(run(self._exec("cat", "/results/done")).stdout)
+            self.records = parse(run(self._exec("cat", "/results/records.jsonl")).stdout, sent)
         finally:
             self._delete()
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from harness.records import Figures
+from harness.records import Figures, Record
+
+if TYPE_CHECKING:
+    from harness.prober import Prober
+
+
+def _bound(sent: int, failed: int) -> str:
+    """What no failure in `sent` requests says of the rate: the rule of three."""
+    return f"; with 95 % confidence fewer than {3 / sent:.3%} of requests fail" if sent and not failed else ""
 
 
 @dataclass
@@ -24,6 +34,22 @@ class Scenario:
     probers: list[Figures] = field(default_factory=list)
     """What the probers saw in all."""
     notes: dict[str, float | str] = field(default_factory=dict)
+    others: list[Prober] = field(default_factory=list, repr=False)
+    """Probers that ran for a part of the scenario only, such as a load."""
+    records: dict[str, Sequence[Record]] = field(default_factory=dict, repr=False)
+
+    def keep_records(self, records: dict[str, Sequence[Record]]) -> None:
+        """Keep the records of each prober for the report's folder."""
+        self.records = records
+
+    def figures(self) -> dict[str, object]:
+        """What goes into the report."""
+        kept = ("name", "budget", "verdict", "fault_confirmed", "notes")
+        return {
+            **{name: getattr(self, name) for name in kept},
+            "control": [asdict(figures) for figures in self.control],
+            "probers": [asdict(figures) for figures in self.probers],
+        }
 
 
 class Report:
@@ -56,19 +82,23 @@ class Report:
                 lines.append("        " + ", ".join(f"{name} {value}" for name, value in scenario.notes.items()))
         sent = sum(figures.sent for scenario in self.scenarios for figures in scenario.probers)
         failed = sum(figures.failed for scenario in self.scenarios for figures in scenario.probers)
-        lines.append(f"in all: {sent} requests recorded, {failed} failed")
+        lines.append(f"in all: {sent} requests recorded, {failed} failed{_bound(sent, failed)}")
         for caught_by, mutant in self.mutants:
             caught = "CAUGHT" if mutant.verdict == "failed" else "SURVIVED"
             lines.append(f"{caught} mutant: {mutant.name} (by {caught_by})")
             lines += [f"        {figures}" for figures in mutant.probers]
         return lines
 
-    def write(self, file: Path) -> None:
-        """Write the report as JSON."""
-        file.parent.mkdir(parents=True, exist_ok=True)
+    def write(self, folder: Path) -> None:
+        """Write report.json, and each prober's records as <scenario>-<prober>.jsonl beside it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for scenario in [*self.scenarios, *(mutant for _, mutant in self.mutants)]:
+            for name, records in scenario.records.items():
+                file = folder / (re.sub(r"[^a-z0-9]+", "-", f"{scenario.name} {name}".lower()) + ".jsonl")
+                file.write_text("".join(json.dumps(record) + "\n" for record in records))
         report = {
             "environment": self.environment,
-            "scenarios": [asdict(scenario) for scenario in self.scenarios],
-            "mutants": [{"caught_by": caught_by, **asdict(mutant)} for caught_by, mutant in self.mutants],
+            "scenarios": [scenario.figures() for scenario in self.scenarios],
+            "mutants": [{"caught_by": caught_by, **mutant.figures()} for caught_by, mutant in self.mutants],
         }
-        file.write_text(json.dumps(report, indent=2) + "\n")
+        (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +10,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from harness.records import InvalidRun
+
 INTERVAL_SECONDS = 0.25
+LONGEST_GAP_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,12 @@ class Sampler:
     """Samples a Deployment in a thread while the `with` block runs. `samples` grows meanwhile."""
 
     def __init__(self, apps: Any, namespace: str, name: str) -> None:
-        self._read: Callable[[], Any] = lambda: apps.read_namespaced_deployment(name, namespace)
+        self._read: Callable[[], Any] = lambda: apps.read_namespaced_deployment(
+            name, namespace, _request_timeout=LONGEST_GAP_SECONDS
+        )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
+        self._started = 0.0
         self._error: BaseException | None = None
         self.samples: list[Sample] = []
 
@@ -47,17 +54,25 @@ class Sampler:
             )
 
     def __enter__(self) -> Sampler:
+        self._started = time.time()
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        ended = time.time()
         self._stop.set()
         self._thread.join(30)
+        if error:
+            return
         # A check of the fewest replicas must not pass because the looking stopped.
-        if self._error and not error:
+        if self._error:
             raise self._error
+        times = [self._started, *(sample.at for sample in self.samples), ended]
+        longest = max(later - earlier for earlier, later in itertools.pairwise(times))
+        if longest > LONGEST_GAP_SECONDS + INTERVAL_SECONDS:
+            raise InvalidRun(f"the replicas were not looked at for {longest:.1f} s")
 
     def fewest_ready(self) -> int:
         """The fewest ready replicas seen. Raises ValueError if nothing was seen."""

@@ -14,6 +14,8 @@ from harness.report import Scenario
 CONTROL_SECONDS = 5.0
 SETTLE_SECONDS = 3.0
 SHOWN_FAILURES = 20
+# A prober is told to stop, and looks for that ten times a second, after the end has been noted.
+EARLY_END_SECONDS = 1.0
 
 
 @contextmanager
@@ -21,21 +23,33 @@ def under_traffic(scenario: Scenario, release: Release, probers: Sequence[Prober
     """Keep `probers` sending while the `with` block brings the fault about; then judge `scenario`.
 
     Before the block a control phase shows that nothing fails without the fault: the run is invalid otherwise. The
-    block must set `fault_confirmed` to how it saw that the fault happened. Afterwards the probers go on until the
-    last pod that was told to go is gone. Raises AssertionError for any failed request, InvalidRun (which is one too)
-    for a measurement that can't be trusted.
+    block must set `fault_confirmed` to how it saw that the fault happened, and may add to `scenario.others` further
+    probers of its own. Afterwards the probers go on until the rollout is over and the last pod that was told to go is
+    gone. Raises AssertionError for any failed request, InvalidRun (which is one too) for a measurement that can't be
+    trusted. Whatever happens, the figures and the records are in the report.
     """
-    with ExitStack() as running:
-        for prober in probers:
-            running.enter_context(prober)
-        time.sleep(CONTROL_SECONDS)
-        fault_at = time.time()
-        yield scenario
-        release.wait_no_pod_stopping()
-        time.sleep(SETTLE_SECONDS)
-    scenario.control = [prober.figures(end=fault_at) for prober in probers]
-    scenario.probers = [prober.figures() for prober in probers]
-    judge(scenario, [record for prober in probers for record in prober.records if record.error])
+    fault_at = ended = 0.0
+    try:
+        with ExitStack() as running:
+            for prober in probers:
+                running.enter_context(prober)
+            time.sleep(CONTROL_SECONDS)
+            fault_at = time.time()
+            yield scenario
+            release.wait_rolled_out()
+            release.wait_no_pod_stopping()
+            time.sleep(SETTLE_SECONDS)
+            ended = time.time()
+    finally:
+        everything = [*probers, *scenario.others]
+        scenario.control = [prober.figures(end=fault_at) for prober in probers if prober.records]
+        scenario.probers = [prober.figures() for prober in everything if prober.records]
+        scenario.keep_records({prober.name: prober.records for prober in everything})
+    for prober in probers:
+        if prober.last_due < ended - EARLY_END_SECONDS:
+            scenario.verdict = "invalid"
+            raise InvalidRun(f"{scenario.name}: {prober.name} stopped sending before the end")
+    judge(scenario, [record for prober in everything for record in prober.records if record.error])
 
 
 def judge(scenario: Scenario, failures: Sequence[Record]) -> None:

@@ -5,9 +5,9 @@ server can't slow the prober down and hide what its clients would have waited (c
 sent once. There are no retries.
 
 Two kinds of client: `new` opens a connection for each request; `keep-alive` sends on connections that earlier
-requests left open, as browsers, proxies and connection pools do. A kept connection that the server has closed before
-a request is sent on it is thrown away and another one taken, which is what HTTP expects of clients (RFC 9112
-section 9.3); once a request has been sent, whatever happens to it is its result.
+requests left open, POOL of them in turn, as browsers, proxies and connection pools do. A kept connection that the
+server has closed before a request is sent on it is thrown away and another one taken, which is what HTTP expects of
+clients (RFC 9112 section 9.3); once a request has been sent, whatever happens to it is its result.
 
 A request counts as answered when the status is 200 and the body is the echo of this very request; otherwise as failed,
 with the class of what went wrong in `error`:
@@ -16,8 +16,10 @@ with the class of what went wrong in `error`:
     closed                          the connection ended before the whole answer
     timeout                         no whole answer within --timeout seconds of when it was due
     status-<code>, body             the wrong answer
+    internal                        the prober itself failed
 
-Results go to a folder: `records.jsonl`, one array a request in the order of Record's fields; then `done`. The prober
+Results go to a folder: `records.jsonl`, one array a request in the order of Record's fields; then `done`, which holds
+the number of requests that were sent, so that missing records can't pass for requests that were not. The prober
 stops when a file `stop` appears there, or after --max-seconds; then it waits for what is under way, and stays until
 it is killed, so that the results can be fetched.
 """
@@ -36,6 +38,7 @@ from urllib.parse import urlsplit
 STOP_CHECK_SECONDS = 0.1
 PROGRESS_SECONDS = 5.0
 LONGEST_HEAD = 64 * 1024
+POOL = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class Prober:
         self.rate, self.keep_alive, self.timeout, self.results = rate, keep_alive, timeout, results
         self.clock = Clock()
         self.idle: deque[Connection] = deque()
+        self.kept = 0
         self.sent = self.failed = 0
 
     async def run(self, max_seconds: float) -> None:
@@ -174,6 +178,9 @@ class Prober:
             error = "reset"
         except OSError:
             error = "unreachable"
+        except Exception as failure:
+            error = "internal"
+            print(f"request {number}: {failure!r}", file=sys.stderr)
         self.failed += bool(error)
         record = Record(number, scheduled, sent, first_byte, self.clock.now(), status, host, version, error)
         self.output.write(json.dumps(astuple(record)) + "\n")
@@ -195,15 +202,29 @@ class Prober:
             if keep:
                 self.idle.append((reader, writer))
             else:
+                self.kept -= 1
                 writer.close()
 
     async def connection(self) -> Connection:
-        """An idle connection that the server has not closed, or a new one."""
-        while self.idle:
+        """The connection that has been idle longest and that the server has not closed, or a new one.
+
+        New ones until there are POOL: the Service gives each to a pod, so that together they lead to all of them.
+        """
+        while self.idle and self.kept >= POOL:
             reader, writer = self.idle.popleft()
             if not reader.at_eof() and not writer.is_closing():
                 return reader, writer
+            self.kept -= 1
             writer.close()
+        self.kept += 1
+        try:
+            return await self.connect()
+        except BaseException:
+            self.kept -= 1
+            raise
+
+    async def connect(self) -> Connection:
+        """A new connection."""
         return await asyncio.open_connection(self.address, self.port, limit=LONGEST_HEAD)
 
     @staticmethod
@@ -239,7 +260,10 @@ async def main() -> None:
         results=arguments.results,
     )
     await prober.run(arguments.max_seconds)
-    (arguments.results / "done").touch()
+    # Whole or not at all: a file that is there but empty would be read as such.
+    finished = arguments.results / "done.new"
+    finished.write_text(f"{prober.sent}\n")
+    finished.rename(arguments.results / "done")
     if not arguments.exit:
         await asyncio.Event().wait()
 
