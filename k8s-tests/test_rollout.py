@@ -7,10 +7,10 @@ import pytest
 
 from harness.images import Images, version_of
 from harness.prober import Prober, StartProber
-from harness.records import Record
 from harness.release import CHART, Release
 from harness.report import Report
 from harness.scenario import under_traffic
+from prober import Record
 
 
 def probers(probe: StartProber, release: Release) -> list[Prober]:

@@ -1,12 +1,13 @@
 """Fixtures of more than one test file, and the rule that nothing is skipped in CI."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 import tools
+from tests.serving_process import Server, serving
 
 
 @pytest.hookimpl(wrapper=True)
@@ -37,6 +38,13 @@ def helm(request: pytest.FixtureRequest) -> Path:
 def helm4() -> Path:
     """The newer Helm, for what does not depend on which."""
     return tool("helm")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for the tests that do not stop it."""
+    with serving(tmp_path_factory.mktemp("server"), LOAD_ENDPOINTS="1", APP_VERSION="1.2.3") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -97,6 +97,11 @@ class Server:
         booted = [entry["message"] for entry in self.log() if entry["message"].startswith("Booting worker")]
         return [int(message.rpartition(" ")[2]) for message in booted]
 
+    def metrics(self) -> dict[str, float]:
+        """The samples of /metrics, by name and labels as they are written."""
+        lines = self.manage("/metrics").body.decode().splitlines()
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+
     def stop(self, timeout: float = 20.0) -> int:
         """SIGTERM; returns the exit status."""
         self.process.send_signal(signal.SIGTERM)
@@ -142,3 +147,9 @@ def serving(tmp_path: Path, **variables: str) -> Iterator[Server]:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def slow_application(folder: Path, seconds: float) -> dict[str, str]:
+    """The variables of an application that takes `seconds` to load."""
+    (folder / "slow.py").write_text(f"import time, flask\ntime.sleep({seconds})\napp = flask.Flask(__name__)\n")
+    return {"WSGI_APP": "slow:app", "PYTHONPATH": f"{ROOT}:{folder}"}

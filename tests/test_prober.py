@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import prober as prober_module
-from harness.records import Figures, InvalidRun, Record, parse
+from harness.records import Figures, InvalidRun, parse
+from prober import Record
 from tests.faulty_server import Behaviour, FaultyServer, faulty_server
 
 

@@ -10,10 +10,11 @@ import pytest
 
 from harness import sampler as sampler_module
 from harness import scenario as scenario_module
-from harness.records import MAX_LATENESS_SECONDS, Figures, InvalidRun, Record, parse, percentile
+from harness.records import MAX_LATENESS_SECONDS, Figures, InvalidRun, parse, percentile
 from harness.report import Report, Scenario
 from harness.sampler import Sampler
 from harness.scenario import judge
+from prober import Record
 
 
 def record(number: int, *, error: str = "", took: float = 0.01, late: float = 0.0) -> Record:

@@ -1,4 +1,4 @@
-"""The serving layer as real processes: starting, health, metrics, logs, stopping."""
+"""The server as a real process: starting, and stopping without losing a request or leaving anything behind."""
 
 import os
 import signal
@@ -7,20 +7,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.serving_process import ROOT, Answer, Server, command, environment, free_port, serving, until
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for the tests that do not stop it."""
-    with serving(tmp_path_factory.mktemp("server"), LOAD_ENDPOINTS="1", APP_VERSION="1.2.3") as server:
-        yield server
+from tests.serving_process import ROOT, Server, command, environment, free_port, serving, until
 
 
 def start(**variables: str) -> subprocess.CompletedProcess[str]:
@@ -97,7 +89,7 @@ def test_a_reload_keeps_what_was_counted_and_stays_ready(tmp_path: Path) -> None
         until("a second worker", lambda: len(server.workers()) == 2)
         until("ready", server.is_ready)
         assert server.get("/").status == 200
-        until("both are counted", lambda: metrics(server)['flask_http_request_total{method="GET",status="200"}'] == 2)
+        until("both are counted", lambda: server.metrics()['flask_http_request_total{method="GET",status="200"}'] == 2)
 
 
 # --- The folder in memory -------------------------------------------------------------------------------------------
@@ -148,200 +140,6 @@ def test_a_refused_start_leaves_no_folder_behind() -> None:
         start(PORT=str(busy.getsockname()[1]))
     start(PORT="eighty")
     assert folders() <= before
-
-
-# --- Health ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/startupz"])
-def test_a_running_server_is_healthy(server: Server, path: str) -> None:
-    assert server.manage(path).status == 200
-
-
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/startupz", "/metrics"])
-def test_health_and_metrics_are_not_on_the_applications_port(server: Server, path: str) -> None:
-    assert server.get(path).status == 404
-
-
-def test_the_management_port_serves_nothing_else(server: Server) -> None:
-    assert server.manage("/").status == 404
-    assert server.manage("/echo").status == 404
-    assert server.manage("/livez", method="POST").status == 501
-
-
-def test_health_answers_at_once_while_every_thread_is_stuck(tmp_path: Path) -> None:
-    with serving(tmp_path, LOAD_ENDPOINTS="1", WEB_THREADS="2") as server, ThreadPoolExecutor(4) as clients:
-        stuck = [clients.submit(server.get, "/sleep?ms=3000") for _ in range(4)]
-        time.sleep(0.5)
-        times = []
-        for path in ["/livez", "/readyz", "/metrics"] * 5:
-            began = time.monotonic()
-            assert server.manage(path).status == 200
-            times.append(time.monotonic() - began)
-        assert not stuck[3].done(), "the threads were not stuck"
-        assert sorted(times)[len(times) // 2] < 0.05
-
-
-def slow_application(folder: Path, seconds: float) -> dict[str, str]:
-    """The variables of an application that takes `seconds` to load."""
-    (folder / "slow.py").write_text(f"import time, flask\ntime.sleep({seconds})\napp = flask.Flask(__name__)\n")
-    return {"WSGI_APP": "slow:app", "PYTHONPATH": f"{ROOT}:{folder}"}
-
-
-def test_it_is_not_ready_while_its_worker_is_dead_and_ready_again_with_the_next(tmp_path: Path) -> None:
-    with serving(tmp_path, **slow_application(tmp_path, 1.5)) as server:
-        (worker,) = server.workers()
-        os.kill(worker, signal.SIGKILL)
-        until("not ready", lambda: not server.is_ready(), timeout=1)
-        assert server.manage("/readyz").body == b"not ready: every worker is stopping or gone\n"
-        assert server.manage("/livez").status == 200
-        until("ready again", server.is_ready)
-        assert len(server.workers()) == 2
-
-
-def health_server(server: Server) -> int:
-    """The process that answers on the management port: the younger of the two that have it in their command."""
-    wanted = f"app.serving.management {server.management_port}".encode().split()
-    found = [
-        int(path.parent.name)
-        for path in Path("/proc").glob("[0-9]*/cmdline")
-        if set(wanted) <= set(path.read_bytes().split(b"\0"))
-    ]
-    assert len(found) == 2
-    return max(found)
-
-
-def test_a_health_server_that_is_killed_is_replaced(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
-        os.kill(health_server(server), signal.SIGKILL)
-        until("health is refused", lambda: not server.is_ready(), timeout=2)
-        until("it answers again", server.is_ready, timeout=5)
-        assert any("health server died" in entry["message"] for entry in server.log())
-
-
-def test_it_is_not_ready_before_the_application_is_loaded(tmp_path: Path) -> None:
-    port = free_port()
-    process = subprocess.Popen(
-        command(), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True,
-        env=environment(
-            PORT=str(free_port()), MANAGEMENT_PORT=str(port), **slow_application(tmp_path, 2)
-        ),
-    )  # fmt: skip
-    server = Server(process, 0, port, tmp_path / "none")
-    answers: list[Answer] = []
-
-    def answered() -> bool:
-        try:
-            answers.append(server.manage("/readyz"))
-            return True
-        except OSError:
-            return False
-
-    try:
-        until("health answers", answered)
-        assert answers[0].status == 503
-        assert answers[0].body == b"not ready: no worker has loaded the application yet\n"
-        assert server.manage("/startupz").status == 503
-        assert server.manage("/livez").status == 200
-        until("ready", server.is_ready)
-        assert server.manage("/startupz").status == 200
-    finally:
-        server.stop()
-
-
-# --- Metrics --------------------------------------------------------------------------------------------------------
-
-
-def metrics(server: Server) -> dict[str, float]:
-    """The samples, by name and labels as they are written."""
-    lines = server.manage("/metrics").body.decode().splitlines()
-    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
-
-
-def test_requests_are_counted_by_route_method_and_status(server: Server) -> None:
-    name = 'flask_http_request_duration_seconds_count{method="POST",route="/echo",status="200"}'
-    before = metrics(server).get(name, 0)
-    for number in range(3):
-        server.get(f"/echo?{number}", method="POST", body=b"x")
-    assert metrics(server)[name] == before + 3
-
-
-def test_made_up_urls_and_methods_add_no_series(server: Server) -> None:
-    server.get("/nowhere")
-    server.get("/echo", method="FIRST")
-    before = metrics(server)
-    for number in range(20):
-        server.get(f"/nowhere/{number}")
-        server.get("/echo", method=f"MADEUP{chr(ord('A') + number)}")
-    assert metrics(server).keys() == before.keys()
-    assert metrics(server)["flask_http_request_unusual_method_total"] >= 21
-
-
-def test_an_application_that_answers_in_a_hook_of_its_own_adds_no_series_either(tmp_path: Path) -> None:
-    (tmp_path / "guarded.py").write_text(
-        "import flask\napp = flask.Flask(__name__)\n@app.before_request\ndef guard(): return 'no', 401\n"
-    )
-    with serving(tmp_path, WSGI_APP="guarded:app", PYTHONPATH=f"{ROOT}:{tmp_path}") as server:
-        server.get("/")
-        server.get("/", method="FIRST")
-        before = metrics(server)
-        assert before['flask_http_request_duration_seconds_count{method="GET",route="",status="401"}'] == 1
-        for number in range(5):
-            server.get("/", method=f"MADE{chr(ord('A') + number)}")
-        assert metrics(server).keys() == before.keys()
-        assert metrics(server)["flask_http_request_unusual_method_total"] == 6
-
-
-def test_counts_are_summed_over_workers_and_survive_them(tmp_path: Path) -> None:
-    name = 'flask_http_request_total{method="GET",status="200"}'
-    with serving(tmp_path, WEB_CONCURRENCY="2") as server:
-        until("two workers", lambda: server.manage("/readyz").body == b"ready: 2 workers\n")
-        for _ in range(20):
-            server.get("/")
-        assert metrics(server)[name] == 20
-        os.kill(server.workers()[0], signal.SIGKILL)
-        until("a third worker", lambda: len(server.workers()) == 3 and server.is_ready())
-        assert metrics(server)[name] == 20
-
-
-# --- Logs -----------------------------------------------------------------------------------------------------------
-
-
-def send_raw(server: Server, data: bytes) -> bytes:
-    """Send bytes and return all that is answered."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
-        client.sendall(data)
-        return b"".join(iter(lambda: client.recv(65536), b""))
-
-
-def test_every_line_is_json_whatever_is_sent(server: Server) -> None:
-    rest = b' HTTP/1.1\r\nHost: x\r\nUser-Agent: \xff"\\\r\nConnection: close\r\n\r\n'
-    assert b" 200 " in send_raw(server, b'GET /echo?a"b\\c%22%0a{}' + rest)
-    # Refused, and logged by gunicorn itself.
-    assert b" 400 " in send_raw(server, b'GET /echo?"\xff' + rest)
-    assert b" 400 " in send_raw(server, b'"\\\n{\x00\r\n\r\n')
-    until("it is logged", lambda: any('a"b\\c' in entry.get("url", "") for entry in server.log()))
-    until("the refusals too", lambda: sum("Invalid" in entry["message"] for entry in server.log()) >= 2)
-
-
-def test_an_access_line_says_what_was_asked_and_answered(server: Server) -> None:
-    server.get("/echo?find-me", method="PUT", headers={"User-Agent": "test"})
-
-    def found() -> bool:
-        return any(entry.get("url") == "/echo?find-me" for entry in server.log())
-
-    until("it is logged", found)
-    entry = next(entry for entry in server.log() if entry.get("url") == "/echo?find-me")
-    assert (entry["method"], entry["status"], entry["client"], entry["user_agent"]) == ("PUT", 200, "127.0.0.1", "test")
-    assert entry["bytes"] > 0
-    assert entry["ms"] > 0
-
-
-def test_the_access_log_can_be_turned_off(tmp_path: Path) -> None:
-    with serving(tmp_path, ACCESS_LOG="0") as server:
-        server.get("/")
-        server.stop()
-        assert not [entry for entry in server.log() if "url" in entry]
 
 
 # --- Stopping -------------------------------------------------------------------------------------------------------

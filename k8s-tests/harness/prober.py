@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import Literal, Protocol
 
 from harness import wait
-from harness.records import Figures, Record, parse
+from harness.records import Figures, parse
 from harness.release import Release, Target
 from harness.shell import run
+from prober import Record
 
 NAMESPACE = "probers"
 # Longer than any scenario may take; a prober that ended early makes it invalid.

@@ -8,7 +8,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+
+from prober import Record
 
 MAX_LATENESS_SECONDS = 0.2
 """A prober that sent any request later than this makes the run invalid.
@@ -16,20 +17,6 @@ MAX_LATENESS_SECONDS = 0.2
 It is the longest outage that could stay unseen, if it fell into just the time in which the prober was held up. On two
 cores that run three nodes the most seen in scenarios was 0.06 s; an outage of a single pod's end lasts seconds.
 """
-
-
-class Record(NamedTuple):
-    """One request, as the prober wrote it; see prober.py for the fields."""
-
-    number: int
-    scheduled: float
-    sent: float
-    first_byte: float
-    done: float
-    status: int
-    host: str
-    version: str
-    error: str
 
 
 class InvalidRun(AssertionError):

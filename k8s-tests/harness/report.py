@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from harness.records import Figures, Record
+from harness.records import Figures
+from prober import Record
 
 if TYPE_CHECKING:
     from harness.prober import Prober

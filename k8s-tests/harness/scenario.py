@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from harness.prober import Prober
-from harness.records import InvalidRun, Record
+from harness.records import InvalidRun
 from harness.release import Release
 from harness.report import Scenario
+from prober import Record
 
 CONTROL_SECONDS = 5.0
 SETTLE_SECONDS = 3.0

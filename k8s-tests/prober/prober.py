@@ -31,8 +31,9 @@ import socket
 import sys
 import time
 from collections import deque
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 STOP_CHECK_SECONDS = 0.1
@@ -41,8 +42,7 @@ LONGEST_HEAD = 64 * 1024
 POOL = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What became of one request. Times are seconds since the epoch; 0.0 where it did not get that far."""
 
     number: int
@@ -183,7 +183,7 @@ class Prober:
             print(f"request {number}: {failure!r}", file=sys.stderr)
         self.failed += bool(error)
         record = Record(number, scheduled, sent, first_byte, self.clock.now(), status, host, version, error)
-        self.output.write(json.dumps(astuple(record)) + "\n")
+        self.output.write(json.dumps(record) + "\n")
 
     async def exchange(self, number: int) -> Answer:
         """Send request `number` on a connection and read its answer."""
