@@ -96,7 +96,7 @@ def test_a_prober_held_up_during_an_outage_does_not_pass_for_valid(tmp_path: Pat
             running = asyncio.create_task(prober.run(1.0))
             await asyncio.sleep(0.3)
             server.behaviour = lambda _: "reset"
-            time.sleep(0.3)
+            time.sleep(0.5)
             server.behaviour = lambda _: "ok"
             await running
 
