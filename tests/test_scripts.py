@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -254,7 +255,12 @@ def test_an_interrupted_deployment_lets_helm_roll_back_and_leaves_no_secret(
         os.killpg(process.pid, number)
     else:
         process.send_signal(number)
-    _, said = process.communicate(timeout=20)
+    try:
+        _, said = process.communicate(timeout=20)
+    finally:
+        # Of a failed test too, nothing goes on running.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert state.read_text() == "rolled back\n"
     assert process.returncode == 1
     assert "Traceback" not in said
