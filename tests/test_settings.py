@@ -26,7 +26,9 @@ def test_every_variable_is_read() -> None:
             "GRACEFUL_TIMEOUT": "4", "KEEP_ALIVE": "5", "LOG_LEVEL": "WARNING", "ACCESS_LOG": "Off",
         }
     )  # fmt: skip
-    assert settings == ServingSettings("shop:app", 80, 81, 2, 3, 4, 5, "warning", False)
+    assert (settings.wsgi_app, settings.port, settings.management_port, settings.workers) == ("shop:app", 80, 81, 2)
+    assert (settings.threads, settings.graceful_timeout, settings.keep_alive) == (3, 4, 5)
+    assert (settings.log_level, settings.access_log) == ("warning", False)
 
 
 def test_an_empty_variable_counts_as_unset() -> None:

@@ -77,3 +77,21 @@ class Environment:
                 return choice
         self._refuse(name, value, f"one of {', '.join(choices)}")
         return default
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """`module:function` names separated by commas; none by default."""
+        return tuple(part.strip() for part in self.text(name, default="").split(",") if part.strip())
+
+    def numbers(self, name: str, *, default: tuple[float, ...]) -> tuple[float, ...]:
+        """Numbers in rising order, separated by commas."""
+        text = self.text(name, default="")
+        if not text:
+            return default
+        try:
+            numbers = tuple(float(part) for part in text.split(","))
+        except ValueError:
+            numbers = ()
+        if numbers and list(numbers) == sorted(set(numbers)):
+            return numbers
+        self._refuse(name, text, "numbers in rising order, separated by commas")
+        return default

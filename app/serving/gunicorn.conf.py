@@ -37,7 +37,7 @@ if _owner != str(os.getpid()):
     _folder_name = str(runtime_folder(_in_memory))
     os.environ["SERVING_RUNTIME"] = f"{os.getpid()}:{_folder_name}"
 _runtime = Path(_folder_name)
-_state = WorkerState(_runtime / "ready")
+_state = WorkerState(_runtime / "workers")
 _metrics = _runtime / "metrics"
 for _folder in (_state.folder, _metrics):
     _folder.mkdir(exist_ok=True)
@@ -89,11 +89,12 @@ def when_ready(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """The worker has loaded the application: it is ready from now until it is told to stop."""
-    _state.mark_ready(worker.pid)
+    report = _state.report(worker.pid, _settings.threads)
+    report.set_ready(True)
     handle_exit = signal.getsignal(signal.SIGTERM)
 
     def stop(signum: int, frame: FrameType | None) -> None:
-        _state.forget(worker.pid)
+        report.set_ready(False)
         if callable(handle_exit):
             handle_exit(signum, frame)
 

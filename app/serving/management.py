@@ -61,7 +61,7 @@ class ManagementServer(ThreadingHTTPServer):
 
     def readiness(self) -> tuple[HTTPStatus, str]:
         """Whether requests should be sent here: a worker has loaded the application and is not stopping."""
-        ready = len(self.state.ready())
+        ready = sum(worker.ready for worker in self.state.workers())
         if not ready:
             reason = "every worker is stopping or gone" if self.started else "no worker has loaded the application yet"
             return HTTPStatus.SERVICE_UNAVAILABLE, f"not ready: {reason}\n"
@@ -145,7 +145,7 @@ def _serve(folder: Path, port: int) -> NoReturn:
     """Serve until the process that forked this one ends."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     ManagementServer(
-        ("0.0.0.0", port), state=WorkerState(folder / "ready"), metrics_folder=folder / "metrics"
+        ("0.0.0.0", port), state=WorkerState(folder / "workers"), metrics_folder=folder / "metrics"
     ).serve_forever()
     raise SystemExit
 
