@@ -120,8 +120,8 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(tmp_path: Path, **variables: str) -> Iterator[Server]:
-    """Start a server with these environment variables, wait until it is ready, and stop it afterwards."""
+def starting(tmp_path: Path, **variables: str) -> Iterator[Server]:
+    """Start a server with these environment variables, and stop it afterwards."""
     port, management_port = free_port(), free_port()
     log_file = tmp_path / f"server-{port}.log"
     with log_file.open("w") as log:
@@ -134,11 +134,8 @@ def serving(tmp_path: Path, **variables: str) -> Iterator[Server]:
             text=True,
             start_new_session=True,
         )
-    server = Server(process, port, management_port, log_file)
     try:
-        until("the server is ready", lambda: server.is_ready() or process.poll() is not None)
-        assert process.poll() is None, log_file.read_text()
-        yield server
+        yield Server(process, port, management_port, log_file)
     finally:
         if process.poll() is None:
             process.terminate()
@@ -147,6 +144,15 @@ def serving(tmp_path: Path, **variables: str) -> Iterator[Server]:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+@contextmanager
+def serving(tmp_path: Path, **variables: str) -> Iterator[Server]:
+    """Start a server with these environment variables, wait until it is ready, and stop it afterwards."""
+    with starting(tmp_path, **variables) as server:
+        until("the server is ready", lambda: server.is_ready() or server.process.poll() is not None)
+        assert server.process.poll() is None, server.log_file.read_text()
+        yield server
 
 
 def slow_application(folder: Path, seconds: float) -> dict[str, str]:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from app.serving import management
+from app.serving.health import Health
 from app.serving.settings import ServingSettings
 
 CHART = Path(__file__).resolve().parents[1] / "charts" / "flask-app"
@@ -127,14 +128,14 @@ def test_the_notes_end_with_the_command_to_reach_it(helm4: Path) -> None:
 # --- Probes ---------------------------------------------------------------------------------------------------------
 
 
-def test_each_probe_asks_a_path_that_the_management_server_answers(helm: Path) -> None:
+def test_each_probe_asks_a_path_that_the_management_server_answers(helm: Path, tmp_path: Path) -> None:
     container = render(helm).container
-    server = management.ManagementServer.__new__(management.ManagementServer)
+    checks = management.checks(Health(tmp_path, ServingSettings.from_environment({})))
     ports = {p["name"]: p["containerPort"] for p in container["ports"]}
     expected = {"startupProbe": "/startupz", "readinessProbe": "/readyz", "livenessProbe": "/livez"}
     for probe, path in expected.items():
         assert container[probe]["httpGet"]["path"] == path
-        assert path in server.checks()
+        assert path in checks
         assert ports[container[probe]["httpGet"]["port"]] == ServingSettings.from_environment({}).management_port
 
 

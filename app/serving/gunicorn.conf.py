@@ -22,7 +22,10 @@ ROOT = Path(__file__).resolve().parents[2]
 # Not there by itself when the `gunicorn` command is what Python was started with.
 sys.path.insert(0, str(ROOT))
 
+from gunicorn.errors import AppImportError
+
 from app.serving.environment import SettingsError  # needs the path set above
+from app.serving.readiness import Checker, CheckError, CheckResults, find, in_context_of
 from app.serving.runtime import runtime_folder
 from app.serving.settings import ServingSettings
 from app.serving.state import WorkerState
@@ -41,6 +44,7 @@ if _owner != str(os.getpid()):
     os.environ["SERVING_RUNTIME"] = f"{os.getpid()}:{_folder_name}"
 _runtime = Path(_folder_name)
 _state = WorkerState(_runtime / "workers")
+_checks = CheckResults(_runtime / "checks")
 _metrics = _runtime / "metrics"
 for _folder in (_state.folder, _metrics):
     _folder.mkdir(exist_ok=True)
@@ -96,9 +100,27 @@ def post_fork(server: Any, worker: Any) -> None:
     worker.report = _state.report(worker.pid, _settings.threads)
 
 
+def post_worker_init(worker: Any) -> None:
+    """The worker has loaded the application: begin the application's own readiness checks."""
+    if _settings.readiness_checks:
+        try:
+            checks = {name: find(name) for name in _settings.readiness_checks}
+        except CheckError as error:
+            # Which gunicorn prints as it is, and then stops.
+            raise AppImportError(str(error)) from error
+        Checker(
+            checks,
+            report=lambda problem, seconds: _checks.write(worker.pid, problem, seconds),
+            interval=_settings.readiness_check_interval,
+            timeout=_settings.readiness_check_timeout,
+            context=in_context_of(worker.wsgi),
+        ).start()
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """A worker is gone, however it went: it is not ready, and its live gauges no longer count."""
     _state.forget(worker.pid)
+    _checks.forget(worker.pid)
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(worker.pid, path=str(_metrics))  # type: ignore[no-untyped-call]
