@@ -129,16 +129,14 @@ class Connection:
         head = self._incoming.head
         if not head:
             return False
-        if head.find(b"\r\n\r\n", max(0, self._searched - 3)) < 0:
+        end = head.find(b"\r\n\r\n", max(0, self._searched - 3))
+        if (end if end >= 0 else len(head)) > self._limits.head:
+            detail = f"request line and headers exceed {self._limits.head} bytes"
+            raise Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
+        # The parser knows at once that anything else can't become a request; why wait for the rest?
+        if end < 0 and (head[0] in _TOKEN or head.startswith(b"\r")) and head.count(b"\n") == head.count(b"\r\n"):
             self._searched = len(head)
-            if len(head) > self._limits.head:
-                raise Refusal(
-                    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                    f"request line and headers exceed {self._limits.head} bytes",
-                )
-            # The parser knows at once that anything else can't become a request; why wait for the rest?
-            if (head[0] in _TOKEN or head.startswith(b"\r")) and head.count(b"\n") == head.count(b"\r\n"):
-                return False
+            return False
         self._searched = 0
         return self._parse()
 
@@ -165,10 +163,11 @@ class Connection:
             if self._missing > self._limits.body:
                 raise self._too_large()
         self.stage = Stage.BODY
-        return self._receive_body(rest)
+        return self._receive_body(rest, expected=0 if self._chunks else self._missing)
 
-    def _receive_body(self, data: bytes) -> bool:
+    def _receive_body(self, data: bytes, expected: int = 0) -> bool:
         try:
+            self._incoming.body.expect(expected)
             self._incoming.body.append(data)
         except OSError as error:
             detail = (

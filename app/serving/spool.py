@@ -46,9 +46,16 @@ class Spool:
         # Everything is either in memory or, from the first append that does not fit, in the file.
         self._file: IO[bytes] | None = None
         self._read = self._written = 0
+        self._held = 0
 
     def __len__(self) -> int:
         return self._written - self._read if self._file else len(self._memory)
+
+    def expect(self, size: int) -> None:
+        """Take the room for `size` bytes now, so that appending them can't exceed the budget. Raises BudgetExceeded."""
+        if size > IN_MEMORY:
+            self._budget.take(size)
+            self._held += size
 
     def append(self, data: bytes | memoryview) -> None:
         """Add `data`; all of it or, when BudgetExceeded or another OSError (a full disk) is raised, none."""
@@ -84,10 +91,11 @@ class Spool:
         """Drop everything."""
         self._memory.clear()
         if self._file:
-            self._budget.give(self._written)
             self._file.close()
             self._file = None
             self._read = self._written = 0
+        self._budget.give(self._held)
+        self._held = 0
 
     def _move_to_file(self) -> None:
         kept = bytes(self._memory)
@@ -102,13 +110,12 @@ class Spool:
 
     def _write(self, data: bytes | memoryview) -> None:
         assert self._file
-        self._budget.take(len(data))
+        more = self._written + len(data) - self._held
+        if more > 0:
+            self._budget.take(more)
+            self._held += more
         view, at = memoryview(data), self._written
-        try:
-            while view:
-                written = os.pwrite(self._file.fileno(), view, at)
-                view, at = view[written:], at + written
-        except OSError:
-            self._budget.give(len(data))
-            raise
+        while view:
+            written = os.pwrite(self._file.fileno(), view, at)
+            view, at = view[written:], at + written
         self._written = at

@@ -476,7 +476,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             response.close()
         except (OSError, StopIteration):
             raise
-        except Exception:
+        except (Exception, SystemExit):
             if response.headers_sent:
                 raise
             self.log.exception("Error handling request %s", environ.get("PATH_INFO"))
