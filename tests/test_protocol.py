@@ -126,6 +126,12 @@ def test_a_client_that_waits_to_be_told_to_send_its_body_is_told(server: Server)
         assert json.loads(answer.body)["body"] == "abc"
 
 
+def test_a_client_that_does_not_wait_to_be_told_is_not_told(server: Server) -> None:
+    head = b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\nConnection: close\r\n\r\n"
+    (answer,) = split(exchange(server, head + b"abc"))
+    assert (answer.status, json.loads(answer.body)["body"]) == (200, "abc")
+
+
 def test_a_client_is_not_told_to_send_a_body_that_is_too_large(small: Server) -> None:
     (answer,) = split(
         exchange(small, b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100001\r\n\r\n")

@@ -92,6 +92,8 @@ class Connection:
         self.watched = 0
         """The events that the loop waits for."""
         self.request: Any = None
+        self.wants_continue = False
+        """The client waits to be told to send the body."""
         self.keep = False
         """Whether another request may follow the answer that is being sent."""
         self.broken = False
@@ -151,6 +153,9 @@ class Connection:
             raise Refusal(_status(error), str(error), request if isinstance(request, Request) else None) from error
         except StopIteration as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, "a request after the last one") from error
+        # Told by the loop, if the body is still to come; gunicorn would tell it again when it is here.
+        self.wants_continue = self.request._expected_100_continue
+        self.request._expected_100_continue = False
         rest = self._parser.unreader.take_buffered() + bytes(self._incoming.head)
         self._incoming.head.clear()
         reader = self.request.body.reader
@@ -186,15 +191,6 @@ class Connection:
     def _too_large(self) -> Refusal:
         detail = f"the body exceeds {self._limits.body} bytes"
         return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, self.request)
-
-    @property
-    def wants_continue(self) -> bool:
-        """The client waits to be told to send the body; told once."""
-        wants = bool(self.request and self.request._expected_100_continue)
-        if wants:
-            # Or gunicorn would tell it again, when the body is there.
-            self.request._expected_100_continue = False
-        return wants
 
     def decode_chunks(self, into: Spool) -> None:
         """Decode a chunked body. Called by a thread; the parser finds all it asks for. Raises Refusal."""

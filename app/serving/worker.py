@@ -297,6 +297,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             # A client that keeps sending, be it slowly, gets its time: a second for each KiB.
             connection.deadline += len(data) / 1024
             if connection.wants_continue:
+                connection.wants_continue = False
                 connection.queue(b"HTTP/1.1 100 Continue\r\n\r\n")
                 self._on_writable(connection)
                 return
