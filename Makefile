@@ -41,6 +41,7 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(PY) scripts/chart_docs.py --check
+	$(PY) scripts/settings_docs.py --check
 	$(PY) -m pytest $(ARGS)
 
 .PHONY: lock
@@ -51,8 +52,9 @@ lock: $(VENV)/development ## Pin and hash requirements*.in into requirements*.tx
 	done
 
 .PHONY: docs
-docs: $(VENV)/development ## Write the chart's documentation from its values
+docs: $(VENV)/development ## Write the tables of the chart's values and of the settings
 	$(PY) scripts/chart_docs.py
+	$(PY) scripts/settings_docs.py
 
 .PHONY: tools
 tools: require-python ## Get helm, kind and kubectl, and print the line that puts them on PATH

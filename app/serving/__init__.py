@@ -1,6 +1,8 @@
 """The production layer: serves any Flask application under gunicorn, with settings, logs, metrics and health.
 
-environment     reads and validates environment variables
+environment     finds values: variables, files, a folder of secrets
+kinds           what a value can be
+declaration     how settings are declared and read
 settings        this layer's own settings
 gunicorn.conf   how gunicorn runs; the hooks that tie the parts below together
 wsgi            finds the application and instruments it
