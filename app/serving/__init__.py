@@ -4,6 +4,7 @@ environment     finds values: variables, files, a folder of secrets
 kinds           what a value can be
 declaration     how settings are declared and read
 settings        this layer's own settings
+__main__        `check`: the settings in effect, or all that is wrong with them
 gunicorn.conf   how gunicorn runs; the hooks that tie the parts below together
 wsgi            finds the application and instruments it
 metrics         what is measured of each request
