@@ -35,6 +35,10 @@ require-python:
 run: $(VENV)/runtime ## Serve the application on http://localhost:5000 (PORT=...) until Ctrl-C
 	@PORT=$(PORT) exec $(VENV)/bin/gunicorn --config app/serving/gunicorn.conf.py
 
+.PHONY: dev
+dev: $(VENV)/runtime ## Develop: serve on http://localhost:5000 (PORT=...), reload on change, show errors in a debugger
+	@PORT=$(PORT) exec $(PY) -m app.serving.dev
+
 .PHONY: test
 test: $(VENV)/development ## Check everything that needs no cluster
 	$(VENV)/bin/ruff check .

@@ -7,6 +7,8 @@ settings        this layer's own settings
 __main__        `check`: the settings in effect, or all that is wrong with them
 gunicorn.conf   how gunicorn runs; the hooks that tie the parts below together
 wsgi            finds the application and instruments it
+debugging       keeps debuggers out of production
+dev             `make dev`: the development server
 metrics         what is measured of each request
 management      health and metrics on a port of their own, from a process of their own
 runtime         the folder that the server's processes share
