@@ -35,12 +35,17 @@ require-python:
 run: $(VENV)/runtime ## Serve the application on http://localhost:5000 (PORT=...) until Ctrl-C
 	@PORT=$(PORT) exec $(VENV)/bin/gunicorn --config app/serving/gunicorn.conf.py
 
+.PHONY: dev
+dev: $(VENV)/runtime ## Develop: serve on http://localhost:5000 (PORT=...), reload on change, show errors in a debugger
+	@PORT=$(PORT) exec $(PY) -m app.serving.dev
+
 .PHONY: test
 test: $(VENV)/development ## Check everything that needs no cluster
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(PY) scripts/chart_docs.py --check
+	$(PY) scripts/settings_docs.py --check
 	$(PY) -m pytest $(ARGS)
 
 .PHONY: lock
@@ -51,8 +56,9 @@ lock: $(VENV)/development ## Pin and hash requirements*.in into requirements*.tx
 	done
 
 .PHONY: docs
-docs: $(VENV)/development ## Write the chart's documentation from its values
+docs: $(VENV)/development ## Write the tables of the chart's values and of the settings
 	$(PY) scripts/chart_docs.py
+	$(PY) scripts/settings_docs.py
 
 .PHONY: tools
 tools: require-python ## Get helm, kind and kubectl, and print the line that puts them on PATH
