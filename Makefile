@@ -48,6 +48,11 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	$(PY) scripts/settings_docs.py --check
 	$(PY) -m pytest $(ARGS)
 
+.PHONY: bench
+bench: $(VENV)/development ## Compare the server with gunicorn's own workers: slow clients, then speed
+	$(PY) bench/slow_clients.py
+	$(PY) bench/throughput.py
+
 .PHONY: lock
 lock: $(VENV)/development ## Pin and hash requirements*.in into requirements*.txt (ARGS=--upgrade)
 	@for name in requirements requirements-dev; do \

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.serving_process import free_port, until  # the path is set above
+from tests.serving_process import free_port, until  # noqa: E402 - needs the path set above
 
 SERVERS = ("gthread", "gevent", "flask-app")
 """gunicorn's threaded worker, its gevent worker, and this project's serving layer, observability included."""

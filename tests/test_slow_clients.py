@@ -62,11 +62,11 @@ KINDS = [idle, slow_head, slow_body, slow_chunks, slow_reader, never_closes]
 
 
 @contextmanager
-def slow_clients(server: Server, kind: Callable[[socket.socket], None], number: int) -> Iterator[list[socket.socket]]:
+def slow_clients(port: int, kind: Callable[[socket.socket], None], number: int) -> Iterator[list[socket.socket]]:
     """`number` connections of this kind, each of which sends one more byte every half second where it sends at all."""
     clients = []
     for _ in range(number):
-        client = socket.create_connection(("127.0.0.1", server.port))
+        client = socket.create_connection(("127.0.0.1", port))
         client.settimeout(20)
         kind(client)
         clients.append(client)
@@ -112,7 +112,7 @@ def test_slow_clients_do_not_keep_fast_ones_waiting(
     with serving(tmp_path, **application(tmp_path)) as server, ThreadPoolExecutor(1) as fast:
         # From before the slow ones come until long after.
         measured = fast.submit(slowest_answer, server, FAST_SECONDS)
-        with slow_clients(server, kind, CLIENTS):
+        with slow_clients(server.port, kind, CLIENTS):
             number, slowest = measured.result()
     record_property("slowest_answer_ms", round(slowest * 1000))
     assert number > 50
@@ -123,9 +123,9 @@ def test_all_kinds_at_once_do_not_either(tmp_path: Path) -> None:
     with serving(tmp_path, **application(tmp_path)) as server, ThreadPoolExecutor(1) as fast:
         measured = fast.submit(slowest_answer, server, FAST_SECONDS)
         with (
-            slow_clients(server, idle, CLIENTS),
-            slow_clients(server, slow_head, CLIENTS),
-            slow_clients(server, slow_body, CLIENTS),
+            slow_clients(server.port, idle, CLIENTS),
+            slow_clients(server.port, slow_head, CLIENTS),
+            slow_clients(server.port, slow_body, CLIENTS),
         ):
             number, slowest = measured.result()
     assert number > 50
@@ -158,16 +158,16 @@ def test_an_answer_that_is_read_late_arrives_whole(tmp_path: Path) -> None:
 def test_a_request_that_does_not_arrive_in_time_is_answered_408(tmp_path: Path) -> None:
     with serving(tmp_path, READ_TIMEOUT="1") as server:
         for kind in (slow_head, slow_chunks):
-            with slow_clients(server, kind, 1) as (client,):
+            with slow_clients(server.port, kind, 1) as (client,):
                 assert client.recv(65536).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
-        with slow_clients(server, idle, 1) as (client,):
+        with slow_clients(server.port, idle, 1) as (client,):
             assert client.recv(65536) == b"", "nothing was asked, so nothing is answered"
 
 
 def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path) -> None:
     with (
         serving(tmp_path, **application(tmp_path), WRITE_TIMEOUT="1") as server,
-        slow_clients(server, slow_reader, 1),
+        slow_clients(server.port, slow_reader, 1),
     ):
         until("it was answered", lambda: any(entry.get("url") == "/large" for entry in server.log()))
         until("it is gone", lambda: open_connections(server) == 0, timeout=10)
@@ -181,7 +181,7 @@ def open_connections(server: Server) -> int:
 
 
 def test_above_its_limit_the_connection_that_has_been_idle_longest_makes_room(tmp_path: Path) -> None:
-    with serving(tmp_path, MAX_CONNECTIONS="20") as server, slow_clients(server, idle, 20) as clients:
+    with serving(tmp_path, MAX_CONNECTIONS="20") as server, slow_clients(server.port, idle, 20) as clients:
         until("they are all there", lambda: open_connections(server) == 20)
         assert server.get("/").status == 200
         assert clients[0].recv(1) == b""

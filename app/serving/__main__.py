@@ -2,7 +2,6 @@
 
 import argparse
 import difflib
-import importlib
 import os
 import sys
 import sysconfig
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from app.serving.declaration import MASK, Declaration, Effective
 from app.serving.environment import Environment, SettingsError
+from app.serving.readiness import CheckError, find
 from app.serving.settings import ServingSettings
 
 # What a letter too few, too many or changed leaves alike, without taking other programs' names for ours.
@@ -52,12 +52,12 @@ def application_problems(settings: ServingSettings, secrets: Iterable[str]) -> l
     except (Exception, SystemExit) as error:
         problems.append(f"WSGI_APP={settings.wsgi_app} can't be loaded: {_told(error)}")
     for check in settings.readiness_checks:
-        module, _, name = check.partition(":")
         try:
-            if not callable(getattr(importlib.import_module(module), name)):
-                problems.append(f"READINESS_CHECKS: {check} is not a function")
+            find(check)
+        except CheckError as error:
+            problems.append(str(error))
         except (Exception, SystemExit) as error:
-            problems.append(f"READINESS_CHECKS: {check} can't be imported: {_told(error)}")
+            problems.append(f"READINESS_CHECKS={check} can't be imported: {_told(error)}")
     return [_masked(problem, secrets) for problem in problems]
 
 

@@ -115,7 +115,8 @@ class ServingSettings(Settings):
         "BODY_BUFFER_BYTES",
         size(MIB, TIB),
         default=96 * MIB,
-        meaning="What a worker keeps of bodies that are still arriving, in all; above it it answers 503.",
+        meaning="What a worker keeps on disk, in all, of bodies that are arriving and of answers that clients are slow "
+        "to take. A body that does not fit is answered 503; an answer that does not holds its thread.",
     )
     stall_timeout: int = setting(
         "STALL_TIMEOUT",
