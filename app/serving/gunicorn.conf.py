@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from app.serving.environment import SettingsError  # needs the path set above
-from app.serving.runtime import runtime_folder
+from app.serving.runtime import OWN_METRICS, WORKER_STARTS, runtime_folder
 from app.serving.settings import ServingSettings
 from app.serving.state import WorkerState
 
@@ -39,7 +39,7 @@ if _owner != str(os.getpid()):
 _runtime = Path(_folder_name)
 _state = WorkerState(_runtime / "workers")
 _metrics = _runtime / "metrics"
-for _folder in (_state.folder, _metrics):
+for _folder in (_state.folder, _metrics, _metrics / OWN_METRICS):
     _folder.mkdir(exist_ok=True)
 # Read by prometheus_client when it is first imported.
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics)
@@ -85,6 +85,13 @@ def when_ready(server: Any) -> None:
     command = [sys.executable, "-m", "app.serving.management", str(_runtime), str(_settings.management_port)]
     # A process group of its own, so that Ctrl-C does not reach it and its child ends with it.
     server.management = subprocess.Popen(command, cwd=ROOT, process_group=0)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """A worker is about to start: tell its number, from 1, to the management process."""
+    new = _runtime / f".{WORKER_STARTS}"
+    new.write_text(str(worker.age))
+    new.rename(_runtime / WORKER_STARTS)
 
 
 def post_worker_init(worker: Any) -> None:
