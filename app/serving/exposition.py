@@ -49,6 +49,7 @@ class Exposition:
             Processes(lambda: [master, os.getppid(), os.getpid(), *(worker.pid for worker in state.workers())]),
             PlatformCollector(registry=None),
         )
+        self._build = _build_info()
         # Without names, since they are known only when the files are read; `?name[]=` filters all the same.
         self.registry = CollectorRegistry(support_collectors_without_names=True)
         self.registry.register(self)
@@ -101,7 +102,7 @@ class Exposition:
         yield from (_with_exemplars(family, exemplars) for family in own)
         for collector in self._server:
             yield from collector.collect()
-        yield self._build_info()
+        yield self._build
         yield from self._worker_starts()
         with self._applications.lock:
             applications = _read(self._applications)
@@ -114,17 +115,18 @@ class Exposition:
             return
         yield CounterMetricFamily("serving_worker_starts", "Workers that have been started", value=starts)
 
-    def _build_info(self) -> Metric:
-        labels = {
-            "version": os.environ.get("APP_VERSION", ""),
-            "revision": os.environ.get("APP_REVISION", ""),
-            "python": platform.python_version(),
-            "flask": version("flask"),
-            "gunicorn": version("gunicorn"),
-        }
-        family = GaugeMetricFamily("serving_build_info", "What is served, and by what", labels=list(labels))
-        family.add_metric(list(labels.values()), 1)
-        return family
+
+def _build_info() -> Metric:
+    labels = {
+        "version": os.environ.get("APP_VERSION", ""),
+        "revision": os.environ.get("APP_REVISION", ""),
+        "python": platform.python_version(),
+        "flask": version("flask"),
+        "gunicorn": version("gunicorn"),
+    }
+    family = GaugeMetricFamily("serving_build_info", "What is served, and by what", labels=list(labels))
+    family.add_metric(list(labels.values()), 1)
+    return family
 
 
 def _read(archive: Archive) -> list[Metric]:

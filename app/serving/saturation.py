@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from app.serving.state import WorkerState
 
 GUNICORN_BACKLOG = 2048
-_LISTEN = "0A"
+_LISTEN = b"0A"
 
 
 class Saturation:
@@ -56,24 +56,22 @@ class Saturation:
 
 
 def accept_queue(port: int, proc: Path = Path("/proc")) -> int | None:
-    """Connections in the accept queues of TCP port `port`, IPv4 and IPv6; None where the kernel does not tell."""
-    lengths = [length for name in ("tcp", "tcp6") for length in _lengths(proc / "net" / name, port)]
-    return sum(lengths) if lengths else None
-
-
-def _lengths(path: Path, port: int) -> Iterator[int]:
-    try:
-        with path.open() as file:
-            next(file)
-            for line in file:
-                _, address, _, state, queues = line.split(maxsplit=5)[:5]
-                # Listening sockets come first; of the others there may be thousands.
-                if state != _LISTEN:
-                    return
-                if int(address.rpartition(":")[2], 16) == port:
-                    yield int(queues.partition(":")[2], 16)
-    except OSError:
-        return  # Another system, or no IPv6.
+    """Connections in the accept queue of TCP port `port`; None where the kernel does not tell."""
+    for name in ("tcp", "tcp6"):
+        try:
+            # Read a little at a time: listening sockets come first, and to get to the end of the others takes the
+            # kernel milliseconds.
+            with (proc / "net" / name).open("rb", buffering=256) as file:
+                next(file)
+                for line in file:
+                    _, address, _, state, queues = line.split(maxsplit=5)[:5]
+                    if state != _LISTEN:
+                        break
+                    if int(address.rpartition(b":")[2], 16) == port:
+                        return int(queues.partition(b":")[2], 16)
+        except OSError:
+            continue  # Another system, or no IPv6.
+    return None
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:
