@@ -1,5 +1,8 @@
 """Metrics of requests: each counted once, as what its client got, and no client can add series."""
 
+from __future__ import annotations
+
+import io
 import os
 import random
 import re
@@ -7,14 +10,22 @@ import signal
 import socket
 import string
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from gunicorn.http.wsgi import FileWrapper
+from prometheus_client.multiprocess import MultiProcessCollector
 
+from app.serving.metrics import MAX_SERIES, Exchange, RequestMetrics
+from app.serving.values import ValueStore
 from tests.serving_process import ROOT, Server, serving, until
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 # Whatever the exporter's hooks would count wrongly or not at all. Two Flask applications, under middleware.
 APPLICATION = """
@@ -338,3 +349,49 @@ def test_buckets_carry_the_trace_of_their_last_sampled_request_in_openmetrics(me
     assert f'# {{trace_id="{sampled}"}}' in line
     # Plain text has no place for them.
     assert b"trace_id" not in measured.manage("/metrics").body
+
+
+# --- In the worker itself -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[ValueStore]:
+    store = ValueStore(tmp_path)
+    yield store
+    store.close()
+
+
+def samples(folder: Path) -> dict[str, float]:
+    """What a worker has written, by name and labels."""
+    families = MultiProcessCollector.merge([str(path) for path in folder.glob("*.db")])  # type: ignore[no-untyped-call]
+    return {f"{s.name}{sorted(s.labels.items())}": s.value for family in families for s in family.samples}
+
+
+def test_a_file_reaches_the_server_as_it_is_so_that_the_kernel_can_send_it(tmp_path: Path, store: ValueStore) -> None:
+    content = io.BytesIO(b"x" * 1000)
+    file: Any = FileWrapper(content)
+
+    def application(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Length", "1000")])
+        return cast("Iterable[bytes]", file)
+
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.file_wrapper": FileWrapper}
+    exchange = Exchange(RequestMetrics(store, (1.0,)), environ, lambda *_: lambda _: None)
+    assert exchange.run(application, environ) is file
+    assert samples(tmp_path)["flask_http_requests_in_flight[]"] == 1
+    labels = "[('method', 'GET'), ('route', ''), ('status', '200')]"
+    assert samples(tmp_path)[f"flask_http_response_size_bytes_sum{labels}"] == 1000
+    file.close()
+    assert samples(tmp_path)["flask_http_requests_in_flight[]"] == 0
+    assert content.closed
+
+
+def test_the_number_of_series_has_an_end_even_if_routes_have_not(tmp_path: Path, store: ValueStore) -> None:
+    """As with an application that mounts another for each tenant."""
+    metrics = RequestMetrics(store, (1.0,))
+    for number in range(MAX_SERIES + 50):
+        metrics.finished(("GET", f"/{number}/", "200"), 0.1, 10, None)
+    found = samples(tmp_path)
+    assert len([name for name in found if name.startswith(COUNT)]) == MAX_SERIES + 1
+    assert found[f"{COUNT}[('method', '_OTHER'), ('route', '_OTHER'), ('status', '200')]"] == 50
+    assert found["flask_http_request_total[('method', 'GET'), ('status', '200')]"] == MAX_SERIES

@@ -68,10 +68,10 @@ class _Declared(CollectorRegistry):
 
 
 class RequestMetrics:
-    """The metrics, kept in `folder`. `buckets`: upper bounds of the latency histogram in seconds."""
+    """The metrics, kept in `store`. `buckets`: upper bounds of the latency histogram in seconds."""
 
-    def __init__(self, folder: Path, buckets: Sequence[float]) -> None:
-        self._store = ValueStore(folder)
+    def __init__(self, store: ValueStore, buckets: Sequence[float]) -> None:
+        self._store = store
         self._series: dict[tuple[str, str, str], tuple[_Observed, _Counted, _Observed]] = {}
         registry = _Declared()
         with kept_in(self._store):
@@ -294,7 +294,8 @@ def measured(application: WSGIApplication, buckets: Sequence[float]) -> WSGIAppl
 
     Only for a process that gunicorn.conf.py has set up: it names the folder in PROMETHEUS_MULTIPROC_DIR.
     """
-    metrics = RequestMetrics(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]) / OWN_METRICS, buckets)
+    store = ValueStore(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]) / OWN_METRICS)
+    metrics = RequestMetrics(store, buckets)
     got_request_exception.connect(_note_exception)
 
     def measure(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -41,6 +41,11 @@ class ValueStore:
             self._files[kind] = MmapedDict(str(self._folder / f"{kind}_{os.getpid()}.db"))  # type: ignore[no-untyped-call]
         return self._files[kind]
 
+    def close(self) -> None:
+        """Close the files; nothing can be counted any more. A worker never does: they end with it."""
+        for file in self._files.values():
+            file.close()  # type: ignore[no-untyped-call]
+
     def note(self, key: str, exemplar: Exemplar) -> None:
         """Keep the last exemplar of the series with this key; a second later at most all of them are in the file.
 
