@@ -377,7 +377,7 @@ def test_a_file_reaches_the_server_as_it_is_so_that_the_kernel_can_send_it(tmp_p
 
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.file_wrapper": FileWrapper}
     exchange = Exchange(RequestMetrics(store, (1.0,)), environ, lambda *_: lambda _: None)
-    assert exchange.run(application, environ) is file
+    assert cast(Any, exchange.run(application, environ)) is file
     assert samples(tmp_path)["flask_http_requests_in_flight[]"] == 1
     labels = "[('method', 'GET'), ('route', ''), ('status', '200')]"
     assert samples(tmp_path)[f"flask_http_response_size_bytes_sum{labels}"] == 1000
