@@ -29,7 +29,6 @@ from prometheus_client.mmap_dict import MmapedDict
 BATCH = 100
 """Files that are merged in one go: a scrape waits for that long at most, a few milliseconds."""
 _FILE = re.compile(r"(?P<kind>[a-z_]+)_(?P<pid>[0-9]+)(?P<aside>-[0-9]+)?\.(db|json)")
-_ARCHIVE = re.compile(r"(?P<kind>[a-z_]+)_archive\.db")
 # What a process has open, or says of itself, means nothing after it. `all` is a series for each process id: without
 # end, if those of the dead were kept.
 _OF_THE_LIVING = ("gauge_live", "gauge_all", "exemplars")
@@ -54,15 +53,15 @@ class Archive:
         return [
             path
             for path in self._folder.glob(f"*{suffix}")
-            if (match := _FILE.fullmatch(path.name) or _ARCHIVE.fullmatch(path.name))
-            and not (match["kind"].startswith(_OF_THE_LIVING) and not self._is_living(match))
-            # Just made, and not a value in it yet.
-            and _size(path)
+            # An empty one was just made, and has not a value yet.
+            if _size(path) and not self._is_over(path)
         ]
 
     def merge(self) -> bool:
         """Merge up to BATCH files of dead processes; whether there were any."""
         with self.lock:
+            # Of this process too, if it could not write.
+            self._recover()
             dead = self._dead_files()
             if not dead:
                 return False
@@ -119,9 +118,12 @@ class Archive:
         for new in self._folder.glob("*_archive.new"):
             new.unlink()
 
-    def _is_living(self, match: re.Match[str]) -> bool:
-        groups = match.groupdict()
-        return "pid" in groups and not groups["aside"] and self._is_alive(int(groups["pid"]))
+    def _is_over(self, path: Path) -> bool:
+        """Whether it means nothing any more, since its process is dead."""
+        match = _FILE.fullmatch(path.name)
+        if not match or not match["kind"].startswith(_OF_THE_LIVING):
+            return False
+        return bool(match["aside"]) or not self._is_alive(int(match["pid"]))
 
 
 def _added_up(kind: str, paths: list[Path]) -> _Values:

@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -59,12 +60,17 @@ class Exposition:
         threading.Thread(target=self._merge_for_ever, name="merge", daemon=True).start()
 
     def _merge_for_ever(self) -> None:
-        pause = threading.Event()
         while True:
-            for archive in (self._own, self._applications):
-                while archive.merge():
-                    pass
-            pause.wait(MERGE_SECONDS)
+            try:
+                for archive in (self._own, self._applications):
+                    while archive.merge():
+                        pass
+            except Exception as error:
+                # Nothing is lost: what could not be merged is read as it is, and tried again.
+                entry = {"level": "error", "logger": __name__, "message": "can't merge the metrics of dead workers"}
+                print(json.dumps({**entry, "error": repr(error)}), flush=True)
+                time.sleep(10 * MERGE_SECONDS)
+            time.sleep(MERGE_SECONDS)
 
     def collect(self) -> Iterator[Metric]:
         """Every family once."""

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -140,4 +141,9 @@ def on_exit(server: Any) -> None:
 
 
 def _remove_runtime() -> None:
-    shutil.rmtree(_runtime, ignore_errors=True)
+    # Again, should the management process have written a last file while it was being killed.
+    for _ in range(20):
+        shutil.rmtree(_runtime, ignore_errors=True)
+        if not _runtime.exists():
+            return
+        time.sleep(0.05)

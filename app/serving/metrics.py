@@ -216,8 +216,9 @@ class Exchange:
             self._route = route(rule, self._path[: len(self._path) - len(inner)] if mounted else "")
             if self._method == OTHER and rule.methods and current.method in rule.methods:
                 self._method = current.method
-        if environ.get("serving.sampled") and environ.get("serving.trace_id"):
-            self._exemplar = {"trace_id": environ["serving.trace_id"]}
+        if environ.get("serving.sampled") and (trace_id := environ.get("serving.trace_id")):
+            # As long as a trace's id is; prometheus_client raises an error for what is too long.
+            self._exemplar = {"trace_id": trace_id[:32]}
 
     def note_exception(self) -> None:
         """Flask has got an exception that nobody handles; it may answer it, or pass it on."""
@@ -280,6 +281,8 @@ class Exchange:
         self._record()
         if self._open:
             self._open = False
+            # The body may lead back to the request, which leads here: nothing should be left to the garbage collector.
+            self._body, self._close = iter(()), None
             self._metrics.in_flight.dec()
 
 
