@@ -26,8 +26,8 @@ from pathlib import Path
 
 from prometheus_client.mmap_dict import MmapedDict
 
-BATCH = 100
-"""Files that are merged in one go: a scrape waits for that long at most, a few milliseconds."""
+BATCH = 30
+"""Files that are merged in one go, within some 10 ms: for so long a scrape may have to wait."""
 _FILE = re.compile(r"(?P<kind>[a-z_]+)_(?P<pid>[0-9]+)(?P<aside>-[0-9]+)?\.(db|json)")
 # What a process has open, or says of itself, means nothing after it. `all` is a series for each process id: without
 # end, if those of the dead were kept.
