@@ -10,6 +10,11 @@ wsgi            finds the application and instruments it
 debugging       keeps debuggers out of production
 dev             `make dev`: the development server
 metrics         what is measured of each request
+values          where a worker keeps it
+archive         what dead workers have left, merged
+exposition      all of it, as /metrics serves it
+processes       processor time, memory and files of the server's processes
+saturation      threads, queues and connections
 management      health and metrics on a port of their own, from a process of their own
 runtime         the folder that the server's processes share
 state           what the workers tell the management process

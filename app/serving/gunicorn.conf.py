@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from gunicorn.errors import AppImportError
 
 from app.serving.environment import SettingsError  # needs the path set above
 from app.serving.readiness import Checker, CheckError, CheckResults, find, in_context_of
-from app.serving.runtime import runtime_folder
+from app.serving.runtime import OWN_METRICS, WORKER_STARTS, runtime_folder
 from app.serving.settings import ServingSettings
 from app.serving.state import WorkerState
 
@@ -46,7 +47,7 @@ _runtime = Path(_folder_name)
 _state = WorkerState(_runtime / "workers")
 _checks = CheckResults(_runtime / "checks")
 _metrics = _runtime / "metrics"
-for _folder in (_state.folder, _metrics):
+for _folder in (_state.folder, _metrics, _metrics / OWN_METRICS):
     _folder.mkdir(exist_ok=True)
 # Read by prometheus_client when it is first imported.
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics)
@@ -94,6 +95,13 @@ def when_ready(server: Any) -> None:
     server.management = subprocess.Popen(command, cwd=ROOT, process_group=0)
 
 
+def pre_fork(server: Any, worker: Any) -> None:
+    """A worker is about to start: tell its number, from 1, to the management process."""
+    new = _runtime / f".{WORKER_STARTS}"
+    new.write_text(str(worker.age))
+    new.rename(_runtime / WORKER_STARTS)
+
+
 def post_fork(server: Any, worker: Any) -> None:
     """Give a new worker what it can't know by itself."""
     worker.settings = _settings
@@ -136,4 +144,9 @@ def on_exit(server: Any) -> None:
 
 
 def _remove_runtime() -> None:
-    shutil.rmtree(_runtime, ignore_errors=True)
+    # Again, should the management process have written a last file while it was being killed.
+    for _ in range(20):
+        shutil.rmtree(_runtime, ignore_errors=True)
+        if not _runtime.exists():
+            return
+        time.sleep(0.05)

@@ -22,15 +22,14 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.multiprocess import MultiProcessCollector
-
+from app.serving.exposition import Exposition
 from app.serving.health import Answer, Health
 from app.serving.settings import ServingSettings
+from app.serving.state import WorkerState
 
 PARENT_CHECK_SECONDS = 0.5
 SLOW_CLIENT_SECONDS = 5
+PLAIN_TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 
 
 def checks(health: Health) -> dict[str, Callable[[], Answer]]:
@@ -45,11 +44,10 @@ class ManagementServer(ThreadingHTTPServer):
     # Probes of several kubelet retries and scrapes may arrive at once; the default of 5 would drop some.
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], *, health: Health, metrics_folder: Path) -> None:
+    def __init__(self, address: tuple[str, int], *, health: Health, exposition: Exposition) -> None:
         super().__init__(address, ManagementHandler)
         self.checks = checks(health)
-        self.registry = CollectorRegistry()
-        MultiProcessCollector(self.registry, path=str(metrics_folder))  # type: ignore[no-untyped-call]
+        self.exposition = exposition
 
     def server_bind(self) -> None:
         """Bind without HTTPServer's look-up of the address's name, which waits for a DNS that is slow or gone."""
@@ -70,10 +68,12 @@ class ManagementHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         checks = self.server.checks
-        path = urlsplit(self.path).path
+        target = urlsplit(self.path)
+        path = target.path
         if path == "/metrics":
-            encode, content_type = choose_encoder(self.headers.get("Accept", ""))
-            self._answer(HTTPStatus.OK, encode(self.server.registry), content_type)
+            accept, accept_encoding = self.headers.get("Accept", ""), self.headers.get("Accept-Encoding", "")
+            headers, body = self.server.exposition.answer(target.query, accept, accept_encoding)
+            self._answer(HTTPStatus.OK, body, headers)
         elif path in checks:
             status, text = checks[path]()
             self._answer(status, f"{text}\n".encode())
@@ -82,9 +82,10 @@ class ManagementHandler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
-    def _answer(self, status: HTTPStatus, body: bytes, content_type: str = "text/plain; charset=utf-8") -> None:
+    def _answer(self, status: HTTPStatus, body: bytes, headers: dict[str, str] = PLAIN_TEXT) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", content_type)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
@@ -115,16 +116,19 @@ def main(folder: Path, port: int) -> None:
     while os.getppid() == master:
         server = os.fork()
         if server == 0:
-            _serve(folder, port)
+            _serve(folder, port, master)
         _wait_for(server, master)
 
 
-def _serve(folder: Path, port: int) -> NoReturn:
+def _serve(folder: Path, port: int, master: int) -> NoReturn:
     """Serve until the process that forked this one ends."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    health = Health(folder, ServingSettings.from_environment())
+    settings = ServingSettings.from_environment()
+    health = Health(folder, settings)
     health.watch_start()
-    ManagementServer(("0.0.0.0", port), health=health, metrics_folder=folder / "metrics").serve_forever()
+    exposition = Exposition(folder, WorkerState(folder / "workers"), port=settings.port, master=master)
+    exposition.start_merging()
+    ManagementServer(("0.0.0.0", port), health=health, exposition=exposition).serve_forever()
     raise SystemExit
 
 

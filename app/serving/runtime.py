@@ -7,6 +7,10 @@ import tempfile
 from pathlib import Path
 
 PREFIX = "flask-app-"
+OWN_METRICS = "serving"
+"""Folder in that of the metrics (PROMETHEUS_MULTIPROC_DIR): the serving layer's, apart from the application's own."""
+WORKER_STARTS = "worker_starts"
+"""File in which gunicorn's master keeps how many workers it has started."""
 
 
 def runtime_folder(parent: Path) -> Path:

@@ -1,6 +1,5 @@
 """Finds the application named by WSGI_APP and adds what production needs to it. Runs in each worker."""
 
-import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def load(*, development: bool = False) -> "WSGIApplication":
-    """The application, instrumented if it is a Flask one. What SECRETS_DIR holds is in its environment.
+    """The application, measured. What SECRETS_DIR holds is in its environment.
 
     development: make the application debug. Otherwise it can't, whatever it or its environment says.
     Raises AppImportError, which gunicorn prints as it is and then stops, when the application can't be found
@@ -39,14 +38,9 @@ def load(*, development: bool = False) -> "WSGIApplication":
             application.debug = True
         if settings.secret_key and not application.secret_key:
             application.secret_key = settings.secret_key
-        # Imported late: prometheus_client decides at import how it keeps values.
-        from app.serving import metrics
+    if development:
+        return application
+    # Imported late: prometheus_client decides at import how it keeps values.
+    from app.serving import metrics
 
-        metrics.instrument(application)
-    else:
-        logging.getLogger(__name__).warning(
-            "WSGI_APP %s is a %s, not a flask.Flask: its requests are served but not measured",
-            settings.wsgi_app,
-            type(application).__name__,
-        )
-    return application
+    return metrics.measured(application, settings.metrics_buckets)
