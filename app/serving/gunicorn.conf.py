@@ -54,7 +54,7 @@ keepalive = _settings.keep_alive
 worker_tmp_dir = str(_in_memory)
 # A second way in, that nothing here uses and that a read-only root file system has no place for.
 control_socket_disable = True
-logger_class = "app.serving.logs.Logger"
+logger_class = "app.serving.gunicorn_logger.Logger"
 loglevel = _settings.log_level
 errorlog = "-"
 accesslog = "-" if _settings.access_log else None
