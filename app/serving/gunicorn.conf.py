@@ -19,13 +19,15 @@ ROOT = Path(__file__).resolve().parents[2]
 # Not there by itself when the `gunicorn` command is what Python was started with.
 sys.path.insert(0, str(ROOT))
 
-from app.serving.environment import SettingsError  # needs the path set above
+from app.serving import tracing  # needs the path set above
+from app.serving.environment import SettingsError
 from app.serving.runtime import runtime_folder
 from app.serving.settings import ServingSettings
 from app.serving.state import WorkerState
 
 try:
     _settings = ServingSettings.from_environment()
+    tracing.check()
 except SettingsError as error:
     sys.exit(str(error))
 
@@ -113,6 +115,11 @@ def quit_at_once(signum: int, frame: FrameType | None) -> NoReturn:
     """
     _state.forget(os.getpid())
     os._exit(0)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """The worker has answered its last request."""
+    tracing.flush()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -7,6 +7,7 @@ from flask import Flask
 from gunicorn.errors import AppImportError
 from gunicorn.util import import_app
 
+from app.serving import tracing
 from app.serving.context import RequestContextMiddleware
 from app.serving.environment import SettingsError
 from app.serving.settings import ServingSettings
@@ -37,4 +38,4 @@ def load() -> "WSGIApplication":
             settings.wsgi_app,
             type(application).__name__,
         )
-    return RequestContextMiddleware(application)
+    return RequestContextMiddleware(tracing.instrument(application))
