@@ -202,6 +202,8 @@ def test_an_application_with_a_provider_of_its_own_keeps_it(tmp_path: Path) -> N
     with serving(tmp_path, WSGI_APP="tests.talkative:app", **variables) as server:
         server.get("/traced")
         until("both are there", lambda: {"lookup", "GET /traced"} <= set(server.get("/spans").json()))
+        # Nor did anything try to replace it.
+        assert not [entry for entry in server.log() if entry["logger"].startswith("opentelemetry")]
 
 
 # --- Without a collector --------------------------------------------------------------------------------------------
@@ -230,6 +232,19 @@ def test_a_collector_that_is_not_there_harms_nothing(tmp_path: Path, how: str) -
             assert time.monotonic() - began < tracing.FLUSH_SECONDS + 2
             lines = [entry for entry in server.log() if entry["logger"].startswith("opentelemetry")]
             assert len(lines) == 1
+
+
+def test_a_silent_collector_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """With the SDK's own time limit, ten seconds an attempt."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with serving(tmp_path, WSGI_APP="tests.talkative:app", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint) as server:
+            server.get("/users/ada")
+            began = time.monotonic()
+            assert server.stop() == 0
+            assert time.monotonic() - began < tracing.FLUSH_SECONDS + 2
 
 
 # --- On and off -----------------------------------------------------------------------------------------------------

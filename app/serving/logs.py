@@ -1,4 +1,7 @@
-"""Where logs go: standard output, a line a record, JSON or plain as LOG_FORMAT says."""
+"""Where logs go: standard output, a line a record, JSON or plain as LOG_FORMAT says.
+
+What an application prints by itself is left as it is: it may be JSON already.
+"""
 
 from __future__ import annotations
 
