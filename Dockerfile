@@ -1,17 +1,19 @@
 # The image: the official Python image, the locked dependencies, the application. Build it with `make image`.
 #
 #   PYTHON_IMAGE  the base; any image with the layout of the official python:<version>-slim
+#   REQUIREMENTS  the locked dependencies: requirements.txt, or requirements-otel.txt, which has OpenTelemetry too
 #   VERSION       what the application reports and the image is labelled with
 #   REVISION      the source's commit, for the label
 
 ARG PYTHON_IMAGE=python:3.13-slim
 
-# The dependencies alone: this stage is rebuilt only when requirements.txt changes.
+# The dependencies alone: this stage is rebuilt only when they change.
 FROM ${PYTHON_IMAGE} AS dependencies
 # For networks with a mirror of their own; this stage does not reach the final image, nor does the value.
 ARG PIP_INDEX_URL
 WORKDIR /build
-COPY requirements.txt .
+ARG REQUIREMENTS=requirements.txt
+COPY ${REQUIREMENTS} requirements.txt
 # Without pip: the image that serves has no use for an installer.
 RUN python -m venv --without-pip /opt/venv \
  && pip --python /opt/venv/bin/python install \

@@ -10,6 +10,7 @@ PORT        ?= 5000
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 REVISION    ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 IMAGE       ?= flask-app:dev
+REQUIREMENTS ?= requirements.txt
 TIMEOUT     ?= 5m
 ARGS        ?=
 
@@ -55,7 +56,7 @@ bench: $(VENV)/development ## Compare the server with gunicorn's own workers: sl
 
 .PHONY: lock
 lock: $(VENV)/development ## Pin and hash requirements*.in into requirements*.txt (ARGS=--upgrade)
-	@for name in requirements requirements-dev; do \
+	@for name in requirements requirements-otel requirements-dev; do \
 	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command 'make lock' $(ARGS) --output-file $$name.txt $$name.in || exit 1; \
 	done
@@ -71,10 +72,10 @@ tools: require-python ## Get helm, kind and kubectl, and print the line that put
 	  printf 'export PATH="%s:$$PATH"\n' "$$(printf '%s\n' $$paths | xargs -n1 dirname | sort -u | paste -sd: -)"
 
 .PHONY: image
-image: require-python ## Build the image as IMAGE=name:tag (default flask-app:dev)
+image: require-python ## Build the image as IMAGE=name:tag (REQUIREMENTS=requirements-otel.txt adds OpenTelemetry)
 	@$(PYTHON) scripts/cluster.py require-engine
 	docker build --tag '$(IMAGE)' --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg PIP_INDEX_URL \
-	  --build-arg 'VERSION=$(VERSION)' --build-arg REVISION=$(REVISION) .
+	  --build-arg 'VERSION=$(VERSION)' --build-arg REVISION=$(REVISION) --build-arg 'REQUIREMENTS=$(REQUIREMENTS)' .
 
 # --- On a kind cluster ---------------------------------------------------------------------------------------------
 

@@ -18,5 +18,11 @@ saturation      threads, queues and connections
 management      health and metrics on a port of their own, from a process of their own
 runtime         the folder that the server's processes share
 state           what the workers tell the management process
-logs            one JSON object a line
+context         which request is being handled: its ids, for the application, the logs and the answer
+traceparent     the header that says in which trace a request is
+logs            where logs go
+formats         how a log record becomes a line
+redaction       what must not be logged
+gunicorn_logger gunicorn's own lines, and one a request
+tracing         a span for each request, if OpenTelemetry is there and switched on
 """

@@ -25,7 +25,8 @@ sys.path.insert(0, str(ROOT))
 
 from gunicorn.errors import AppImportError
 
-from app.serving.environment import SettingsError  # needs the path set above
+from app.serving import tracing  # needs the path set above
+from app.serving.environment import SettingsError
 from app.serving.readiness import Checker, CheckError, CheckResults, find, in_context_of
 from app.serving.runtime import OWN_METRICS, WORKER_STARTS, runtime_folder
 from app.serving.settings import ServingSettings
@@ -33,6 +34,7 @@ from app.serving.state import WorkerState
 
 try:
     _settings = ServingSettings.from_environment()
+    tracing.check()
 except SettingsError as error:
     sys.exit(str(error))
 
@@ -65,7 +67,7 @@ keepalive = _settings.keep_alive
 worker_tmp_dir = str(_in_memory)
 # A second way in, that nothing here uses and that a read-only root file system has no place for.
 control_socket_disable = True
-logger_class = "app.serving.logs.Logger"
+logger_class = "app.serving.gunicorn_logger.Logger"
 loglevel = _settings.log_level
 errorlog = "-"
 accesslog = "-" if _settings.access_log else None
@@ -111,6 +113,8 @@ def post_fork(server: Any, worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """The worker has loaded the application: begin the application's own readiness checks."""
     if _settings.readiness_checks:
+        from app.serving import wsgi  # loaded in the worker alone
+
         try:
             checks = {name: find(name) for name in _settings.readiness_checks}
         except CheckError as error:
@@ -121,8 +125,13 @@ def post_worker_init(worker: Any) -> None:
             report=lambda problem, seconds: _checks.write(worker.pid, problem, seconds),
             interval=_settings.readiness_check_interval,
             timeout=_settings.readiness_check_timeout,
-            context=in_context_of(worker.wsgi),
+            context=in_context_of(wsgi.loaded),
         ).start()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """The worker has answered its last request."""
+    tracing.flush()
 
 
 def child_exit(server: Any, worker: Any) -> None:

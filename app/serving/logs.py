@@ -1,66 +1,108 @@
-"""Logs: one JSON object a line on standard output, or plain lines where a person watches a terminal."""
+"""Where logs go: standard output, a line a record, JSON or plain as LOG_FORMAT says.
 
-import datetime
-import json
+What an application prints by itself is left as it is: it may be JSON already.
+"""
+
+from __future__ import annotations
+
 import logging
+import os
+import select
 import sys
-from collections.abc import Mapping
+import threading
+from types import TracebackType
 from typing import Any
 
-from gunicorn import glogging
+from app.serving.formats import JsonFormatter, PlainFormatter
+from app.serving.settings import ServingSettings
+
+_STALLED_MILLISECONDS = 1000
+_uncaught = logging.getLogger("uncaught")
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object a record: time, level, logger, message, then the record's `fields`, then a traceback.
+def configure(settings: ServingSettings | None = None) -> logging.Handler:
+    """Send everything that this process logs to standard output, uncaught errors and warnings included.
 
-    json.dumps escapes whatever a client sent, line ends and lone surrogates included, so a line is always one
-    valid object.
+    settings: those of the environment when not given. Returns the handler, for loggers that do not lead to the root.
+    """
+    settings = settings or ServingSettings.from_environment()
+    handler = StandardOutput(_formatter(settings.log_format))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level.upper())
+    logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
+    sys.unraisablehook = _log_unraisable
+    return handler
+
+
+def _formatter(log_format: str) -> logging.Formatter:
+    terminal = sys.stdout.isatty()
+    if log_format == "json" or (log_format == "auto" and not terminal):
+        return JsonFormatter()
+    # https://no-color.org: any value but an empty one.
+    colours = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return PlainFormatter(colours=colours)
+
+
+class StandardOutput(logging.Handler):
+    """Writes each record to standard output in one piece.
+
+    One write a line, so that lines of several processes do not mix: the kernel keeps up to 4096 bytes (PIPE_BUF)
+    together in any case, and more unless the pipe is full. What can't be written is lost: a log that nobody reads
+    must not fail a request.
     """
 
-    def format(self, record: logging.LogRecord) -> str:
-        entry: dict[str, Any] = {
-            "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **getattr(record, "fields", {}),
-        }
-        if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str)
+    def __init__(self, formatter: logging.Formatter) -> None:
+        super().__init__()
+        self.setFormatter(formatter)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record."""
+        try:
+            line = self.format(record)
+        except Exception as error:
+            line = f'{{"level": "error", "message": "a record of {type(error).__name__} was lost"}}'
+        _write(1, line.encode("utf-8", "backslashreplace") + b"\n")
 
 
-class Logger(glogging.Logger):  # type: ignore[misc]  # gunicorn has no type information
-    """gunicorn's logger, and the root logger, which the application's own loggers lead to."""
-
-    def setup(self, cfg: Any) -> None:
-        super().setup(cfg)
-        plain = sys.stdout.isatty()
-        formatter = (
-            logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
-            if plain
-            else JsonFormatter()
-        )
-        handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(formatter)
-        for logger in (logging.getLogger(), self.error_log, self.access_log):
-            logger.handlers = [handler]
-        logging.getLogger().setLevel(self.loglevel)
-
-    def access(self, resp: Any, req: Any, environ: Mapping[str, Any], request_time: datetime.timedelta) -> None:  # noqa: ARG002
-        """Log one request that was answered."""
-        if not self.access_log_enabled:
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:
+            # Another program has made it non-blocking, for all who share it.
+            writable = select.poll()
+            writable.register(descriptor, select.POLLOUT)
+            if not writable.poll(_STALLED_MILLISECONDS):
+                return
+        except OSError:
             return
-        fields = {
-            "client": environ.get("REMOTE_ADDR", ""),
-            "method": environ.get("REQUEST_METHOD", ""),
-            "url": environ.get("RAW_URI", ""),
-            # gunicorn gives "200 OK" or, for an error of its own, 400.
-            "status": int(str(resp.status).split(None, 1)[0]),
-            "bytes": getattr(resp, "sent", None) or 0,
-            "ms": round(request_time / datetime.timedelta(milliseconds=1), 3),
-            "user_agent": environ.get("HTTP_USER_AGENT", ""),
-        }
-        # repr() keeps a control character in the URL from reaching a terminal.
-        message = f"{fields['method']} {fields['url']!r} {fields['status']} {fields['ms']:.1f} ms"
-        self.access_log.info("%s", message, extra={"fields": fields})
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None, where: str = "the process"
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, traceback)
+        return
+    _uncaught.critical("Uncaught %s in %s", kind.__name__, where, exc_info=(kind, error, traceback))
+
+
+def _log_uncaught_in_thread(event: threading.ExceptHookArgs) -> None:
+    if event.exc_value is not None and event.exc_type is not SystemExit:
+        name = event.thread.name if event.thread else "?"
+        _log_uncaught(event.exc_type, event.exc_value, event.exc_traceback, f"thread {name}")
+
+
+def _log_unraisable(event: Any) -> None:
+    """An error where none can be raised, such as in __del__. `event` is a sys.UnraisableHookArgs."""
+    # The object by its type only: its repr may be what fails.
+    error = event.exc_value
+    _uncaught.error(
+        "%s %s",
+        event.err_msg or "Exception ignored in",
+        type(event.object).__qualname__,
+        exc_info=(event.exc_type, error, event.exc_traceback) if error is not None else None,
+    )

@@ -8,7 +8,7 @@ gunicorn.conf.py starts it as a child of gunicorn's master: `python -m app.servi
 from a child of its own, which it replaces should that ever die, and ends when the master does.
 """
 
-import json
+import logging
 import os
 import signal
 import socketserver
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+from app.serving import logs
 from app.serving.exposition import Exposition
 from app.serving.health import Answer, Health
 from app.serving.settings import ServingSettings
@@ -137,12 +138,13 @@ def _wait_for(server: int, master: int) -> None:
     while os.getppid() == master:
         pid, status = os.waitpid(server, os.WNOHANG)
         if pid:
-            entry = {"level": "error", "logger": __name__, "message": "health server died, starting another"}
-            print(json.dumps({**entry, "exit_code": os.waitstatus_to_exitcode(status)}), flush=True)
+            exit_code = {"exit_code": os.waitstatus_to_exitcode(status)}
+            logging.getLogger("app.serving.management").error("health server died, starting another", extra=exit_code)
             time.sleep(PARENT_CHECK_SECONDS)
             return
         time.sleep(PARENT_CHECK_SECONDS)
 
 
 if __name__ == "__main__":
+    logs.configure()
     main(Path(sys.argv[1]), int(sys.argv[2]))

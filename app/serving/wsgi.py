@@ -7,12 +7,18 @@ from flask import Flask
 from gunicorn.errors import AppImportError
 from gunicorn.util import import_app
 
+from app.serving import tracing
+from app.serving.context import RequestContextMiddleware
 from app.serving.debugging import debug_by_default, without_debugging
 from app.serving.environment import Environment, SettingsError
 from app.serving.settings import ServingSettings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+
+loaded: "WSGIApplication | None" = None
+"""The application as its own code made it, once load() has found it."""
 
 
 def load(*, development: bool = False) -> "WSGIApplication":
@@ -22,6 +28,7 @@ def load(*, development: bool = False) -> "WSGIApplication":
     Raises AppImportError, which gunicorn prints as it is and then stops, when the application can't be found
     or refuses its settings. Any other error of the application's own code keeps its traceback.
     """
+    global loaded  # noqa: PLW0603
     try:
         environment = Environment(os.environ)
         settings, _ = ServingSettings.read(environment)
@@ -38,9 +45,11 @@ def load(*, development: bool = False) -> "WSGIApplication":
             application.debug = True
         if settings.secret_key and not application.secret_key:
             application.secret_key = settings.secret_key
-    if development:
-        return application
-    # Imported late: prometheus_client decides at import how it keeps values.
-    from app.serving import metrics
+    loaded = application
+    if not development:
+        # Imported late: prometheus_client decides at import how it keeps values.
+        from app.serving import metrics
 
-    return metrics.measured(application, settings.metrics_buckets)
+        application = metrics.measured(application, settings.metrics_buckets)
+    # The context is outermost, so that nothing is logged of a request without its ids.
+    return RequestContextMiddleware(tracing.instrument(application))
