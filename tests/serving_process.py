@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -50,9 +50,14 @@ class Answer:
 
 
 def request(
-    port: int, path: str, *, method: str = "GET", body: bytes | None = None, headers: dict[str, str] | None = None
+    port: int,
+    path: str,
+    *,
+    method: str = "GET",
+    body: bytes | Iterable[bytes] | None = None,
+    headers: dict[str, str] | None = None,
 ) -> Answer:
-    """One request on a connection of its own."""
+    """One request on a connection of its own. A body given in parts is sent chunked."""
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request(method, path, body=body, headers=headers or {})
@@ -147,6 +152,12 @@ def serving(tmp_path: Path, **variables: str) -> Iterator[Server]:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def own_application(folder: Path, source: str) -> dict[str, str]:
+    """The variables of an application whose module, in `folder`, has this source, and the name `app` in it."""
+    (folder / "own.py").write_text(source)
+    return {"WSGI_APP": "own:app", "PYTHONPATH": f"{ROOT}:{folder}"}
 
 
 def slow_application(folder: Path, seconds: float) -> dict[str, str]:

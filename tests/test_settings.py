@@ -56,7 +56,9 @@ def test_the_two_ports_must_differ() -> None:
     assert "two different ports" in problems({"PORT": "5001"})[0]
 
 
-@pytest.mark.parametrize("value", ["shop", "shop:", ":app", "shop:create(1)", "shop:app; x", "shop.app", "shop:a.b"])
+@pytest.mark.parametrize(
+    "value", ["shop", "shop:", ":app", "shop:create(1)", "shop:app; x", "shop.app", "shop:a..b", "shop:a.b("]
+)
 def test_a_malformed_application_name_is_refused(value: str) -> None:
     assert "module:factory()" in problems({"WSGI_APP": value})[0]
 

@@ -18,8 +18,6 @@ class ApiSettings:
     """APP_VERSION: reported by `/`; the image build sets it to the image's version."""
     hostname: str
     """HOSTNAME: reported by `/`; in a cluster this is the pod's name. Default: the machine's name."""
-    echo_max_bytes: int
-    """ECHO_MAX_BYTES: the largest request body that is accepted; a larger one is answered 413."""
     load_endpoints: bool
     """LOAD_ENDPOINTS: serve /work and /sleep, which burn or hold a thread on request. For load tests only."""
 
@@ -30,7 +28,6 @@ class ApiSettings:
         settings = cls(
             version=env.text("APP_VERSION", default="dev"),
             hostname=env.text("HOSTNAME", default=platform.node()),
-            echo_max_bytes=env.integer("ECHO_MAX_BYTES", default=1024 * 1024, minimum=0, maximum=1024**3),
             load_endpoints=env.boolean("LOAD_ENDPOINTS", default=False),
         )
         env.check()
