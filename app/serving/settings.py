@@ -15,7 +15,7 @@ GIB = 1024 * MIB
 # prometheus_client's own.
 DEFAULT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
-_WSGI_APP = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(\(\))?", re.ASCII)
+_WSGI_APP = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\(\))?", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
-"""Finds the application named by WSGI_APP and adds what production needs to it. Runs in each worker."""
+"""The application named by WSGI_APP, with what production needs added to it. Runs in each worker."""
 
 import logging
 from typing import TYPE_CHECKING
 
 from flask import Flask
 from gunicorn.errors import AppImportError
-from gunicorn.util import import_app
 
-from app.serving.environment import SettingsError
+from app.serving import problems, proxies
+from app.serving.application import ApplicationError, find
+from app.serving.headers import SecurityHeaders
 from app.serving.settings import ServingSettings
 
 if TYPE_CHECKING:
@@ -15,25 +16,46 @@ if TYPE_CHECKING:
 
 
 def load() -> "WSGIApplication":
-    """The application, instrumented if it is a Flask one.
+    """The application, instrumented if it is a Flask one, behind what every application gets.
 
     Raises AppImportError, which gunicorn prints as it is and then stops, when the application can't be found
     or refuses its settings. Any other error of the application's own code keeps its traceback.
     """
     settings = ServingSettings.from_environment()
     try:
-        application: WSGIApplication = import_app(settings.wsgi_app)
-    except SettingsError as error:
+        application = find(settings.wsgi_app)
+    except ApplicationError as error:
         raise AppImportError(str(error)) from error
     if isinstance(application, Flask):
         # Imported late: prometheus_client decides at import how it keeps values.
         from app.serving import metrics
 
         metrics.instrument(application)
+        if settings.problem_details:
+            problems.register(application)
+        _warn_of_body_limit(application, settings.max_body_bytes)
     else:
         logging.getLogger(__name__).warning(
             "WSGI_APP %s is a %s, not a flask.Flask: its requests are served but not measured",
             settings.wsgi_app,
             type(application).__name__,
         )
-    return application
+    if settings.security_headers:
+        application = SecurityHeaders(application, hsts_seconds=settings.hsts_seconds)
+    return proxies.behind(application, settings.trusted_proxies)
+
+
+def _warn_of_body_limit(app: Flask, maximum: int) -> None:
+    """Say so if the worker refuses bodies that the application would accept.
+
+    The limit is not handed to Flask as well: MAX_CONTENT_LENGTH cuts a body that comes without a length short, and
+    says nothing, where the worker answers 413.
+    """
+    own = app.config.get("MAX_CONTENT_LENGTH")
+    if own is not None and own > maximum:
+        logging.getLogger(__name__).warning(
+            "the application's MAX_CONTENT_LENGTH is %d, but bodies above MAX_BODY_BYTES=%d do not reach it: "
+            "raise MAX_BODY_BYTES",
+            own,
+            maximum,
+        )
