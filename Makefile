@@ -45,7 +45,7 @@ test: $(VENV)/development ## Check everything that needs no cluster
 
 .PHONY: lock
 lock: $(VENV)/development ## Pin and hash requirements*.in into requirements*.txt (ARGS=--upgrade)
-	@for name in requirements requirements-dev; do \
+	@for name in requirements requirements-dev tests/applications; do \
 	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command 'make lock' $(ARGS) --output-file $$name.txt $$name.in || exit 1; \
 	done

@@ -113,9 +113,9 @@ class Server:
         return self.process.wait(timeout)
 
 
-def command() -> list[str]:
-    """How the server is started."""
-    return [sys.executable, "-m", "gunicorn", "--config", str(CONFIG)]
+def command(python: str = sys.executable) -> list[str]:
+    """How the server is started, with the packages of this Python."""
+    return [python, "-m", "gunicorn", "--config", str(CONFIG)]
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -125,13 +125,13 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(tmp_path: Path, **variables: str) -> Iterator[Server]:
+def serving(tmp_path: Path, *, python: str = sys.executable, **variables: str) -> Iterator[Server]:
     """Start a server with these environment variables, wait until it is ready, and stop it afterwards."""
     port, management_port = free_port(), free_port()
     log_file = tmp_path / f"server-{port}.log"
     with log_file.open("w") as log:
         process = subprocess.Popen(
-            command(),
+            command(python),
             cwd=tmp_path,
             env=environment(PORT=str(port), MANAGEMENT_PORT=str(management_port), **variables),
             stdout=log,
