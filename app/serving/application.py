@@ -86,7 +86,7 @@ def _attribute(module: Any, path: str) -> Any:
 
 def _call(factory: Callable[[], Any]) -> Any:
     if not callable(factory):
-        raise ApplicationError(f"it is a {type(factory).__name__}, not a function: leave out the ()")
+        raise ApplicationError(f"it is of type {type(factory).__name__}, not a function: leave out the ()")
     needed = _required_parameters(factory)
     if needed:
         raise ApplicationError(
@@ -97,7 +97,7 @@ def _call(factory: Callable[[], Any]) -> Any:
 
 def _checked(found: Any, *, is_result: bool) -> "WSGIApplication":
     """`found` if it can be a WSGI application, that is be called with an environment and start_response."""
-    what = f"the factory returned a {type(found).__name__}" if is_result else f"it is a {type(found).__name__}"
+    what = f"{'what the factory returned' if is_result else 'it'} is of type {type(found).__name__}"
     if found is None:
         raise ApplicationError(
             "the factory returned None: have it end with `return app`" if is_result else "it is None"
