@@ -59,7 +59,7 @@ def test_what_can_be_named(tmp_path: Path, wsgi_app: str, source: str) -> None:
         ("own:make", FLASK + "def make(config=None): return app", r"so a factory: write make\(\) to call it"),
         ("own:make", "def make(config): ...", r"can't be called with an environment and start_response as WSGI asks"),
         ("own:app", "app = None", r"it is None"),
-        ("own:app", "class A:\n  async def __call__(self, scope, receive, send): ...\napp = A()", r"of type A, an ASGI "),
+        ("own:app", "class A:\n  async def __call__(self, *args): ...\napp = A()", r"of type A, an ASGI "),
         ("own:app", "async def app(scope, receive, send): ...", r"an ASGI application, .* wrap it with a2wsgi"),
         ("own:app", "import sys; sys.exit('DATABASE is not set')", r"own code ended the process: DATABASE is not set"),
     ],
