@@ -179,7 +179,7 @@ def visit_both_ways(tmp_path: Path, python: str, script: Script, **variables: st
 
 # --- What may differ ------------------------------------------------------------------------------------------------
 
-ADDED = {name for name, _ in ALWAYS} | {"x-request-id", "traceparent"}
+ADDED = {name.lower() for name, _ in ALWAYS} | {"x-request-id", "traceparent"}
 # Of the connection and the moment.
 PASSING = {"server", "date", "connection", "keep-alive"}
 MOMENT = re.compile(r"(?<=session=)[^;]+|\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT")

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-ALWAYS = (
+ALWAYS = [
     # A file that a user uploaded is not run as a script because it looks like one.
-    ("x-content-type-options", ("X-Content-Type-Options", "nosniff")),
+    ("X-Content-Type-Options", "nosniff"),
     # What current browsers do anyway: other sites learn where a visitor came from, but not the path and the query.
-    ("referrer-policy", ("Referrer-Policy", "strict-origin-when-cross-origin")),
+    ("Referrer-Policy", "strict-origin-when-cross-origin"),
     # Another site can't lay its own page over this one (clickjacking).
-    ("x-frame-options", ("X-Frame-Options", "SAMEORIGIN")),
-)
-"""The headers of every answer, each with its name in lower case."""
+    ("X-Frame-Options", "SAMEORIGIN"),
+]
+"""The headers of every answer."""
 
 
 class SecurityHeaders:
@@ -30,18 +30,27 @@ class SecurityHeaders:
     def __init__(self, application: "WSGIApplication", *, hsts_seconds: int) -> None:
         """hsts_seconds: for how long browsers are to insist on https; 0 leaves Strict-Transport-Security out."""
         self.application = application
-        hsts = ("strict-transport-security", ("Strict-Transport-Security", f"max-age={hsts_seconds}"))
         self._http = ALWAYS
-        self._https = (*ALWAYS, hsts) if hsts_seconds else ALWAYS
+        hsts = [("Strict-Transport-Security", f"max-age={hsts_seconds}")] if hsts_seconds else []
+        self._https = ALWAYS + hsts
+        self._decisive = {name.lower() for name, _ in self._https} | {"content-security-policy"}
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         wanted = self._https if environ["wsgi.url_scheme"] == "https" else self._http
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-            own = {name.lower(): value for name, value in headers}
-            # The newer way to say who may embed the page; browsers heed it alone where there are both.
-            if "frame-ancestors" in own.get("content-security-policy", ""):
-                own["x-frame-options"] = ""
-            return start_response(status, headers + [header for name, header in wanted if name not in own], *exc_info)
+            # The short way, which most answers take.
+            if self._decisive.isdisjoint([name.lower() for name, _ in headers]):
+                return start_response(status, headers + wanted, *exc_info)
+            return start_response(status, headers + _missing(wanted, headers), *exc_info)
 
         return self.application(environ, start)
+
+
+def _missing(wanted: list[tuple[str, str]], headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of `wanted` that the application's `headers` say nothing about."""
+    own = {name.lower(): value for name, value in headers}
+    # The newer way to say who may embed the page; browsers heed it alone where there are both.
+    if "frame-ancestors" in own.get("content-security-policy", ""):
+        own["x-frame-options"] = ""
+    return [header for header in wanted if header[0].lower() not in own]
