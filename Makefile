@@ -52,12 +52,17 @@ require-python:
 run: $(app_venv)/runtime ## Serve on http://localhost:5000 (PORT, APP_DIR, WSGI_APP) until Ctrl-C
 	@PORT=$(PORT) WSGI_APP='$(WSGI_APP)' exec $(app_venv)/bin/gunicorn --config app/serving/gunicorn.conf.py
 
+.PHONY: dev
+dev: $(VENV)/runtime ## Develop: serve on http://localhost:5000 (PORT=...), reload on change, show errors in a debugger
+	@PORT=$(PORT) exec $(PY) -m app.serving.dev
+
 .PHONY: test
 test: $(VENV)/development ## Check everything that needs no cluster
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(PY) scripts/chart_docs.py --check
+	$(PY) scripts/settings_docs.py --check
 	$(PY) -m pytest $(ARGS)
 
 .PHONY: lock
@@ -70,8 +75,9 @@ lock: $(VENV)/development ## Pin and hash the requirements, of APP_DIR alone if 
 	  requirements requirements-dev tests/applications; do compile $$name.txt $$name.in || exit 1; done)
 
 .PHONY: docs
-docs: $(VENV)/development ## Write the chart's documentation from its values
+docs: $(VENV)/development ## Write the tables of the chart's values and of the settings
 	$(PY) scripts/chart_docs.py
+	$(PY) scripts/settings_docs.py
 
 .PHONY: tools
 tools: require-python ## Get helm, kind and kubectl, and print the line that puts them on PATH

@@ -5,7 +5,6 @@ charts/flask-app/README.md and, as `description`, into values.schema.json, where
 are the schema's own.
 """
 
-import argparse
 import json
 import re
 import sys
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+import generated
 
 CHART = Path(__file__).resolve().parents[1] / "charts" / "flask-app"
 TABLE_START, TABLE_END = "<!-- values: written by make docs -->", "<!-- end of values -->"
@@ -61,7 +62,7 @@ def table(values: list[Value]) -> str:
     rows = ["| value | default | what it does |", "| --- | --- | --- |"]
     for value in values:
         default = json.dumps(value.default).replace("|", "\\|")
-        rows.append(f"| `{'.'.join(value.path)}` | `{default}` | {value.description.replace('|', '&#124;')} |")
+        rows.append(f"| `{'.'.join(value.path)}` | `{default}` | {generated.cell(value.description)} |")
     return "\n".join(rows)
 
 
@@ -79,29 +80,12 @@ def rendered() -> dict[Path, str]:
     """What each generated file should hold."""
     values = read_values((CHART / "values.yaml").read_text())
     readme = (CHART / "README.md").read_text()
-    before, rest = readme.split(TABLE_START)
-    _, after = rest.split(TABLE_END)
     schema = describe(json.loads((CHART / "values.schema.json").read_text()), values)
     return {
-        CHART / "README.md": f"{before}{TABLE_START}\n{table(values)}\n{TABLE_END}{after}",
+        CHART / "README.md": generated.between(readme, TABLE_START, TABLE_END, table(values)),
         CHART / "values.schema.json": json.dumps(schema, indent=2) + "\n",
     }
 
 
-def main() -> int:
-    """Write the files, or with --check compare them. Returns the exit status."""
-    parser = argparse.ArgumentParser(description="Write the chart's documentation from its values.")
-    parser.add_argument("--check", action="store_true", help="change nothing; fail where a file is out of date")
-    check = parser.parse_args().check
-    files = rendered()
-    stale = [path for path, text in files.items() if path.read_text() != text]
-    for path in stale:
-        if check:
-            print(f"{path.name} does not agree with values.yaml: run make docs", file=sys.stderr)
-        else:
-            path.write_text(files[path])
-    return 1 if check and stale else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated.main("Write the chart's documentation from its values.", "values.yaml", rendered))

@@ -125,8 +125,8 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(tmp_path: Path, *, python: str = sys.executable, **variables: str) -> Iterator[Server]:
-    """Start a server with these environment variables, wait until it is ready, and stop it afterwards."""
+def starting(tmp_path: Path, *, python: str = sys.executable, **variables: str) -> Iterator[Server]:
+    """Start a server with these environment variables, and stop it afterwards."""
     port, management_port = free_port(), free_port()
     log_file = tmp_path / f"server-{port}.log"
     with log_file.open("w") as log:
@@ -139,11 +139,8 @@ def serving(tmp_path: Path, *, python: str = sys.executable, **variables: str) -
             text=True,
             start_new_session=True,
         )
-    server = Server(process, port, management_port, log_file)
     try:
-        until("the server is ready", lambda: server.is_ready() or process.poll() is not None)
-        assert process.poll() is None, log_file.read_text()
-        yield server
+        yield Server(process, port, management_port, log_file)
     finally:
         if process.poll() is None:
             process.terminate()
@@ -152,6 +149,15 @@ def serving(tmp_path: Path, *, python: str = sys.executable, **variables: str) -
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+@contextmanager
+def serving(tmp_path: Path, *, python: str = sys.executable, **variables: str) -> Iterator[Server]:
+    """Start a server with these environment variables, wait until it is ready, and stop it afterwards."""
+    with starting(tmp_path, python=python, **variables) as server:
+        until("the server is ready", lambda: server.is_ready() or server.process.poll() is not None)
+        assert server.process.poll() is None, server.log_file.read_text()
+        yield server
 
 
 def own_application(folder: Path, source: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ FLASK = "import flask\napp = flask.Flask(__name__)\n@app.get('/')\ndef index(): 
 
 
 def refusal(folder: Path, wsgi_app: str, **sources: str) -> str:
-    """What is said about an application that can't be served: the line, or the log with a traceback."""
+    """What is said about an application that can't be loaded: the line, or the log with a traceback."""
     for module, source in sources.items():
         (folder / f"{module}.py").write_text(source)
     ports = {"PORT": str(free_port()), "MANAGEMENT_PORT": str(free_port())}
@@ -68,8 +68,8 @@ def test_what_can_not_be_served_is_refused_with_the_remedy(
     tmp_path: Path, wsgi_app: str, source: str, said: str
 ) -> None:
     output = refusal(tmp_path, wsgi_app, own=source)
-    (line,) = [line for line in output.splitlines() if "can't be served" in line]
-    assert line.startswith(f"WSGI_APP={wsgi_app} can't be served: ")
+    (line,) = [line for line in output.splitlines() if "can't be loaded" in line]
+    assert line.startswith(f"WSGI_APP={wsgi_app} can't be loaded: ")
     assert re.search(said, line), line
     assert "Traceback" not in output
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from app.serving import management
+from app.serving.health import Health
 from app.serving.settings import ServingSettings
 
 CHART = Path(__file__).resolve().parents[1] / "charts" / "flask-app"
@@ -127,14 +128,14 @@ def test_the_notes_end_with_the_command_to_reach_it(helm4: Path) -> None:
 # --- Probes ---------------------------------------------------------------------------------------------------------
 
 
-def test_each_probe_asks_a_path_that_the_management_server_answers(helm: Path) -> None:
+def test_each_probe_asks_a_path_that_the_management_server_answers(helm: Path, tmp_path: Path) -> None:
     container = render(helm).container
-    server = management.ManagementServer.__new__(management.ManagementServer)
+    checks = management.checks(Health(tmp_path, ServingSettings.from_environment({})))
     ports = {p["name"]: p["containerPort"] for p in container["ports"]}
     expected = {"startupProbe": "/startupz", "readinessProbe": "/readyz", "livenessProbe": "/livez"}
     for probe, path in expected.items():
         assert container[probe]["httpGet"]["path"] == path
-        assert path in server.checks()
+        assert path in checks
         assert ports[container[probe]["httpGet"]["port"]] == ServingSettings.from_environment({}).management_port
 
 
@@ -302,7 +303,7 @@ def test_settings_become_text_in_the_pod_template(helm: Path) -> None:
     assert env.items() >= {"A": "x", "ZERO": "0", "OFF": "false", "BIG": "1000000", "QUOTED": 'a"b: {c}'}.items()
 
 
-@pytest.mark.parametrize("name", ["PORT", "MANAGEMENT_PORT", "GRACEFUL_TIMEOUT"])
+@pytest.mark.parametrize("name", ["PORT", "MANAGEMENT_PORT", "GRACEFUL_TIMEOUT", "SECRETS_DIR"])
 def test_a_setting_that_the_chart_depends_on_is_refused(helm: Path, name: str) -> None:
     assert f"config.{name} is set by the chart" in refusal(helm, f"config.{name}=1")
 
@@ -312,6 +313,32 @@ def test_what_the_chart_depends_on_can_not_be_moved_by_image_or_secret(helm: Pat
     """A variable of the container's own wins over envFrom and over the image."""
     assert name in {entry["name"] for entry in render(helm).container["env"]}
     assert f"extraEnv has {name}" in refusal(helm, values={"extraEnv": [{"name": name, "value": "1"}]})
+
+
+def test_a_secret_is_mounted_where_the_server_looks_for_it(helm: Path) -> None:
+    rendered = render(helm, "secrets.existingSecret=shop-secrets")
+    env = {e["name"]: e["value"] for e in rendered.container["env"]}
+    (volume,) = [v for v in rendered.pod["spec"]["volumes"] if v["name"] == "secrets"]
+    (mount,) = [m for m in rendered.container["volumeMounts"] if m["name"] == "secrets"]
+    assert volume["secret"] == {"secretName": "shop-secrets"}
+    assert (mount["mountPath"], mount["readOnly"]) == (env["SECRETS_DIR"], True)
+    assert ServingSettings.declarations()["secrets_dir"].kind.parse(env["SECRETS_DIR"])
+
+
+def test_without_a_secret_nothing_of_it_is_there(helm: Path) -> None:
+    assert "secrets" not in template(helm).stdout.lower()
+    assert "secrets/existingSecret" in refusal(helm, "secrets.existingSecret=Not_A_Name")
+
+
+@pytest.mark.parametrize("config", [{"STALL_TIMEOUT": 30}, {"STALL_TIMEOUT": "29"}, {"STALL_TIMEOUT": 1}])
+def test_a_stall_timeout_that_would_cut_requests_off_is_refused(helm: Path, config: Object) -> None:
+    assert "set it above shutdown.gracefulTimeoutSeconds (30)" in refusal(helm, values={"config": config})
+
+
+@pytest.mark.parametrize("config", [{"STALL_TIMEOUT": 31}, {"STALL_TIMEOUT": "0"}, {"STALL_TIMEOUT": 0}, {}])
+def test_the_chart_accepts_each_stall_timeout_that_the_server_accepts(helm: Path, config: Object) -> None:
+    rendered = render(helm, values={"config": config})
+    ServingSettings.from_environment({e["name"]: e["value"] for e in rendered.container["env"]})
 
 
 def test_a_variable_that_is_set_twice_is_refused(helm: Path) -> None:

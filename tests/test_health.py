@@ -2,14 +2,15 @@
 
 import os
 import signal
-import subprocess
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.serving_process import Answer, Server, command, environment, free_port, serving, slow_application, until
+from tests.serving_process import ROOT, Server, serving, slow_application, starting, until
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/startupz"])
@@ -73,30 +74,196 @@ def test_a_health_server_that_is_killed_is_replaced(tmp_path: Path) -> None:
 
 
 def test_it_is_not_ready_before_the_application_is_loaded(tmp_path: Path) -> None:
-    port = free_port()
-    process = subprocess.Popen(
-        command(), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True,
-        env=environment(
-            PORT=str(free_port()), MANAGEMENT_PORT=str(port), **slow_application(tmp_path, 2)
-        ),
-    )  # fmt: skip
-    server = Server(process, 0, port, tmp_path / "none")
-    answers: list[Answer] = []
-
-    def answered() -> bool:
-        try:
-            answers.append(server.manage("/readyz"))
-            return True
-        except OSError:
-            return False
-
-    try:
-        until("health answers", answered)
-        assert answers[0].status == 503
-        assert answers[0].body == b"not ready: no worker has loaded the application yet\n"
+    with starting(tmp_path, **slow_application(tmp_path, 2)) as server:
+        until("health answers", lambda: answers(server))
+        answer = server.manage("/readyz")
+        assert answer.status == 503
+        assert answer.body == b"not ready: no worker has loaded the application yet\n"
         assert server.manage("/startupz").status == 503
         assert server.manage("/livez").status == 200
         until("ready", server.is_ready)
         assert server.manage("/startupz").status == 200
-    finally:
+
+
+def answers(server: Server) -> bool:
+    """Whether the management port answers at all."""
+    try:
+        server.manage("/livez")
+    except OSError:
+        return False
+    return True
+
+
+# --- Wedged, or only slow -------------------------------------------------------------------------------------------
+
+SLOW_AND_STUCK = """
+import threading, time, flask
+app = flask.Flask(__name__)
+never = threading.Event()
+@app.get("/")
+def index(): return "ok"
+@app.get("/stuck")
+def waits_for_a_lock_that_nobody_frees(): never.wait(60); return "late"
+@app.get("/stream")
+def stream(): return flask.Response((time.sleep(0.3) or b"part\\n") for _ in range(15))
+"""
+
+
+def application(folder: Path, code: str, **variables: str) -> dict[str, str]:
+    """The variables of an application with this code."""
+    (folder / "sample.py").write_text(code)
+    return {"WSGI_APP": "sample:app", "PYTHONPATH": f"{ROOT}:{folder}", **variables}
+
+
+def test_a_wedged_server_asks_to_be_restarted_and_says_where_it_stands(tmp_path: Path) -> None:
+    variables = application(tmp_path, SLOW_AND_STUCK, STALL_TIMEOUT="2", GRACEFUL_TIMEOUT="1")
+    with serving(tmp_path, **variables) as server, ThreadPoolExecutor(1) as clients:
+        stuck = clients.submit(server.get, "/stuck")
+        until("the request is there", lambda: b"no progress" in server.manage("/livez").body, timeout=10)
+        answer = server.manage("/livez")
+        assert answer.status == 503
+        assert answer.body == b"not alive: a request has made no progress for 2 s (STALL_TIMEOUT=2)\n"
+        assert server.manage("/readyz").status == 503
+        until("it is logged", lambda: any("made no progress" in entry["message"] for entry in server.log()))
+        (entry,) = [entry for entry in server.log() if "made no progress" in entry["message"]]
+        assert "GET '/stuck'" in entry["message"]
+        assert "waits_for_a_lock_that_nobody_frees" in entry["stack"]
+        assert server.get("/").status == 200, "the other threads still answer"
         server.stop()
+        assert stuck.exception() is not None
+
+
+def test_a_slow_server_is_left_alone(tmp_path: Path) -> None:
+    """A stream that takes longer than STALL_TIMEOUT in all, but keeps sending."""
+    variables = application(tmp_path, SLOW_AND_STUCK, STALL_TIMEOUT="2", GRACEFUL_TIMEOUT="1")
+    with serving(tmp_path, **variables) as server, ThreadPoolExecutor(1) as clients:
+        stream = clients.submit(server.get, "/stream")
+        while not stream.done():
+            assert server.manage("/livez").status == 200
+            assert server.manage("/readyz").status == 200
+            time.sleep(0.1)
+        assert stream.result().body == b"part\n" * 15
+
+
+def test_a_worker_that_hangs_while_it_loads_again_is_noticed(tmp_path: Path) -> None:
+    code = f"""
+import flask, pathlib, time
+loaded = pathlib.Path({str(tmp_path)!r}, "loaded")
+if loaded.exists(): time.sleep(60)
+loaded.touch()
+app = flask.Flask(__name__)
+"""
+    with serving(tmp_path, **application(tmp_path, code, STALL_TIMEOUT="3", GRACEFUL_TIMEOUT="1")) as server:
+        os.kill(server.workers()[0], signal.SIGKILL)
+        until("not ready", lambda: not server.is_ready(), timeout=5)
+        assert server.manage("/livez").status == 200
+        until("not alive", lambda: server.manage("/livez").status == 503, timeout=10)
+        assert b"no worker has been ready for" in server.manage("/livez").body
+
+
+def test_a_full_accept_queue_does_not_stop_health(tmp_path: Path) -> None:
+    limits = {"WEB_THREADS": "2", "MAX_CONNECTIONS": "10", "GUNICORN_CMD_ARGS": "--backlog=16"}
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(tmp_path, LOAD_ENDPOINTS="1", **limits))
+        request = b"GET /sleep?ms=4000 HTTP/1.1\r\nHost: x\r\n\r\n"
+        refused = 0
+        for _ in range(50):
+            client = stack.enter_context(socket.socket())
+            client.settimeout(0.01)
+            try:
+                client.connect(("127.0.0.1", server.port))
+                client.sendall(request)
+            except TimeoutError:
+                refused += 1
+                if refused == 3:
+                    break
+        assert refused, "the queue was not full"
+        times = []
+        for path in ["/livez", "/readyz", "/metrics"] * 5:
+            began = time.monotonic()
+            assert server.manage(path).status == 200
+            times.append(time.monotonic() - began)
+        assert sorted(times)[len(times) // 2] < 0.05
+        server.process.kill()
+
+
+# --- Started --------------------------------------------------------------------------------------------------------
+
+
+def test_it_has_not_started_before_a_request_went_through_the_application(tmp_path: Path) -> None:
+    code = f"""
+import flask, pathlib
+app = flask.Flask(__name__)
+@app.get("/warm")
+def warm(): return "ok" if pathlib.Path({str(tmp_path)!r}, "there").exists() else flask.abort(503)
+"""
+    with starting(tmp_path, **application(tmp_path, code, STARTUP_PATH="/warm")) as server:
+        until("it was asked", lambda: "/warm" in server.log_file.read_text())
+        problem = b"the first request, GET /warm, was answered 503\n"
+        until("the answer counts", lambda: server.manage("/startupz").body == b"not started: " + problem)
+        assert server.manage("/startupz").status == 503
+        assert server.manage("/readyz").body == b"not ready: " + problem
+        assert server.manage("/livez").status == 200
+        (tmp_path / "there").touch()
+        until("ready", server.is_ready)
+        assert server.manage("/startupz").body == b"started\n"
+
+
+def test_it_has_started_with_an_application_that_has_no_such_path(tmp_path: Path) -> None:
+    with serving(tmp_path, **application(tmp_path, "import flask\napp = flask.Flask(__name__)")) as server:
+        assert server.manage("/startupz").status == 200
+
+
+# --- The application's own checks -----------------------------------------------------------------------------------
+
+WITH_CHECKS = """
+import flask, pathlib, threading, time
+app = flask.Flask(__name__)
+folder = pathlib.Path(__file__).parent
+def database():
+    assert flask.current_app.name == "sample"
+    if (folder / "down").exists(): raise ConnectionRefusedError("postgres://user:secret@db")
+def cache(): return not (folder / "cold").exists()
+def queue():
+    if (folder / "hanging").exists(): time.sleep(60)
+@app.get("/threads")
+def threads(): return str(threading.active_count())
+"""
+CHECKS = {
+    "READINESS_CHECKS": "sample:database, sample:cache,sample:queue",
+    "READINESS_CHECK_INTERVAL": "1",
+    "READINESS_CHECK_TIMEOUT": "1",
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("down", b"not ready: sample:database raised ConnectionRefusedError\n"),
+        ("cold", b"not ready: sample:cache returned False\n"),
+        ("hanging", b"not ready: sample:queue has not returned within 1 s\n"),
+    ],
+)
+def test_it_is_not_ready_while_a_check_of_the_application_fails(tmp_path: Path, file: str, reason: bytes) -> None:
+    with serving(tmp_path, **application(tmp_path, WITH_CHECKS, **CHECKS)) as server:
+        threads = server.get("/threads").body
+        (tmp_path / file).touch()
+        until("not ready", lambda: not server.is_ready(), timeout=10)
+        began = time.monotonic()
+        assert server.manage("/readyz").body == reason
+        assert time.monotonic() - began < 0.5
+        assert server.manage("/livez").status == 200, "a restart would not bring the dependency back"
+        assert b"secret" not in server.manage("/readyz").body
+        time.sleep(2.5)
+        assert int(server.get("/threads").body) <= int(threads) + 1, "a check that hangs is not begun again"
+        (tmp_path / file).unlink()
+        if file != "hanging":
+            until("ready again", server.is_ready, timeout=10)
+
+
+def test_a_check_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
+    variables = application(tmp_path, WITH_CHECKS, READINESS_CHECKS="sample:database,sample:gone")
+    with starting(tmp_path, **variables) as server:
+        assert server.process.wait(20) != 0
+        assert "READINESS_CHECKS=sample:gone can't be found" in server.log_file.read_text()
+        assert "Traceback" not in server.log_file.read_text()

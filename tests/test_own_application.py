@@ -419,9 +419,7 @@ def visit_sqlite_web(visitor: Visitor) -> None:
 
 def test_a_database_browser_keeps_its_login_error_pages_imports_and_large_uploads(tmp_path: Path, python: str) -> None:
     (tmp_path / "browser.py").write_text(SQLITE_WEB)
-    alone, ours = visit_both_ways(
-        tmp_path, python, visit_sqlite_web, WSGI_APP="browser:app", MAX_BODY_BYTES=str(2 * UPLOAD_BYTES)
-    )
+    alone, ours = visit_both_ways(tmp_path, python, visit_sqlite_web, WSGI_APP="browser:app", MAX_BODY_BYTES="64Mi")
     assert len(ours) > 30
     folders = f"{tmp_path}/(alone|ours)"
     assert_same(
@@ -464,9 +462,7 @@ def visit_pypiserver(visitor: Visitor) -> None:
 
 def test_an_application_of_another_framework_is_served_too(tmp_path: Path, python: str) -> None:
     (tmp_path / "parcels.py").write_text(PYPISERVER)
-    alone, ours = visit_both_ways(
-        tmp_path, python, visit_pypiserver, WSGI_APP="parcels:app", MAX_BODY_BYTES=str(2 * UPLOAD_BYTES)
-    )
+    alone, ours = visit_both_ways(tmp_path, python, visit_pypiserver, WSGI_APP="parcels:app", MAX_BODY_BYTES="64Mi")
     # Nothing is a problem: what is not Flask writes its own errors.
     assert assert_same(alone, ours) == 0
 

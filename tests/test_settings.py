@@ -1,10 +1,25 @@
-"""Settings: what is accepted, and what is said about what is not."""
+"""Settings: what is accepted, where it comes from, and what is said about what is not accepted."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+import generated
+import settings_docs
 from app.api.settings import ApiSettings
-from app.serving.environment import Environment, SettingsError
+from app.serving.declaration import Declaration, Effective, Settings
+from app.serving.environment import MAX_FILE_BYTES, Environment, SettingsError
 from app.serving.settings import ServingSettings
+from tests.serving_process import ROOT, command, environment, serving, until
+
+ALL: list[type[Settings]] = [ServingSettings, ApiSettings]
 
 
 def problems(variables: dict[str, str]) -> list[str]:
@@ -14,62 +29,448 @@ def problems(variables: dict[str, str]) -> list[str]:
     return error.value.problems
 
 
+def problem(variables: dict[str, str]) -> str:
+    """The one thing that is wrong with the variables."""
+    (found,) = problems(variables)
+    return found
+
+
+def accepted(variables: dict[str, str]) -> ServingSettings:
+    return ServingSettings.from_environment(variables)
+
+
+# --- Values ---------------------------------------------------------------------------------------------------------
+
+
 def test_the_defaults_serve_the_example_on_port_5000() -> None:
-    settings = ServingSettings.from_environment({})
+    settings = accepted({})
     assert (settings.wsgi_app, settings.port, settings.workers) == ("app.api:create_app()", 5000, 1)
 
 
 def test_every_variable_is_read() -> None:
-    settings = ServingSettings.from_environment(
-        {
-            "WSGI_APP": "shop:app", "PORT": "80", "MANAGEMENT_PORT": "81", "WEB_CONCURRENCY": "2", "WEB_THREADS": "3",
-            "GRACEFUL_TIMEOUT": "4", "KEEP_ALIVE": "5", "LOG_LEVEL": "WARNING", "ACCESS_LOG": "Off",
-        }
-    )  # fmt: skip
-    assert (settings.wsgi_app, settings.port, settings.management_port, settings.workers) == ("shop:app", 80, 81, 2)
-    assert (settings.threads, settings.graceful_timeout, settings.keep_alive) == (3, 4, 5)
-    assert (settings.log_level, settings.access_log) == ("warning", False)
+    """Each setting, given a value that is not its default, differs in that value alone."""
+    variables = {
+        "WSGI_APP": "shop.web:create()", "PORT": "80", "MANAGEMENT_PORT": "81", "WEB_CONCURRENCY": "2",
+        "WEB_THREADS": "3", "GRACEFUL_TIMEOUT": "4", "KEEP_ALIVE": "5", "LOG_LEVEL": "WARNING", "ACCESS_LOG": "Off",
+        "LOG_FORMAT": "JSON", "MAX_CONNECTIONS": "11", "READ_TIMEOUT": "6", "WRITE_TIMEOUT": "7",
+        "MAX_HEADER_BYTES": "8Ki", "MAX_BODY_BYTES": "9", "BODY_BUFFER_BYTES": "64MiB", "STALL_TIMEOUT": "31",
+        "STARTUP_PATH": "/health?a=b", "READINESS_CHECKS": "shop.checks:database, shop.checks:queue",
+        "READINESS_CHECK_INTERVAL": "12", "READINESS_CHECK_TIMEOUT": "1", "TRUSTED_PROXIES": "2",
+        "SECURITY_HEADERS": "no", "HSTS_SECONDS": "60", "PROBLEM_DETAILS": "0", "METRICS_BUCKETS": "0.1, 1,2.5e1",
+        "SECRET_KEY": "k", "SECRETS_DIR": "/",
+    }  # fmt: skip
+    declared = {each.variable: attribute for attribute, each in ServingSettings.declarations().items()}
+    assert variables.keys() == declared.keys()
+    defaults = accepted({})
+    for variable, value in variables.items():
+        if variable == "SECRETS_DIR":
+            continue
+        settings = accepted({variable: value})
+        assert getattr(settings, declared[variable]) != getattr(defaults, declared[variable]), variable
+        changed = {name for name in declared.values() if getattr(settings, name) != getattr(defaults, name)}
+        assert changed - {"stall_timeout"} <= {declared[variable]}
+    settings = accepted({"METRICS_BUCKETS": "0.1, 1,2.5e1", "MAX_HEADER_BYTES": "8Ki", "BODY_BUFFER_BYTES": "64MiB"})
+    assert settings.metrics_buckets == (0.1, 1.0, 25.0)
+    assert (settings.max_header_bytes, settings.body_buffer_bytes) == (8192, 64 * 1024**2)
 
 
 def test_an_empty_variable_counts_as_unset() -> None:
-    assert ServingSettings.from_environment({"PORT": "", "LOG_LEVEL": " "}) == ServingSettings.from_environment({})
+    assert accepted({"PORT": "", "LOG_LEVEL": " "}) == accepted({})
 
 
 @pytest.mark.parametrize(
     "value", ["0", "65536", "-1", "5000.0", "1_000", "0x50", "٥٠٠٠", "5000 ;", "9" * 5000, "None", "+80"]
 )
 def test_a_bad_number_is_named_with_what_is_accepted(value: str) -> None:
-    assert problems({"PORT": value}) == [f"PORT={value!r} can't be accepted: set it to a whole number from 1 to 65535"]
-
-
-def test_every_problem_is_listed_at_once() -> None:
-    assert len(problems({"PORT": "x", "WEB_THREADS": "0", "LOG_LEVEL": "loud", "ACCESS_LOG": "maybe"})) == 4
-
-
-def test_a_bad_choice_lists_the_choices() -> None:
-    assert problems({"LOG_LEVEL": "loud"}) == [
-        "LOG_LEVEL='loud' can't be accepted: set it to one of debug, info, warning, error, critical"
-    ]
-
-
-def test_the_two_ports_must_differ() -> None:
-    assert "two different ports" in problems({"PORT": "5001"})[0]
+    assert problem({"PORT": value}) == f"PORT={value!r} can't be accepted: set it to a whole number from 1 to 65535"
 
 
 @pytest.mark.parametrize(
-    "value", ["shop", "shop:", ":app", "shop:create(1)", "shop:app; x", "shop.app", "shop:a..b", "shop:a.b("]
+    ("text", "size"),
+    [("0", 0), ("1000", 1000), ("64Mi", 64 * 1024**2), ("64MiB", 64 * 1024**2), ("1 ki", 1024), ("1Gi", 1024**3)],
 )
-def test_a_malformed_application_name_is_refused(value: str) -> None:
-    assert "module:factory()" in problems({"WSGI_APP": value})[0]
+def test_a_size_can_have_a_unit(text: str, size: int) -> None:
+    assert accepted({"MAX_BODY_BYTES": text, "BODY_BUFFER_BYTES": "1Ti"}).max_body_bytes == size
 
 
-def test_control_characters_are_refused() -> None:
-    env = Environment({"NAME": "a\nb"})
-    env.text("NAME", default="")
-    with pytest.raises(SettingsError, match="printable text"):
-        env.check()
+@pytest.mark.parametrize("text", ["64M", "64MB", "1.5Gi", "-1", "Mi", "1  Mi", "٦٤Mi", "2Ti", "1Ei", "9" * 30])
+def test_a_bad_size_is_refused_with_an_example(text: str) -> None:
+    assert "from 0 to 1Ti: a number of bytes, or one with Ki, Mi, Gi or Ti, such as 64Mi" in problem(
+        {"MAX_BODY_BYTES": text, "BODY_BUFFER_BYTES": "1Ti"}
+    )
 
 
 @pytest.mark.parametrize(("text", "value"), [("1", True), ("Yes", True), ("on", True), ("false", False), ("0", False)])
 def test_booleans(text: str, value: bool) -> None:
     assert ApiSettings.from_environment({"LOAD_ENDPOINTS": text}).load_endpoints is value
+
+
+def test_a_bad_choice_lists_the_choices() -> None:
+    assert problem({"LOG_LEVEL": "loud"}) == (
+        "LOG_LEVEL='loud' can't be accepted: set it to one of debug, info, warning, error, critical"
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["shop", "shop:", ":app", "shop:create(1)", "shop:app; x", "shop.app", "shop:a..b", "shop:a.b(", "a..b:c", "ſ:app"],
+)
+def test_a_malformed_application_name_is_refused(value: str) -> None:
+    assert "module:factory()" in problem({"WSGI_APP": value})
+
+
+@pytest.mark.parametrize("value", ["health", "/a b", "/é", "http://x/", "/\t"])
+def test_a_malformed_startup_path_is_refused(value: str) -> None:
+    # The space around a value is not part of it.
+    if value.strip() == "/":
+        assert accepted({"STARTUP_PATH": value}).startup_path == "/"
+    else:
+        assert "begins with /" in problem({"STARTUP_PATH": value})
+
+
+@pytest.mark.parametrize("value", ["shop", "shop:a()", "shop:a,,shop:b", "shop:a,", "shop:a b", ","])
+def test_malformed_readiness_checks_are_refused(value: str) -> None:
+    assert "module:function" in problem({"READINESS_CHECKS": value})
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["1,1", "2,1", "0,1", "-1,1", "nan", "inf", "1,inf", "1e999", "1_0", "1,,2", "x", ",".join(map(str, range(1, 52)))],
+)
+def test_buckets_are_finite_positive_rising_and_few(value: str) -> None:
+    assert "at most 50 numbers above 0 in rising order" in problem({"METRICS_BUCKETS": value})
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\x1b[2Jb", "a\udcffb"])
+def test_control_characters_are_refused(value: str) -> None:
+    with pytest.raises(SettingsError, match="printable text"):
+        ApiSettings.from_environment({"APP_VERSION": value})
+
+
+# --- Every text, by chance ------------------------------------------------------------------------------------------
+
+# Texts that are nearly right are found by chance alone too seldom.
+TEXTS = st.text(max_size=30) | st.text("0123456789-+.,eE_kKMmGTiB /:()", max_size=12) | st.integers().map(str)
+VARIABLES = [(kind, each) for kind in ALL for each in kind.declarations().values()]
+
+
+def limits(declared: Declaration) -> tuple[int, int] | None:
+    """The least and the most of a number, as the README's table says them."""
+    match = re.match(r"(\w+) to (\w+)", declared.kind.range)
+    return (declared.kind.parse(match[1]) or 0, declared.kind.parse(match[2]) or 0) if match else None
+
+
+@pytest.mark.parametrize(("settings", "declared"), VARIABLES, ids=[each.variable for _, each in VARIABLES])
+@given(text=TEXTS)
+def test_any_text_is_accepted_in_range_or_refused_by_name(
+    settings: type[Settings], declared: Declaration, text: str
+) -> None:
+    # A folder that exists would be read, which is not what this is about.
+    if declared.variable == "SECRETS_DIR" and text.strip().startswith("/"):
+        text = text.replace("/", "")
+    value = declared.kind.parse(text.strip())
+    effective: list[Effective] = []
+    found: list[str] = []
+    try:
+        _, effective = settings.read(Environment({declared.variable: text}))
+    except SettingsError as error:
+        found = error.problems
+    refusals = [each for each in found if " can't be accepted: set it to " in each]
+    assert len(refusals) == (value is None and text.strip() != "")
+    assert all(each.startswith(declared.variable) for each in refusals)
+    # Else it is accepted, but may contradict the default of another.
+    assert all(declared.variable in each for each in found)
+    if value is not None and limits(declared):
+        least, most = limits(declared) or (0, 0)
+        assert least <= value <= most
+    for each in effective:
+        if each.declaration is declared and text.strip():
+            assert each.value == value
+            assert declared.kind.parse(declared.kind.show(value)) == value, "what is shown can be set"
+
+
+@pytest.mark.parametrize("declared", [each for _, each in VARIABLES if limits(each)], ids=lambda each: each.variable)
+def test_a_number_beyond_its_limits_is_refused(declared: Declaration) -> None:
+    least, most = limits(declared) or (0, 0)
+    parse = declared.kind.parse
+    assert (parse(str(least)), parse(str(most))) == (least, most)
+    assert (parse(str(least - 1)), parse(str(most + 1))) == (None, None)
+
+
+@given(st.integers(min_value=0, max_value=1024**4))
+def test_a_size_is_shown_as_it_can_be_set(number: int) -> None:
+    kind = ServingSettings.declarations()["max_body_bytes"].kind
+    assert kind.parse(kind.show(number)) == number == kind.parse(str(number))
+
+
+def test_every_default_is_one_that_could_be_set() -> None:
+    for settings in ALL:
+        for each in settings.read(Environment({}))[1]:
+            shown = each.declaration.kind.show(each.value)
+            assert shown == "" or each.declaration.kind.parse(shown) == each.value, each.declaration.variable
+
+
+# --- Values that contradict each other, and all problems at once ----------------------------------------------------
+
+
+def test_every_problem_is_listed_at_once() -> None:
+    found = problems({"PORT": "x", "WEB_THREADS": "0", "LOG_LEVEL": "loud", "GRACEFUL_TIMEOUT": "99",
+                      "STALL_TIMEOUT": "99", "SECRET_KEY": "a", "SECRET_KEY_FILE": "/b"})  # fmt: skip
+    assert len(found) == 5
+    assert {"PORT", "WEB_THREADS", "LOG_LEVEL", "STALL_TIMEOUT", "SECRET_KEY"} == {
+        line.partition("=")[0].partition(" ")[0] for line in found
+    }
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"PORT": "5001"}, "set them to two different ports"),
+        ({"MAX_BODY_BYTES": "97Mi"}, "set it to BODY_BUFFER_BYTES=96Mi or less, or BODY_BUFFER_BYTES to 97Mi or more"),
+        ({"STALL_TIMEOUT": "30"}, "set it above GRACEFUL_TIMEOUT=30, or to 0 for never"),
+        ({"STALL_TIMEOUT": "60", "GRACEFUL_TIMEOUT": "60"}, "set it above GRACEFUL_TIMEOUT=60"),
+        ({"READINESS_CHECK_TIMEOUT": "6"}, "set it to READINESS_CHECK_INTERVAL=5 or less"),
+        ({"MAX_CONNECTIONS": "10", "WEB_THREADS": "10"}, "set it above WEB_THREADS=10"),
+    ],
+)
+def test_values_that_contradict_each_other_are_refused_with_the_remedy(variables: dict[str, str], said: str) -> None:
+    assert said in problem(variables)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"PORT": "5001", "MANAGEMENT_PORT": "5000"},
+        {"MAX_BODY_BYTES": "96Mi"},
+        {"STALL_TIMEOUT": "0"},
+        {"STALL_TIMEOUT": "31"},
+        {"READINESS_CHECK_TIMEOUT": "5"},
+        {"MAX_CONNECTIONS": "11", "WEB_THREADS": "10"},
+    ],
+)
+def test_values_just_inside_the_limits_are_accepted(variables: dict[str, str]) -> None:
+    accepted(variables)
+
+
+def test_the_stall_timeout_follows_the_graceful_timeout() -> None:
+    assert accepted({}).stall_timeout == 120
+    assert accepted({"GRACEFUL_TIMEOUT": "3600"}).stall_timeout == 14400
+
+
+def test_a_refused_value_is_not_said_to_contradict_another() -> None:
+    assert "whole number" in problem({"MANAGEMENT_PORT": "0", "PORT": "5001"})
+
+
+# --- Secrets and files ----------------------------------------------------------------------------------------------
+
+
+def write(path: Path, content: str | bytes) -> str:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return str(path)
+
+
+@pytest.mark.parametrize("content", ["hush", "hush\n", "hush\r\n"])
+def test_a_secret_is_read_from_the_file_that_is_named(tmp_path: Path, content: str) -> None:
+    path = write(tmp_path / "key", content)
+    assert accepted({"SECRET_KEY_FILE": path}).secret_key == "hush"
+
+
+def test_a_variable_wins_over_a_named_file_and_that_over_the_folder(tmp_path: Path) -> None:
+    named = write(tmp_path / "named", "from the file")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    write(folder / "SECRET_KEY", "from the folder\n")
+    variables = {"SECRETS_DIR": str(folder)}
+    assert accepted(variables).secret_key == "from the folder"
+    assert accepted({**variables, "SECRET_KEY_FILE": named}).secret_key == "from the file"
+    assert accepted({**variables, "SECRET_KEY": "from the variable"}).secret_key == "from the variable"
+    assert problem({"SECRET_KEY": "a", "SECRET_KEY_FILE": named}) == (
+        "SECRET_KEY and SECRET_KEY_FILE are both set: unset one of them"
+    )
+
+
+def test_the_folder_supplies_any_setting(tmp_path: Path) -> None:
+    write(tmp_path / "WEB_THREADS", "3\n")
+    assert accepted({"SECRETS_DIR": str(tmp_path)}).threads == 3
+    assert accepted({"SECRETS_DIR": str(tmp_path), "WEB_THREADS": "4"}).threads == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"hush" * (MAX_FILE_BYTES // 4) + b"h", "larger than 1 MiB"),
+        (b"hush\xff", "not text in UTF-8"),
+        (b"hu\0sh", "not text in UTF-8"),
+        (b"hush\nhush", "SECRET_KEY (from "),
+        (b" \n", "is empty: write the value into it"),
+    ],
+)
+def test_a_file_that_can_not_be_accepted_is_named_and_never_shown(tmp_path: Path, content: bytes, said: str) -> None:
+    path = write(tmp_path / "key", content)
+    found = problem({"SECRET_KEY_FILE": path})
+    assert said in found
+    assert path in found
+    assert "hush" not in found
+
+
+def test_a_named_file_that_can_not_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+    missing = str(tmp_path / "gone")
+    assert problem({"SECRET_KEY_FILE": missing}) == (
+        f"SECRET_KEY_FILE={missing!r} can't be read: No such file or directory"
+    )
+    assert "can't be read: Is a directory" in problem({"SECRET_KEY_FILE": str(tmp_path)})
+    assert "can't be read: embedded null byte" in problem({"SECRET_KEY_FILE": "/a\0b"})
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "it is not a file" in problem({"SECRET_KEY_FILE": str(tmp_path / "pipe")})
+
+
+def test_a_secret_put_where_a_path_belongs_is_not_shown() -> None:
+    assert "hush" not in problem({"SECRET_KEY_FILE": "hush"})
+
+
+def test_a_malformed_secret_is_not_shown_whatever_it_stands_for(tmp_path: Path) -> None:
+    write(tmp_path / "PORT", "hush")
+    assert problem({"SECRETS_DIR": str(tmp_path)}) == (
+        f"PORT (from {tmp_path}/PORT) can't be accepted: set it to a whole number from 1 to 65535"
+    )
+    assert problem({"SECRET_KEY": "hush\nhush"}) == "SECRET_KEY can't be accepted: set it to printable text"
+
+
+def test_a_secret_is_not_in_the_settings_text() -> None:
+    assert "hush" not in repr(accepted({"SECRET_KEY": "hush"}))
+
+
+@pytest.mark.parametrize("folder", ["/nowhere", "/etc/hostname"])
+def test_a_folder_that_can_not_be_read_is_refused(folder: str) -> None:
+    assert f"SECRETS_DIR={folder!r} can't be read" in problem({"SECRETS_DIR": folder})
+
+
+def test_a_relative_folder_is_refused() -> None:
+    assert "absolute path" in problem({"SECRETS_DIR": "secrets"})
+
+
+def kubernetes_secret(folder: Path, **keys: str | bytes) -> Path:
+    """A Secret as Kubernetes mounts it: links through ..data to a folder with a date."""
+    data = folder / "..2026_01_01_00_00_00.1"
+    data.mkdir()
+    (folder / "..data").symlink_to(data.name)
+    for name, content in keys.items():
+        write(data / name, content)
+        (folder / name).symlink_to(f"..data/{name}")
+    return folder
+
+
+def test_a_mounted_secret_becomes_variables_that_are_not_set_already(tmp_path: Path) -> None:
+    keys: dict[str, str | bytes] = {
+        "DATABASE_URL": "postgres://u:p@db/x\n", "SET": "no", "EMPTY": "no", "NAMED": "no", "BLANK": " a \n\n",
+        "tls.crt": b"\xff", "1ST": "no", "a-b": "no", "É": "no",
+    }  # fmt: skip
+    folder = kubernetes_secret(tmp_path, **keys)
+    (folder / "SUBFOLDER").mkdir()
+    found = Environment({"SECRETS_DIR": str(folder), "SET": "yes", "EMPTY": "", "NAMED_FILE": "/x"})
+    assert found.secret_variables() == {"DATABASE_URL": "postgres://u:p@db/x", "BLANK": " a \n"}
+    assert found.problems == []
+
+
+def test_a_file_of_the_folder_that_is_no_text_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    write(tmp_path / "KEYSTORE", b"hush\xff")
+    write(tmp_path / "LARGE", b"x" * (MAX_FILE_BYTES + 1))
+    found = problems({"SECRETS_DIR": str(tmp_path)})
+    assert len(found) == 2
+    assert f"{tmp_path}/KEYSTORE" in found[0]
+    assert "such as key.bin" in found[0]
+    assert f"{tmp_path}/LARGE" in found[1]
+    assert "hush" not in str(found)
+
+
+READS_THE_ENVIRONMENT = """
+import os, flask
+at_import = os.environ.get("DATABASE_URL")
+app = flask.Flask(__name__)
+@app.get("/")
+def index(): return {"url": at_import, "set": os.environ["SET"], "key": app.secret_key}
+"""
+
+
+def test_any_application_finds_the_mounted_secrets_in_its_environment(tmp_path: Path) -> None:
+    (tmp_path / "reader.py").write_text(READS_THE_ENVIRONMENT)
+    (tmp_path / "secrets").mkdir()
+    folder = kubernetes_secret(tmp_path / "secrets", DATABASE_URL="postgres://hush\n", SET="no", SECRET_KEY="hush key")
+    variables = {"WSGI_APP": "reader:app", "PYTHONPATH": f"{ROOT}:{tmp_path}", "SET": "yes", "LOG_LEVEL": "debug"}
+    with serving(tmp_path, SECRETS_DIR=str(folder), **variables) as server:
+        assert server.get("/").json() == {"url": "postgres://hush", "set": "yes", "key": "hush key"}
+        server.stop()
+        assert "hush" not in server.log_file.read_text()
+
+
+def test_a_reload_brings_secrets_that_have_been_replaced(tmp_path: Path) -> None:
+    (tmp_path / "reader.py").write_text(READS_THE_ENVIRONMENT)
+    (tmp_path / "secrets").mkdir()
+    url = tmp_path / "secrets" / "DATABASE_URL"
+    url.write_text("old")
+    variables = {"WSGI_APP": "reader:app", "PYTHONPATH": f"{ROOT}:{tmp_path}", "SET": "yes"}
+    with serving(tmp_path, SECRETS_DIR=str(url.parent), **variables) as server:
+        assert server.get("/").json()["url"] == "old"
+        url.write_text("new")
+        server.process.send_signal(signal.SIGHUP)
+        until("the new secret", lambda: server.get("/").json()["url"] == "new")
+
+
+def test_a_bad_secret_stops_the_start_and_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "KEYSTORE").write_bytes(b"hush\xff")
+    refused = subprocess.run(
+        command(), env=environment(SECRETS_DIR=str(tmp_path)), capture_output=True, text=True, timeout=20, check=False
+    )
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"SECRETS_DIR: '{tmp_path}/KEYSTORE' can't be accepted: it is not text in UTF-8.")
+    assert "hush" not in refused.stderr + refused.stdout
+
+
+def test_a_key_of_the_applications_own_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "reader.py").write_text(READS_THE_ENVIRONMENT + "app.secret_key = 'own'\n")
+    variables = {"WSGI_APP": "reader:app", "PYTHONPATH": f"{ROOT}:{tmp_path}", "SET": "yes", "SECRET_KEY": "other"}
+    with serving(tmp_path, **variables) as server:
+        assert server.get("/").json()["key"] == "own"
+
+
+# --- The README -----------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_has_the_settings_as_they_are_declared() -> None:
+    assert {path: path.read_text() for path in settings_docs.rendered()} == settings_docs.rendered(), "run make docs"
+
+
+def test_drift_of_the_readme_is_told(tmp_path: Path) -> None:
+    copy = tmp_path / "project"
+    for name in ("README.md", "scripts/generated.py", "scripts/settings_docs.py"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text((ROOT / name).read_text().replace("1 to 256", "1 to 255"))
+    (copy / "app").symlink_to(ROOT / "app")
+
+    def docs(*arguments: str) -> subprocess.CompletedProcess[str]:
+        script = [sys.executable, "scripts/settings_docs.py", *arguments]
+        return subprocess.run(script, cwd=copy, capture_output=True, text=True, timeout=30, check=False)
+
+    refused = docs("--check")
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        "README.md does not agree with the declared settings: run make docs\n",
+    )
+    assert docs().returncode == 0
+    assert docs("--check").returncode == 0
+    assert (copy / "README.md").read_text() == (ROOT / "README.md").read_text()
+
+
+def test_every_setting_says_what_it_means() -> None:
+    for settings in ALL:
+        for each in settings.declarations().values():
+            assert each.meaning.endswith("."), each.variable
+            assert each.kind.range
+
+
+def test_a_table_without_its_comments_is_an_error() -> None:
+    with pytest.raises(ValueError, match="unpack"):
+        generated.between("text", "<!-- start -->", "<!-- end -->", "table")

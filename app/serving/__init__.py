@@ -1,13 +1,18 @@
 """The production layer: serves any Flask application under gunicorn, with settings, logs, metrics and health.
 
-environment     reads and validates environment variables
+environment     finds values: variables, files, a folder of secrets
+kinds           what a value can be
+declaration     how settings are declared and read
 settings        this layer's own settings
+__main__        `check`: the settings in effect, or all that is wrong with them
 gunicorn.conf   how gunicorn runs; the hooks that tie the parts below together
 wsgi            puts the application together with what production needs
 application     finds what WSGI_APP names
 problems        problem details for the errors that an application leaves to Flask
 headers         security headers that an application has not set itself
 proxies         the client's address, scheme and host, as trusted proxies tell them
+debugging       keeps debuggers out of production
+dev             `make dev`: the development server
 metrics         what is measured of each request
 management      health and metrics on a port of their own, from a process of their own
 runtime         the folder that the server's processes share

@@ -22,8 +22,8 @@ class ApplicationError(Exception):
 def find(name: str) -> "WSGIApplication":
     """The application that `name` stands for: `module:name` or `module:factory()`, where the name may have dots.
 
-    Raises ApplicationError when it is not there, is not a WSGI application or refuses its settings. An error of the
-    application's own code is raised as it is.
+    Raises ApplicationError when it is not there or is not a WSGI application, and SettingsError when it refuses its
+    settings. Any other error of the application's own code is raised as it is.
     """
     module_name, _, path = name.partition(":")
     try:
@@ -32,12 +32,12 @@ def find(name: str) -> "WSGIApplication":
             found = _call(found)
         return _checked(found, is_result=path.endswith("()"))
     except ApplicationError as error:
-        raise ApplicationError(f"WSGI_APP={name} can't be served: {error}") from error
-    except SettingsError as error:
-        raise ApplicationError(str(error)) from error
+        raise ApplicationError(f"WSGI_APP={name} can't be loaded: {error}") from error
+    except SettingsError:
+        raise
     except SystemExit as error:
         # Left alone it would end the worker, and gunicorn start another, for ever.
-        raise ApplicationError(f"WSGI_APP={name} can't be served: its own code ended the process: {error}") from error
+        raise ApplicationError(f"WSGI_APP={name} can't be loaded: its own code ended the process: {error}") from error
     except Exception as error:
         error.add_note(f"This came from the application's own code, loading WSGI_APP={name}.")
         raise

@@ -1,97 +1,143 @@
-"""Typed, validated reading of environment variables, with messages that say what to set."""
+"""Where the value of a setting comes from: a variable, a file that a variable names, or a mounted folder of secrets.
 
+The first of these that has it decides:
+
+1. the variable NAME; empty counts as unset
+2. for a secret: the file whose path is in NAME_FILE. NAME and NAME_FILE together are refused
+3. the file NAME in the folder SECRETS_DIR, as Kubernetes mounts a Secret: one file for each key
+
+What was read from a file is never printed, whatever is wrong with it.
+"""
+
+import os
+import re
+import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-_TRUE = ("1", "true", "yes", "on")
-_FALSE = ("0", "false", "no", "off")
+SECRETS_DIR = "SECRETS_DIR"
+ENVIRONMENT = "environment"
+"""The origin of what is in no file."""
+MAX_FILE_BYTES = 1024 * 1024
+"""The largest file that is read; a Secret can't be larger."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class SettingsError(ValueError):
-    """One or more variables can't be accepted. `problems` holds one line for each, and str() all of them."""
+    """One or more settings can't be accepted. `problems` holds one line for each, and str() all of them."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
 
 
-class Environment:
-    """Reads variables and collects what is wrong with them, so that one start shows every mistake.
+@dataclass(frozen=True)
+class Found:
+    """The text of a variable, and where it was found."""
 
-    Each method returns the parsed value, or the default when the variable is unset or empty. A value that
-    can't be accepted is recorded and the default returned: call `check()` before using any of them.
-    """
+    text: str
+    origin: str
+    """`environment`, or the path of a file."""
+    hidden: bool
+    """The text must not be printed."""
+
+
+class Environment:
+    """The variables, with the files that stand in for some of them. Collects what is wrong with them in `problems`."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
+        """Read the folder SECRETS_DIR of `variables`, if there is one."""
+        self.problems: list[str] = []
         self._variables = variables
-        self._problems: list[str] = []
+        self._folder = self._read_folder(self._text(SECRETS_DIR))
 
-    def check(self) -> None:
-        """Raise SettingsError if a variable read so far can't be accepted."""
-        if self._problems:
-            raise SettingsError(self._problems)
+    def find(self, name: str, *, secret: bool = False) -> Found | None:
+        """The value of the variable `name`, without the space around it; None when it is unset or empty."""
+        text = self._text(name)
+        path = self._text(f"{name}_FILE") if secret else ""
+        if text and path:
+            self.problems.append(f"{name} and {name}_FILE are both set: unset one of them")
+        elif text:
+            return Found(text, ENVIRONMENT, secret)
+        elif path:
+            return self._from_file(name, path)
+        elif name in self._folder and (text := self._folder[name].strip()):
+            return Found(text, str(Path(self._text(SECRETS_DIR)) / name), hidden=True)
+        return None
 
-    def _refuse(self, name: str, value: str, accepted: str) -> None:
-        self._problems.append(f"{name}={value!r} can't be accepted: set it to {accepted}")
+    def secret_variables(self) -> dict[str, str]:
+        """What SECRETS_DIR holds that is not set already: in no variable, not even an empty one, nor in a NAME_FILE."""
+        taken = {*self._variables, *(name.removesuffix("_FILE") for name in self._variables)}
+        return {name: text for name, text in self._folder.items() if name not in taken}
 
-    def text(self, name: str, *, default: str) -> str:
-        """Any text without control characters."""
-        value = self._variables.get(name, "").strip()
-        if not value:
-            return default
-        if not value.isprintable():
-            self._refuse(name, value, "printable text")
-            return default
-        return value
+    def _text(self, name: str) -> str:
+        return self._variables.get(name, "").strip()
 
-    def integer(self, name: str, *, default: int, minimum: int, maximum: int) -> int:
-        """A whole number in decimal digits, from `minimum` to `maximum`, both included."""
-        value = self._variables.get(name, "").strip()
-        if not value:
-            return default
-        digits = value[1:] if value.startswith("-") else value
-        # int() also takes underscores, other scripts' digits and, for thousands of digits, minutes.
-        if digits.isascii() and digits.isdecimal() and len(digits) <= 18 and minimum <= int(value) <= maximum:
-            return int(value)
-        self._refuse(name, value, f"a whole number from {minimum} to {maximum}")
-        return default
+    def _from_file(self, name: str, path: str) -> Found | None:
+        # Not printed: it may well be the secret itself, put into the wrong variable.
+        if not path.startswith("/"):
+            self.problems.append(f"{name}_FILE is no absolute path: set it to the path of a file, which begins with /")
+            return None
+        text = self._read(f"{name}_FILE={path!r}", Path(path))
+        if text is None:
+            return None
+        if not text.strip():
+            self.problems.append(f"{name}_FILE={path!r} is empty: write the value into it, or unset {name}_FILE")
+            return None
+        return Found(text.strip(), path, hidden=True)
 
-    def boolean(self, name: str, *, default: bool) -> bool:
-        """1, true, yes, on or 0, false, no, off, in any case."""
-        value = self._variables.get(name, "").strip()
-        if not value:
-            return default
-        if value.lower() in _TRUE:
-            return True
-        if value.lower() in _FALSE:
-            return False
-        self._refuse(name, value, f"one of {', '.join(_TRUE + _FALSE)}")
-        return default
-
-    def choice(self, name: str, *, default: str, choices: tuple[str, ...]) -> str:
-        """One of `choices`, in any case; returned as written in `choices`."""
-        value = self._variables.get(name, "").strip()
-        if not value:
-            return default
-        for choice in choices:
-            if value.lower() == choice.lower():
-                return choice
-        self._refuse(name, value, f"one of {', '.join(choices)}")
-        return default
-
-    def names(self, name: str) -> tuple[str, ...]:
-        """`module:function` names separated by commas; none by default."""
-        return tuple(part.strip() for part in self.text(name, default="").split(",") if part.strip())
-
-    def numbers(self, name: str, *, default: tuple[float, ...]) -> tuple[float, ...]:
-        """Numbers in rising order, separated by commas."""
-        text = self.text(name, default="")
-        if not text:
-            return default
+    def _read_folder(self, folder: str) -> dict[str, str]:
+        # The setting itself says what is wrong with anything else.
+        if not folder.startswith("/"):
+            return {}
+        values = {}
         try:
-            numbers = tuple(float(part) for part in text.split(","))
-        except ValueError:
-            numbers = ()
-        if numbers and list(numbers) == sorted(set(numbers)):
-            return numbers
-        self._refuse(name, text, "numbers in rising order, separated by commas")
-        return default
+            for path in sorted(Path(folder).iterdir()):
+                # Kubernetes' own entries, such as ..data, are no names of variables, nor is tls.crt.
+                if _NAME.fullmatch(path.name) and not path.is_dir():
+                    text = self._read(f"{SECRETS_DIR}: {str(path)!r}", path)
+                    if text is not None:
+                        values[path.name] = text
+        except (OSError, ValueError) as error:
+            self.problems.append(
+                f"{SECRETS_DIR}={folder!r} can't be read: {_reason(error)}; set it to a folder of files, one for each "
+                "variable, or unset it"
+            )
+        return values
+
+    def _read(self, what: str, path: Path) -> str | None:
+        """The text of the file without its last line end; None, and a problem that begins with `what`, without."""
+        try:
+            data = _content(path)
+        except (OSError, ValueError) as error:
+            self.problems.append(f"{what} can't be read: {_reason(error)}")
+            return None
+        if len(data) > MAX_FILE_BYTES:
+            self.problems.append(f"{what} can't be accepted: it is larger than 1 MiB")
+            return None
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            text = "\0"
+        if "\0" in text:
+            self.problems.append(
+                f"{what} can't be accepted: it is not text in UTF-8. A file of {SECRETS_DIR} that is to be no variable "
+                "needs a name that no variable can have, such as key.bin"
+            )
+            return None
+        return text.removesuffix("\n").removesuffix("\r")
+
+
+def _content(path: Path) -> bytes:
+    """The first MAX_FILE_BYTES + 1 bytes of a regular file. Anything else, such as a pipe, might never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("it is not a file")
+        return file.read(MAX_FILE_BYTES + 1)
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """What is wrong, without the path, which the message has already."""
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -12,14 +12,20 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
+
+# gunicorn's variable for the master that SIGUSR2 starts.
+if os.environ.get("GUNICORN_PID"):
+    sys.exit("an upgrade in place (SIGUSR2) is not supported: start a new server, as a rollout does")
 
 ROOT = Path(__file__).resolve().parents[2]
 # Not there by itself when the `gunicorn` command is what Python was started with.
 sys.path.insert(0, str(ROOT))
 
+from gunicorn.errors import AppImportError
+
 from app.serving.environment import SettingsError  # needs the path set above
+from app.serving.readiness import Checker, CheckError, CheckResults, find, in_context_of
 from app.serving.runtime import runtime_folder
 from app.serving.settings import ServingSettings
 from app.serving.state import WorkerState
@@ -38,6 +44,7 @@ if _owner != str(os.getpid()):
     os.environ["SERVING_RUNTIME"] = f"{os.getpid()}:{_folder_name}"
 _runtime = Path(_folder_name)
 _state = WorkerState(_runtime / "workers")
+_checks = CheckResults(_runtime / "checks")
 _metrics = _runtime / "metrics"
 for _folder in (_state.folder, _metrics):
     _folder.mkdir(exist_ok=True)
@@ -46,10 +53,13 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics)
 
 wsgi_app = "app.serving.wsgi:load()"
 bind = f"0.0.0.0:{_settings.port}"
-worker_class = "gthread"
+worker_class = "app.serving.worker.Worker"
 workers = _settings.workers
 threads = _settings.threads
-graceful_timeout = _settings.graceful_timeout
+# The worker ends by itself when GRACEFUL_TIMEOUT is over, and says what it cut off; this is for one that can't.
+graceful_timeout = _settings.graceful_timeout + 2
+# For a worker whose loop stands still, as when native code never lets other threads run.
+timeout = _settings.stall_timeout
 keepalive = _settings.keep_alive
 worker_tmp_dir = str(_in_memory)
 # gunicorn's own ceiling for the request line; the headers' sum is bounded by the worker.
@@ -73,9 +83,6 @@ accesslog = "-" if _settings.access_log else None
 
 def on_starting(server: Any) -> None:
     """Before anything is bound: say plainly that a port is taken, instead of gunicorn's five retries."""
-    if os.environ.get("GUNICORN_PID"):
-        _remove_runtime()
-        sys.exit("an upgrade in place (SIGUSR2) is not supported: start a new server, as a rollout does")
     for variable, port in (("PORT", _settings.port), ("MANAGEMENT_PORT", _settings.management_port)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -98,37 +105,33 @@ def when_ready(server: Any) -> None:
     server.management = subprocess.Popen(command, cwd=ROOT, process_group=0)
 
 
+def post_fork(server: Any, worker: Any) -> None:
+    """Give a new worker what it can't know by itself."""
+    worker.settings = _settings
+    worker.report = _state.report(worker.pid, _settings.threads)
+
+
 def post_worker_init(worker: Any) -> None:
-    """The worker has loaded the application: it is ready from now until it is told to stop."""
-    report = _state.report(worker.pid, _settings.threads)
-    report.set_ready(True)
-    handle_exit = signal.getsignal(signal.SIGTERM)
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        report.set_ready(False)
-        if callable(handle_exit):
-            handle_exit(signum, frame)
-
-    signal.signal(signal.SIGTERM, stop)
-    # Ctrl-C reaches the workers too; what becomes of them is the master's decision, which tells them by SIGQUIT.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGQUIT, quit_at_once)
-
-
-def quit_at_once(signum: int, frame: FrameType | None) -> NoReturn:
-    """End the worker, whatever it has in hand: the quick stop of SIGQUIT and Ctrl-C.
-
-    In place of gunicorn's own handler, which shuts the thread pool down and so waits for a lock; if the signal came
-    while the main thread held that lock, to hand over a request, the worker hung until it was killed (4 of 60 stops
-    on a busy machine).
-    """
-    _state.forget(os.getpid())
-    os._exit(0)
+    """The worker has loaded the application: begin the application's own readiness checks."""
+    if _settings.readiness_checks:
+        try:
+            checks = {name: find(name) for name in _settings.readiness_checks}
+        except CheckError as error:
+            # Which gunicorn prints as it is, and then stops.
+            raise AppImportError(str(error)) from error
+        Checker(
+            checks,
+            report=lambda problem, seconds: _checks.write(worker.pid, problem, seconds),
+            interval=_settings.readiness_check_interval,
+            timeout=_settings.readiness_check_timeout,
+            context=in_context_of(worker.wsgi),
+        ).start()
 
 
 def child_exit(server: Any, worker: Any) -> None:
     """A worker is gone, however it went: it is not ready, and its live gauges no longer count."""
     _state.forget(worker.pid)
+    _checks.forget(worker.pid)
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(worker.pid, path=str(_metrics))  # type: ignore[no-untyped-call]

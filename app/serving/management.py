@@ -26,10 +26,16 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.serving.state import WorkerState
+from app.serving.health import Answer, Health
+from app.serving.settings import ServingSettings
 
 PARENT_CHECK_SECONDS = 0.5
 SLOW_CLIENT_SECONDS = 5
+
+
+def checks(health: Health) -> dict[str, Callable[[], Answer]]:
+    """The health checks by path."""
+    return {"/livez": health.liveness, "/readyz": health.readiness, "/startupz": health.startup}
 
 
 class ManagementServer(ThreadingHTTPServer):
@@ -39,10 +45,9 @@ class ManagementServer(ThreadingHTTPServer):
     # Probes of several kubelet retries and scrapes may arrive at once; the default of 5 would drop some.
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], *, state: WorkerState, metrics_folder: Path) -> None:
+    def __init__(self, address: tuple[str, int], *, health: Health, metrics_folder: Path) -> None:
         super().__init__(address, ManagementHandler)
-        self.state = state
-        self.started = False
+        self.checks = checks(health)
         self.registry = CollectorRegistry()
         MultiProcessCollector(self.registry, path=str(metrics_folder))  # type: ignore[no-untyped-call]
 
@@ -55,33 +60,6 @@ class ManagementServer(ThreadingHTTPServer):
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
-    def checks(self) -> dict[str, Callable[[], tuple[HTTPStatus, str]]]:
-        """The health checks by path, each returning its status and why."""
-        return {"/livez": self.liveness, "/readyz": self.readiness, "/startupz": self.startup}
-
-    def readiness(self) -> tuple[HTTPStatus, str]:
-        """Whether requests should be sent here: a worker has loaded the application and is not stopping."""
-        ready = sum(worker.ready for worker in self.state.workers())
-        if not ready:
-            reason = "every worker is stopping or gone" if self.started else "no worker has loaded the application yet"
-            return HTTPStatus.SERVICE_UNAVAILABLE, f"not ready: {reason}\n"
-        self.started = True
-        return HTTPStatus.OK, f"ready: {ready} worker{'s' if ready > 1 else ''}\n"
-
-    def startup(self) -> tuple[HTTPStatus, str]:
-        """Whether a worker has ever loaded the application."""
-        status, text = self.readiness()
-        return (HTTPStatus.OK, "started\n") if self.started else (status, text)
-
-    def liveness(self) -> tuple[HTTPStatus, str]:
-        """Whether the process should be left running.
-
-        gunicorn's master replaces a worker that ends or whose main loop stands still, and this process ends with the
-        master, so an answer at all means alive. A worker that never finishes loading the application is not noticed
-        here; on a new pod the startup probe is what ends it.
-        """
-        return HTTPStatus.OK, "alive\n"
-
 
 class ManagementHandler(BaseHTTPRequestHandler):
     """One request to the management port."""
@@ -91,14 +69,14 @@ class ManagementHandler(BaseHTTPRequestHandler):
     timeout = SLOW_CLIENT_SECONDS
 
     def do_GET(self) -> None:
-        checks = self.server.checks()
+        checks = self.server.checks
         path = urlsplit(self.path).path
         if path == "/metrics":
             encode, content_type = choose_encoder(self.headers.get("Accept", ""))
             self._answer(HTTPStatus.OK, encode(self.server.registry), content_type)
         elif path in checks:
             status, text = checks[path]()
-            self._answer(status, text.encode())
+            self._answer(status, f"{text}\n".encode())
         else:
             self._answer(HTTPStatus.NOT_FOUND, f"try {', '.join(checks)} or /metrics\n".encode())
 
@@ -144,9 +122,9 @@ def main(folder: Path, port: int) -> None:
 def _serve(folder: Path, port: int) -> NoReturn:
     """Serve until the process that forked this one ends."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    ManagementServer(
-        ("0.0.0.0", port), state=WorkerState(folder / "workers"), metrics_folder=folder / "metrics"
-    ).serve_forever()
+    health = Health(folder, ServingSettings.from_environment())
+    health.watch_start()
+    ManagementServer(("0.0.0.0", port), health=health, metrics_folder=folder / "metrics").serve_forever()
     raise SystemExit
 
 

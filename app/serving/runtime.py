@@ -17,7 +17,7 @@ def runtime_folder(parent: Path) -> Path:
     containers.
     """
     for folder in parent.glob(f"{PREFIX}*"):
-        if not _is_held(folder / "lock"):
+        if not is_held(folder / "lock"):
             shutil.rmtree(folder, ignore_errors=True)
     # Under a name that nobody looks for until the lock is held.
     new = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=parent))
@@ -26,7 +26,7 @@ def runtime_folder(parent: Path) -> Path:
     return new.rename(parent / new.name.removeprefix("."))
 
 
-def _is_held(lock: Path) -> bool:
+def is_held(lock: Path) -> bool:
     """Whether a living process holds the lock; also true if that can't be told, as for another user's."""
     try:
         descriptor = os.open(lock, os.O_RDONLY)

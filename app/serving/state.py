@@ -7,6 +7,7 @@ killed can't leave a lie behind, since its process id is checked too.
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import struct
@@ -51,8 +52,18 @@ class WorkerReport:
 
     def request_progressed(self, thread: int) -> None:
         """The thread's request has read or written something."""
+        started, progressed = _SLOT.unpack_from(self._memory, self._offset(thread))
+        _SLOT.pack_into(self._memory, self._offset(thread), started, max(progressed, time.monotonic()))
+
+    def request_exempt(self, thread: int) -> None:
+        """The thread's request may make no progress for as long as it likes."""
         started, _ = _SLOT.unpack_from(self._memory, self._offset(thread))
-        _SLOT.pack_into(self._memory, self._offset(thread), started, time.monotonic())
+        _SLOT.pack_into(self._memory, self._offset(thread), started, math.inf)
+
+    def stalled_for(self, thread: int, now: float) -> float:
+        """Seconds since the last progress of the thread's request; 0 when it is idle."""
+        started, progressed = _SLOT.unpack_from(self._memory, self._offset(thread))
+        return now - progressed if started else 0.0
 
     def request_finished(self, thread: int) -> None:
         """The thread is idle."""

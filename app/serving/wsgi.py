@@ -1,6 +1,7 @@
 """The application named by WSGI_APP, with what production needs added to it. Runs in each worker."""
 
 import logging
+import os
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -8,6 +9,8 @@ from gunicorn.errors import AppImportError
 
 from app.serving import problems, proxies
 from app.serving.application import ApplicationError, find
+from app.serving.debugging import debug_by_default, without_debugging
+from app.serving.environment import Environment, SettingsError
 from app.serving.headers import SecurityHeaders
 from app.serving.settings import ServingSettings
 
@@ -15,18 +18,31 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
-def load() -> "WSGIApplication":
+def load(*, development: bool = False) -> "WSGIApplication":
     """The application, instrumented if it is a Flask one, behind what every application gets.
 
+    What SECRETS_DIR holds is in its environment.
+
+    development: make the application debug. Otherwise it can't, whatever it or its environment says.
     Raises AppImportError, which gunicorn prints as it is and then stops, when the application can't be found
     or refuses its settings. Any other error of the application's own code keeps its traceback.
     """
-    settings = ServingSettings.from_environment()
     try:
+        environment = Environment(os.environ)
+        settings, _ = ServingSettings.read(environment)
+        # Here, in the worker, and not in the master, so that a reload reads secrets that have been replaced.
+        os.environ.update(environment.secret_variables())
+        debug_by_default(development)
         application = find(settings.wsgi_app)
-    except ApplicationError as error:
+    except (SettingsError, ApplicationError) as error:
         raise AppImportError(str(error)) from error
+    if not development:
+        application = without_debugging(application)
     if isinstance(application, Flask):
+        if development:
+            application.debug = True
+        if settings.secret_key and not application.secret_key:
+            application.secret_key = settings.secret_key
         # Imported late: prometheus_client decides at import how it keeps values.
         from app.serving import metrics
 

@@ -1,0 +1,82 @@
+"""Tells when a request's body has arrived in full, without decoding it.
+
+gunicorn's parser decides what a request is. This only tells when it can be asked to, so that it never has to wait for a
+client: a mistake here makes a request wait or be refused, but can't change where it ends.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+MAX_SIZE_LINE = 1024
+"""Bytes of a chunk's size line; extensions, which nobody uses, are what could make it long."""
+
+
+class _Part(Enum):
+    SIZE = auto()
+    DATA = auto()
+    TRAILER = auto()
+    END = auto()
+
+
+class ChunkScanner:
+    """Follows a chunked body (RFC 9112, section 7.1) to its end."""
+
+    def __init__(self, max_trailer: int) -> None:
+        """max_trailer: bytes of the trailer section."""
+        self._part = _Part.SIZE
+        self._line = bytearray()
+        self._left = 0
+        self._trailer_left = max_trailer
+        self.body_bytes = 0
+        """Bytes of the body that the sizes read so far announce."""
+        self.malformed = False
+        """It can't be followed any further: the parser, asked now, refuses it."""
+
+    @property
+    def complete(self) -> bool:
+        """The body has ended, or can't be followed any further."""
+        return self._part is _Part.END or self.malformed
+
+    def feed(self, data: bytes) -> None:
+        """Look at the next bytes; what comes after the body's end is ignored."""
+        at = 0
+        while at < len(data) and not self.complete:
+            if self._part is _Part.DATA:
+                step = min(self._left, len(data) - at)
+                at += step
+                self._left -= step
+                if not self._left:
+                    self._part = _Part.SIZE
+                continue
+            end = data.find(b"\n", at)
+            self._line += data[at : end if end >= 0 else len(data)]
+            at = end + 1 if end >= 0 else len(data)
+            limit = MAX_SIZE_LINE if self._part is _Part.SIZE else self._trailer_left
+            if len(self._line) > limit:
+                self.malformed = True
+            elif end >= 0:
+                self._line_ended()
+
+    def _line_ended(self) -> None:
+        line = bytes(self._line)
+        self._line.clear()
+        if not line.endswith(b"\r"):
+            self.malformed = True
+        elif self._part is _Part.TRAILER:
+            self._trailer_left -= len(line)
+            if line == b"\r":
+                self._part = _Part.END
+        else:
+            self._size_ended(line[:-1].partition(b";")[0].rstrip(b" \t"))
+
+    def _size_ended(self, digits: bytes) -> None:
+        # int() would take a sign, underscores and spaces too.
+        if not digits or len(digits) > 16 or digits.strip(b"0123456789abcdefABCDEF"):
+            self.malformed = True
+            return
+        size = int(digits, 16)
+        self.body_bytes += size
+        # The line end that follows the data is data here too.
+        self._left = size + 2
+        self._part = _Part.DATA if size else _Part.TRAILER

@@ -1,0 +1,159 @@
+"""The application's own readiness checks, such as whether its database answers.
+
+READINESS_CHECKS names functions that take no argument. A check fails by raising an exception, by returning False, or by
+not returning in time. They run in a worker, in the background, where the application's connections are; what came out
+is kept in a file, so that a probe never waits for a dependency.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+Check = Callable[[], Any]
+_log = logging.getLogger(__name__)
+
+
+class CheckError(ValueError):
+    """A name in READINESS_CHECKS leads to nothing that can be called."""
+
+
+def find(name: str) -> Check:
+    """The function that `module:function` names. Raises CheckError."""
+    module, _, function = name.partition(":")
+    try:
+        check = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise CheckError(f"READINESS_CHECKS={name} can't be found: {error}") from error
+    if not callable(check):
+        raise CheckError(f"READINESS_CHECKS={name} is a {type(check).__name__}, not a function")
+    return check  # type: ignore[no-any-return]
+
+
+class CheckResults:
+    """What the checks of each worker came to, kept in `folder`, one file for each process id."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, pid: int, problem: str, valid_seconds: float) -> None:
+        """Keep what is wrong, or "" when nothing is. It counts for `valid_seconds` from now."""
+        self._folder.mkdir(exist_ok=True)
+        new = self._folder / f".{pid}"
+        new.write_text(json.dumps({"problem": problem, "until": time.monotonic() + valid_seconds}))
+        new.rename(self._folder / str(pid))
+
+    def problem(self, pids: set[int]) -> str | None:
+        """What is wrong with the first of these processes with a problem, or None. One without checks has none."""
+        for pid in sorted(pids):
+            with contextlib.suppress(FileNotFoundError):
+                result = json.loads((self._folder / str(pid)).read_text())
+                if result["problem"]:
+                    return str(result["problem"])
+                if time.monotonic() > result["until"]:
+                    return "the readiness checks have not come to a result in time"
+        return None
+
+    def forget(self, pid: int) -> None:
+        """The process is gone."""
+        (self._folder / str(pid)).unlink(missing_ok=True)
+
+
+class Checker:
+    """Runs the checks of one worker again and again, from a thread of its own."""
+
+    def __init__(
+        self,
+        checks: dict[str, Check],
+        *,
+        report: Callable[[str, float], None],
+        interval: float,
+        timeout: float,
+        context: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
+    ) -> None:
+        """checks: by name. report: told what is wrong, or "", and for how many seconds that counts. interval, timeout:
+        in seconds. context: entered around each check, such as Flask's app.app_context.
+        """
+        self._checks = [_Check(name, check, context) for name, check in checks.items()]
+        self._report = report
+        self._interval = interval
+        self._timeout = timeout
+
+    def start(self) -> None:
+        """Run the checks for the first time, which takes up to the timeout, and go on in the background."""
+        self._run()
+        threading.Thread(target=self._repeat, name="readiness", daemon=True).start()
+
+    def _repeat(self) -> None:
+        while True:
+            time.sleep(self._interval)
+            self._run()
+
+    def _run(self) -> None:
+        deadline = time.monotonic() + self._timeout
+        for check in self._checks:
+            check.begin()
+        problems = [problem for check in self._checks if (problem := check.problem(deadline, self._timeout))]
+        # Twice the time until the next result: a checker that hangs must not be believed for ever.
+        self._report("; ".join(problems), 2 * (self._interval + self._timeout))
+
+
+class _Check:
+    """One check. A run that hangs is left alone, and no other is begun until it has come back."""
+
+    def __init__(
+        self, name: str, function: Check, context: Callable[[], contextlib.AbstractContextManager[Any]]
+    ) -> None:
+        self._name = name
+        self._function = function
+        self._context = context
+        self._thread: threading.Thread | None = None
+        self._problem = ""
+        self._logged = ""
+
+    def begin(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._call, name=f"readiness {self._name}", daemon=True)
+            self._thread.start()
+
+    def _call(self) -> None:
+        try:
+            with self._context():
+                self._problem = f"{self._name} returned False" if self._function() is False else ""
+        except Exception as error:
+            self._problem = f"{self._name} raised {type(error).__name__}"
+            self._log_once(self._problem, error)
+
+    def problem(self, deadline: float, timeout: float) -> str:
+        """What is wrong, waiting until `deadline` at most."""
+        assert self._thread
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._thread.is_alive():
+            return f"{self._name} has not returned within {timeout:.0f} s"
+        if not self._problem:
+            self._logged = ""
+        return self._problem
+
+    def _log_once(self, problem: str, error: Exception) -> None:
+        """The error's text goes to the log alone, where secrets in it are no worse than elsewhere, and once."""
+        if problem != self._logged:
+            self._logged = problem
+            _log.error("readiness check %s", problem, exc_info=error)
+
+
+def in_context_of(application: object) -> Callable[[], contextlib.AbstractContextManager[Any]]:
+    """The context for the checks of an application: Flask's own, or none."""
+    app_context = getattr(application, "app_context", None)
+    return app_context if callable(app_context) else _no_context
+
+
+@contextlib.contextmanager
+def _no_context() -> Iterator[None]:
+    yield

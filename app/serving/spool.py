@@ -1,0 +1,121 @@
+"""Bytes on their way between a client and the application: a little in memory, more of them in a temporary file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from typing import IO
+
+IN_MEMORY = 32 * 1024
+"""Bytes a spool keeps in memory, for each direction of each connection; most requests and answers are smaller."""
+
+
+class BudgetExceeded(OSError):
+    """No more may be spooled now."""
+
+
+class Budget:
+    """What all spools of a process may keep in files together."""
+
+    def __init__(self, limit: int) -> None:
+        """limit: in bytes."""
+        self.limit = limit
+        self.used = 0
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> None:
+        """Raise BudgetExceeded unless `size` more bytes fit."""
+        with self._lock:
+            if self.used + size > self.limit:
+                raise BudgetExceeded(f"{self.used} of {self.limit} bytes are in use, {size} more do not fit")
+            self.used += size
+
+    def give(self, size: int) -> None:
+        """Say that `size` bytes are free again."""
+        with self._lock:
+            self.used -= size
+
+
+class Spool:
+    """A queue of bytes, first in, first out. Not safe for two threads at once."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._memory = bytearray()
+        # Everything is either in memory or, from the first append that does not fit, in the file.
+        self._file: IO[bytes] | None = None
+        self._read = self._written = 0
+        self._held = 0
+
+    def __len__(self) -> int:
+        return self._written - self._read if self._file else len(self._memory)
+
+    def expect(self, size: int) -> None:
+        """Take the room for `size` bytes now, so that appending them can't exceed the budget. Raises BudgetExceeded."""
+        if size > IN_MEMORY:
+            self._budget.take(size)
+            self._held += size
+
+    def append(self, data: bytes | memoryview) -> None:
+        """Add `data`; all of it or, when BudgetExceeded or another OSError (a full disk) is raised, none."""
+        if self._file is None:
+            if len(self._memory) + len(data) <= IN_MEMORY:
+                self._memory += data
+                return
+            self._move_to_file()
+        self._write(data)
+
+    def peek(self, size: int) -> bytes:
+        """Up to `size` of the next bytes, which stay."""
+        if self._file is None:
+            return bytes(self._memory[:size])
+        return os.pread(self._file.fileno(), min(size, len(self)), self._read)
+
+    def skip(self, size: int) -> None:
+        """Drop the next `size` bytes."""
+        if self._file is None:
+            del self._memory[:size]
+            return
+        self._read += size
+        if self._read == self._written:
+            self.clear()
+
+    def recv(self, size: int) -> bytes:
+        """Take up to `size` of the next bytes; b"" when there are none. What gunicorn's parser calls on a socket."""
+        data = self.peek(size)
+        self.skip(len(data))
+        return data
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._memory.clear()
+        if self._file:
+            self._file.close()
+            self._file = None
+            self._read = self._written = 0
+        self._budget.give(self._held)
+        self._held = 0
+
+    def _move_to_file(self) -> None:
+        kept = bytes(self._memory)
+        self._file = tempfile.TemporaryFile(prefix="flask-app-", buffering=0)  # noqa: SIM115 - closed by clear()
+        try:
+            self._write(kept)
+        except OSError:
+            self._file.close()
+            self._file = None
+            raise
+        self._memory.clear()
+
+    def _write(self, data: bytes | memoryview) -> None:
+        assert self._file
+        more = self._written + len(data) - self._held
+        if more > 0:
+            self._budget.take(more)
+            self._held += more
+        view, at = memoryview(data), self._written
+        while view:
+            written = os.pwrite(self._file.fileno(), view, at)
+            view, at = view[written:], at + written
+        self._written = at

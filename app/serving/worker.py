@@ -1,0 +1,583 @@
+"""The gunicorn worker: threads run the application, one loop does all the waiting for clients.
+
+A request is handed to a thread when it is complete, its body included, and an answer that its client is slow to take is
+left to the loop. So a slow client costs memory or disk space, within limits, but never a thread. gunicorn's parser and
+response classes do the HTTP; what its own threaded worker does with them can be stopped by forty slow clients
+(docs/serving.md has the figures).
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import datetime
+import errno
+import os
+import queue
+import selectors
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from types import FrameType
+from typing import Any, NoReturn
+
+from gunicorn.http.body import Body
+from gunicorn.http.wsgi import Response as GunicornResponse
+from gunicorn.http.wsgi import create, default_environ
+from gunicorn.workers import base
+
+from app.serving.connection import RECEIVE_BYTES, Connection, Limits, Refusal, Stage
+from app.serving.settings import ServingSettings
+from app.serving.spool import Budget, Spool
+from app.serving.state import WorkerReport
+
+TICK_SECONDS = 1.0
+"""How often deadlines are looked at."""
+DRAIN_TICK_SECONDS = 0.1
+KEEP_ALIVE_LINGER_SECONDS = 5.0
+"""How long a stopping worker keeps idle connections, for requests that are on their way; it answers them with
+`Connection: close`."""
+END_SECONDS = 2.0
+"""How long a client has to close a connection that was closed on this side."""
+ACCEPT_BATCH = 64
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+
+
+class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type information
+    """gunicorn's response, whose head goes out with the first part of the body, and which doesn't name the server."""
+
+    _head = b""
+    headers_sent: bool
+
+    def default_headers(self) -> list[str]:
+        """The status line and the headers that the server adds."""
+        return [line for line in super().default_headers() if not line.startswith("Server:")]
+
+    def send_headers(self) -> None:
+        """Put the head in front of what is sent next."""
+        if not self.headers_sent:
+            lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
+            self._head = "".join(lines).encode("latin-1")
+            self.headers_sent = True
+
+    def _emit_body(self, data: bytes) -> None:
+        if self.chunked:
+            data = b"%X\r\n%b\r\n" % (len(data), data)
+        head, self._head = self._head, b""
+        self.sock.sendall(head + data if head else data)
+
+    def close(self) -> None:
+        """End the answer."""
+        self.send_headers()
+        end = self._head + (b"0\r\n\r\n" if self.chunked else b"")
+        self._head = b""
+        if end:
+            self.sock.sendall(end)
+
+
+class _Spooled:
+    """A body that was decoded into a spool, as gunicorn's Body reads it."""
+
+    def __init__(self, spool: Spool) -> None:
+        self.read = spool.recv
+
+
+class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type information
+    """Accepts connections, hands complete requests to threads, and sends what they leave."""
+
+    settings: ServingSettings
+    """Set by the hook post_fork, as is `report`."""
+    report: WorkerReport
+
+    # --- Starting ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until told to stop, then finish what is in hand."""
+        self._prepare()
+        self.report.set_ready(True)
+        while self.alive:
+            self._turn(TICK_SECONDS)
+            if self.ppid != os.getppid():
+                self.log.warning("the master is gone, stopping")
+                break
+        self.report.set_ready(False)
+        self._drain()
+
+    def _prepare(self) -> None:
+        settings = self.settings
+        self._budget = Budget(settings.body_buffer_bytes)
+        self._limits = Limits(
+            head=settings.max_header_bytes, body=settings.max_body_bytes, write_seconds=settings.write_timeout
+        )
+        self._poller = selectors.DefaultSelector()
+        self._connections: set[Connection] = set()
+        self._requests: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        # What threads ask of the loop. A byte in the pipe wakes it, and one is enough for any number of calls.
+        self._calls: collections.deque[tuple[Any, ...]] = collections.deque()
+        self._woken = False
+        self._next_tick = 0.0
+        self._accepting = False
+        self._in_hand: dict[int, tuple[dict[str, Any], float]] = {}
+        self._stalled: set[int] = set()
+        # gunicorn made this pipe for signals to write to; threads use it too.
+        self._poller.register(self.PIPE[0], READ, self._on_wake)
+        for listener in self.sockets:
+            listener.setblocking(False)
+        self._accept_more(True)
+        self._threads = [
+            threading.Thread(target=self._serve, args=(number,), name=f"request-{number}", daemon=True)
+            for number in range(self.report.threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    # --- The loop ----------------------------------------------------------------------------------------------------
+
+    def _turn(self, seconds: float) -> None:
+        """Wait for something to happen, for `seconds` at most, and do what it takes."""
+        for key, events in self._poller.select(seconds):
+            key.data(key.fileobj, events)
+        while self._calls:
+            self._for(*self._calls.popleft())
+        now = time.monotonic()
+        if now >= self._next_tick:
+            self._next_tick = now + seconds
+            self.notify()
+            self._look_at_deadlines(now)
+            self._report_stalls(now)
+        self.report.set_load(self._requests.qsize(), len(self._connections))
+
+    def _for(self, connection: Connection, function: Callable[..., None], *arguments: Any) -> None:
+        """Call `function` for the connection. An error there must not end the worker for everyone."""
+        if connection not in self._connections:
+            return  # closed meanwhile
+        try:
+            function(connection, *arguments)
+        except Exception:
+            self.log.exception("Error on a connection")
+            self._close(connection)
+
+    def _call(self, connection: Connection, function: Callable[..., None], *arguments: Any) -> None:
+        """Have the loop call `function` for the connection. For threads."""
+        self._calls.append((connection, function, *arguments))
+        if not self._woken:
+            self._woken = True
+            # A full pipe wakes the loop as well.
+            with contextlib.suppress(BlockingIOError):
+                os.write(self.PIPE[1], b"x")
+
+    def _on_wake(self, pipe: int, events: int) -> None:  # noqa: ARG002
+        with contextlib.suppress(BlockingIOError):
+            os.read(pipe, 4096)
+        # Before the calls are made: a thread that comes from now on wakes the loop again.
+        self._woken = False
+
+    def _look_at_deadlines(self, now: float) -> None:
+        for connection in [each for each in self._connections if each.deadline <= now]:
+            self._expire(connection)
+        self._accept_more(self.alive)
+
+    def _expire(self, connection: Connection) -> None:
+        if connection.stage in (Stage.HEAD, Stage.BODY) and not connection.idle:
+            self._refuse(connection, Refusal(HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time"))
+        elif connection.stage is Stage.APPLICATION:
+            connection.abort()
+            connection.deadline = float("inf")
+        else:
+            self._close(connection)
+
+    # --- Accepting ---------------------------------------------------------------------------------------------------
+
+    def _accept_more(self, more: bool) -> None:
+        """Begin or stop to accept connections."""
+        if more is self._accepting:
+            return
+        self._accepting = more
+        for listener in self.sockets:
+            if more:
+                self._poller.register(listener, READ, self._on_connect)
+            else:
+                self._poller.unregister(listener)
+
+    def _on_connect(self, listener: Any, events: int) -> None:  # noqa: ARG002
+        # One at a time where several workers accept, or the first to wake would take them all.
+        for _ in range(ACCEPT_BATCH if self.cfg.workers == 1 else 1):
+            if len(self._connections) >= self.settings.max_connections and not self._make_room():
+                self._accept_more(False)
+                return
+            try:
+                sock, address = listener.accept()
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                    # Tried again at the next tick; the connections wait in the kernel meanwhile.
+                    self.log.warning("can't accept a connection: %s", error)
+                    self._accept_more(False)
+                return
+            self._open(sock, address, listener.getsockname())
+
+    def _make_room(self) -> bool:
+        """Close the connection that has waited longest for its client; whether there was one."""
+        waiting = [each for each in self._connections if each.stage in (Stage.HEAD, Stage.BODY, Stage.END)]
+        if not waiting:
+            return False
+        self._close(min(waiting, key=lambda each: (not each.idle, each.since)))
+        return True
+
+    def _open(self, sock: socket.socket, address: Any, server: Any) -> None:
+        sock.setblocking(False)
+        connection = Connection(sock, address, server, cfg=self.cfg, budget=self._budget, limits=self._limits)
+        connection.call_loop = lambda: self._call(connection, self._watch_outgoing)
+        self._connections.add(connection)
+        self._await_request(connection, self.settings.read_timeout)
+        # Often the request is there already, which saves a turn of the loop.
+        self._for(connection, self._on_readable)
+
+    # --- Receiving ---------------------------------------------------------------------------------------------------
+
+    def _watch(self, connection: Connection, events: int) -> None:
+        if events == connection.watched:
+            return
+        if not events:
+            self._poller.unregister(connection.sock)
+        elif connection.watched:
+            self._poller.modify(connection.sock, events, lambda _, ready: self._for(connection, self._on_event, ready))
+        else:
+            self._poller.register(
+                connection.sock, events, lambda _, ready: self._for(connection, self._on_event, ready)
+            )
+        connection.watched = events
+
+    def _on_event(self, connection: Connection, events: int) -> None:
+        if events & WRITE:
+            self._on_writable(connection)
+        if events & READ and connection.watched & READ:
+            self._on_readable(connection)
+
+    def _await_request(self, connection: Connection, seconds: float) -> None:
+        connection.stage = Stage.HEAD
+        connection.since = time.monotonic()
+        connection.deadline = connection.since + seconds
+
+    def _on_readable(self, connection: Connection) -> None:
+        try:
+            data = connection.sock.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            self._watch(connection, READ)
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._close(connection)
+        elif connection.stage is Stage.END:
+            # What still comes after the answer was sent is of no use any more.
+            self._watch(connection, READ)
+        else:
+            self._receive(connection, data)
+
+    def _receive(self, connection: Connection, data: bytes) -> None:
+        was_idle, stage = connection.idle, connection.stage
+        try:
+            complete = connection.receive(data) if data else connection.advance()
+        except Refusal as refusal:
+            self._refuse(connection, refusal)
+            return
+        if complete:
+            self._hand_over(connection)
+            return
+        now = time.monotonic()
+        if was_idle or connection.stage is not stage:
+            connection.since = now
+            connection.deadline = now + self.settings.read_timeout
+        if connection.stage is Stage.BODY:
+            # A client that keeps sending, be it slowly, gets its time: a second for each KiB.
+            connection.deadline += len(data) / 1024
+            if connection.wants_continue:
+                connection.wants_continue = False
+                connection.queue(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self._on_writable(connection)
+                return
+        self._watch(connection, READ | (WRITE if connection.behind else 0))
+
+    def _hand_over(self, connection: Connection) -> None:
+        self._watch(connection, 0)
+        connection.stage = Stage.APPLICATION
+        connection.deadline = float("inf")
+        self._requests.put(connection)
+
+    # --- Sending -----------------------------------------------------------------------------------------------------
+
+    def _watch_outgoing(self, connection: Connection) -> None:
+        """A thread has left something to be sent."""
+        if connection.behind and not connection.watched & WRITE:
+            connection.deadline = time.monotonic() + self.settings.write_timeout
+            self._watch(connection, connection.watched | WRITE)
+
+    def _on_writable(self, connection: Connection) -> None:
+        try:
+            sent = connection.flush()
+        except OSError:
+            if connection.stage is Stage.APPLICATION:
+                self._watch(connection, 0)
+                connection.abort()
+            else:
+                self._close(connection)
+            return
+        if sent and connection.stage in (Stage.APPLICATION, Stage.CLIENT):
+            connection.deadline = time.monotonic() + self.settings.write_timeout
+        if connection.behind:
+            self._watch(connection, connection.watched | WRITE)
+        elif connection.stage is Stage.CLIENT:
+            self._answered(connection)
+        elif connection.stage is Stage.APPLICATION:
+            connection.deadline = float("inf")
+            self._watch(connection, 0)
+        else:
+            self._watch(connection, READ)
+
+    def _finished(self, connection: Connection, keep: bool) -> None:
+        """A thread is done with the request."""
+        connection.keep = keep
+        connection.stage = Stage.CLIENT
+        if connection.broken:
+            self._close(connection)
+        elif connection.behind:
+            connection.deadline = time.monotonic() + self.settings.write_timeout
+            self._watch(connection, WRITE)
+        else:
+            self._answered(connection)
+
+    def _answered(self, connection: Connection) -> None:
+        """The client has the whole answer."""
+        if not connection.keep:
+            self._end(connection)
+            return
+        linger = self.settings.keep_alive if self.alive else min(KEEP_ALIVE_LINGER_SECONDS, self.settings.keep_alive)
+        self._await_request(connection, linger)
+        if connection.idle:
+            self._watch(connection, READ)
+        else:
+            # The client has sent its next request without waiting for the answer.
+            self._receive(connection, b"")
+
+    def _end(self, connection: Connection) -> None:
+        """Close, but let the client take what is on its way first."""
+        connection.stage = Stage.END
+        connection.since = time.monotonic()
+        connection.deadline = connection.since + END_SECONDS
+        try:
+            connection.half_close()
+        except OSError:
+            self._close(connection)
+            return
+        self._watch(connection, READ)
+
+    def _close(self, connection: Connection) -> None:
+        self._watch(connection, 0)
+        self._connections.discard(connection)
+        connection.close()
+        if self.alive:
+            self._accept_more(True)
+
+    def _refuse(self, connection: Connection, refusal: Refusal) -> None:
+        """Answer without asking the application, and close."""
+        self.log.warning("Invalid request from %s: %s", connection.client[0], refusal.detail)
+        title = refusal.status.phrase
+        body = problem_body(refusal.status, title, refusal.detail)
+        head = (
+            f"HTTP/1.1 {refusal.status.value} {title}\r\nContent-Type: application/problem+json\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        connection.queue(head.encode("latin-1") + body)
+        connection.keep = False
+        connection.stage = Stage.CLIENT
+        connection.deadline = time.monotonic() + END_SECONDS
+        self._log_refusal(connection, refusal, len(body))
+        self._on_writable(connection)
+
+    def _log_refusal(self, connection: Connection, refusal: Refusal, size: int) -> None:
+        """The access line of a request that was refused; without a request there is nothing to say in one."""
+        if refusal.request is None:
+            return
+        environ = default_environ(refusal.request, connection.sock, self.cfg)
+        environ["REMOTE_ADDR"] = connection.client[0]
+        response = Response(refusal.request, connection, self.cfg)
+        response.status, response.sent = f"{refusal.status.value} {refusal.status.phrase}", size
+        self.log.access(response, refusal.request, environ, datetime.timedelta())
+
+    # --- Threads -----------------------------------------------------------------------------------------------------
+
+    def _serve(self, number: int) -> None:
+        """A thread: one request after the other."""
+        while True:
+            connection = self._requests.get()
+            self.report.request_started(number)
+            keep = False
+            try:
+                keep = self._handle(connection, number)
+            except Refusal as refusal:
+                self._call(connection, self._refuse, refusal)
+                continue
+            except (ConnectionError, StopIteration) as error:
+                # The client is gone; or the application has taken the connection over and is done with it.
+                self.log.debug("Connection closed: %s", error)
+                connection.abort()
+            except BaseException:
+                self.log.exception("Error handling request")
+                connection.abort()
+            finally:
+                self._in_hand.pop(number, None)
+                self.report.request_finished(number)
+            self._call(connection, self._finished, keep)
+
+    def _handle(self, connection: Connection, number: int) -> bool:
+        """Have the application answer; whether the connection can be kept."""
+        request = connection.request
+        began = datetime.datetime.now()
+        decoded = Spool(self._budget)
+        try:
+            if connection.chunked:
+                connection.decode_chunks(decoded)
+                request.body = Body(_Spooled(decoded))
+            response, environ = create(
+                request, connection, connection.client, connection.server, self.cfg, response_class=Response
+            )
+            environ["wsgi.multithread"] = True
+            environ["gunicorn.socket"] = connection.sock
+            self._in_hand[number] = environ, time.monotonic()
+            connection.progressed = lambda: self.report.request_progressed(number)
+            if "HTTP_UPGRADE" in environ:
+                # A WebSocket: the application may take the connection over, and be quiet on it for as long as it likes.
+                connection.sock.setblocking(True)
+                self.report.request_exempt(number)
+            if not self.alive:
+                response.force_close()
+            try:
+                self._answer(response, environ, connection)
+            finally:
+                self.log.access(response, request, environ, datetime.datetime.now() - began)
+                if "HTTP_UPGRADE" in environ:
+                    with contextlib.suppress(OSError):
+                        connection.sock.setblocking(False)
+            return not response.should_close() and connection.finish_request()
+        finally:
+            decoded.clear()
+
+    def _answer(self, response: Any, environ: dict[str, Any], connection: Connection) -> None:
+        connection.begin_answer()
+        body: Iterable[bytes] = ()
+        try:
+            body = self.wsgi(environ, response.start_response)
+            for part in body:
+                response.write(part)
+            response.close()
+        except (OSError, StopIteration):
+            raise
+        except (Exception, SystemExit):
+            if response.headers_sent:
+                raise
+            self.log.exception("Error handling request %s", environ.get("PATH_INFO"))
+            _answer_error(response, environ)
+        finally:
+            close = getattr(body, "close", None)
+            if close:
+                close()
+
+    # --- Stopping ----------------------------------------------------------------------------------------------------
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """SIGTERM: finish what is in hand and stop. The signal itself wakes the loop, through the pipe."""
+        self.alive = False
+        self.report.set_ready(False)
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002
+        """SIGQUIT: stop at once, whatever is in hand."""
+        os._exit(0)
+
+    def init_signals(self) -> None:
+        """gunicorn's, but for Ctrl-C: it reaches the workers too, and what becomes of them is the master's decision."""
+        super().init_signals()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def _drain(self) -> None:
+        """Finish the requests in hand and those on their way, for as long as the grace period lasts."""
+        deadline = time.monotonic() + self.settings.graceful_timeout
+        for listener in self.sockets:
+            # Whoever is connected already is served.
+            before = -1
+            while self._accepting and before != len(self._connections):
+                before = len(self._connections)
+                self._on_connect(listener, READ)
+        self._accept_more(False)
+        for listener in self.sockets:
+            listener.close()
+        now = time.monotonic()
+        for connection in self._connections:
+            if connection.idle:
+                connection.deadline = min(connection.deadline, now + KEEP_ALIVE_LINGER_SECONDS)
+        while self._connections and time.monotonic() < deadline:
+            self._turn(DRAIN_TICK_SECONDS)
+        self._say_what_is_cut()
+
+    def _say_what_is_cut(self) -> None:
+        now = time.monotonic()
+        for environ, began in list(self._in_hand.values()):
+            self._log_request(
+                f"cut off after {now - began:.1f} s, since GRACEFUL_TIMEOUT={self.settings.graceful_timeout} is over",
+                environ,
+            )
+        waiting = self._requests.qsize()
+        if waiting:
+            self.log.error("%d requests that waited for a thread are cut off too", waiting)
+
+    # --- Stalls ------------------------------------------------------------------------------------------------------
+
+    def _report_stalls(self, now: float) -> None:
+        """Log where a request stands that has made no progress for STALL_TIMEOUT, once; /livez tells the rest."""
+        if not self.settings.stall_timeout:
+            return
+        for number, thread in enumerate(self._threads):
+            if self.report.stalled_for(number, now) <= self.settings.stall_timeout:
+                self._stalled.discard(number)
+                continue
+            frame = sys._current_frames().get(thread.ident or 0)
+            in_hand = self._in_hand.get(number)
+            if number not in self._stalled and frame and in_hand:
+                self._stalled.add(number)
+                self._log_request(
+                    f"has made no progress for STALL_TIMEOUT={self.settings.stall_timeout} seconds",
+                    in_hand[0],
+                    stack="".join(traceback.format_stack(frame)),
+                )
+
+    def _log_request(self, what: str, environ: dict[str, Any], **fields: str) -> None:
+        method, path = environ.get("REQUEST_METHOD"), environ.get("PATH_INFO")
+        if "serving.request_id" in environ:
+            fields["request_id"] = environ["serving.request_id"]
+        self.log.error("request %s %r %s", method, path, what, extra={"fields": fields})
+
+
+def _answer_error(response: Any, environ: dict[str, Any]) -> None:
+    """Answer 500 in place of an application that raised an exception."""
+    body = problem_body(500, "Internal Server Error", "the application failed", environ.get("serving.request_id", ""))
+    response.headers, response.response_length = [], None
+    response.start_response(
+        "500 Internal Server Error",
+        [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))],
+        sys.exc_info(),
+    )
+    response.force_close()
+    response.write(body)
+    response.close()
+
+
+def problem_body(status: int, title: str, detail: str, request_id: str = "") -> bytes:
+    """Problem details."""
+    import json
+
+    problem = {"type": "about:blank", "title": title, "status": int(status), "detail": detail}
+    return json.dumps({**problem, **({"request_id": request_id} if request_id else {})}).encode() + b"\n"

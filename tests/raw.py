@@ -1,0 +1,48 @@
+"""Requests as bytes, for what no HTTP client would send."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+from tests.serving_process import Server
+
+
+def connect(server: Server) -> socket.socket:
+    """A connection to the application's port."""
+    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+def receive_all(client: socket.socket) -> bytes:
+    """Everything until the server closes."""
+    return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def exchange(server: Server, data: bytes) -> bytes:
+    """Send bytes on a connection of their own and return all that is answered until the server closes."""
+    with connect(server) as client:
+        client.sendall(data)
+        return receive_all(client)
+
+
+@dataclass(frozen=True)
+class RawAnswer:
+    """One answer: its status, its headers with names in lower case, its body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def split(data: bytes) -> list[RawAnswer]:
+    """The answers in a stream of bytes. Chunked ones are left as they are, up to the end of the data."""
+    answers = []
+    while data:
+        head, _, data = data.partition(b"\r\n\r\n")
+        status_line, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        status = int(status_line.split(" ")[1])
+        length = 0 if status < 200 else int(headers.get("content-length", len(data)))
+        answers.append(RawAnswer(status, headers, data[:length]))
+        data = data[length:]
+    return answers

@@ -1,0 +1,166 @@
+"""`python -m app.serving check`: what is in effect, and what is wrong, without ever showing a secret."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.serving.settings import ServingSettings
+from tests.serving_process import ROOT
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m app.serving` with these variables, and nothing that a shell may have set."""
+    base = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-m", "app.serving", *arguments],
+        cwd=ROOT, env={**base, "PYTHONPATH": str(ROOT), **variables},
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+
+
+def rows(output: str) -> dict[str, tuple[str, str]]:
+    """The table: value and origin by variable."""
+    lines = output.partition("\n\n")[0].splitlines()
+    cells = [re.split(r"  +", line) for line in lines]
+    assert all(len(row) == 3 for row in cells), output
+    return {name: (value, origin) for name, value, origin in cells}
+
+
+def test_every_setting_is_printed_with_its_origin(tmp_path: Path) -> None:
+    (tmp_path / "KEEP_ALIVE").write_text("80\n")
+    done = run("check", PORT="80", MAX_BODY_BYTES="1048576", GRACEFUL_TIMEOUT="10", SECRETS_DIR=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    printed = rows(done.stdout)
+    assert printed.keys() == {"VARIABLE", *(each.variable for each in ServingSettings.declarations().values())}
+    assert printed["PORT"] == ("80", "environment")
+    assert printed["MANAGEMENT_PORT"] == ("5001", "default")
+    assert printed["STALL_TIMEOUT"] == ("40", "default (4 x GRACEFUL_TIMEOUT)")
+    assert printed["MAX_BODY_BYTES"] == ("1Mi", "environment")
+    assert printed["SECRET_KEY"] == ("(not set)", "default")
+    # It came from a folder of secrets, so it may be one.
+    assert printed["KEEP_ALIVE"] == ("********", str(tmp_path / "KEEP_ALIVE"))
+
+
+def test_a_secret_is_masked_wherever_it_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "SECRET_KEY").write_text("hush\n")
+    (tmp_path / "DATABASE_URL").write_text("postgres://hush\n")
+    path = str(tmp_path / "SECRET_KEY")
+    for origin, name, value in [
+        ("environment", "SECRET_KEY", "hush"),
+        (path, "SECRET_KEY_FILE", path),
+        (path, "SECRETS_DIR", str(tmp_path)),
+    ]:
+        done = run("check", **{name: value})
+        assert rows(done.stdout)["SECRET_KEY"] == ("********", origin)
+        assert "hush" not in done.stdout + done.stderr
+        assert ("for the application: DATABASE_URL" in done.stdout) == (name == "SECRETS_DIR")
+
+
+def test_every_problem_is_listed_and_the_exit_status_is_1(tmp_path: Path) -> None:
+    (tmp_path / "BINARY").write_bytes(b"\xff")
+    done = run("check", PORT="5001", WEB_THREADS="many", SECRET_KEY="a\nhush", SECRETS_DIR=str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert [re.split(r"[= :]", line)[0] for line in done.stderr.splitlines()] == [
+        "SECRETS_DIR", "WEB_THREADS", "SECRET_KEY", "MANAGEMENT_PORT",
+    ]  # fmt: skip
+    assert "hush" not in done.stderr
+
+
+def test_a_likely_typo_gets_a_warning_and_other_variables_do_not() -> None:
+    typos = {"WEB_THREAD": "3", "LOGLEVEL": "x", "web_threads": "3", "SECRET_KEYFILE": "/x", "PORT_FILE": "/x"}
+    others = {
+        "DATABASE_URL": "x",
+        "LOGNAME": "x",
+        "LOG_FILE": "x",
+        "PYTHONUNBUFFERED": "1",
+        "OTEL_SERVICE_NAME": "x",
+        "TZ": "UTC",
+    }
+    done = run("check", **typos, **others)
+    assert done.returncode == 0
+    assert sorted(done.stderr.splitlines()) == [
+        "warning: LOGLEVEL is not a setting: is LOG_LEVEL meant?",
+        "warning: PORT_FILE is not read: only a secret can be given as a file of its own",
+        "warning: SECRET_KEYFILE is not a setting: is SECRET_KEY_FILE meant?",
+        "warning: WEB_THREAD is not a setting: is WEB_THREADS meant?",
+        "warning: web_threads is not a setting: is WEB_THREADS meant?",
+    ]
+
+
+# --- With the application -------------------------------------------------------------------------------------------
+
+
+def application(folder: Path, code: str) -> dict[str, str]:
+    """The variables of an application with this code."""
+    (folder / "shop.py").write_text(code)
+    return {"WSGI_APP": "shop:app", "PYTHONPATH": f"{ROOT}:{folder}"}
+
+
+def test_the_application_is_not_loaded_unless_asked_for(tmp_path: Path) -> None:
+    assert run("check", **application(tmp_path, "raise SystemExit(3)")).returncode == 0
+
+
+def test_the_application_and_its_checks_are_loaded_on_demand(tmp_path: Path) -> None:
+    variables = application(tmp_path, "import flask\napp = flask.Flask(__name__)\ndef database(): pass\n")
+    done = run("check", "--app", READINESS_CHECKS="shop:database", **variables)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("\nloaded shop:app, and shop:database\n")
+
+
+FLASK = "import flask\napp = flask.Flask(__name__)\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "variables", "said"),
+    [
+        (FLASK, {"WSGI_APP": "gone:app"}, "WSGI_APP=gone:app can't be loaded: there is no module 'gone' in"),
+        (FLASK, {"WSGI_APP": "shop:ap"}, "WSGI_APP=shop:ap can't be loaded: shop has no 'ap': did you mean app?"),
+        (
+            "def f():\n  1/0\nf()",
+            {},
+            "WSGI_APP=shop:app can't be loaded: ZeroDivisionError: division by zero\n  in f, ",
+        ),
+        (
+            "raise SystemExit('no database')",
+            {},
+            "WSGI_APP=shop:app can't be loaded: its own code ended the process: no database",
+        ),
+        ("app =", {}, "WSGI_APP=shop:app can't be loaded: SyntaxError: invalid syntax (shop.py, line 1)"),
+        ("", {"WSGI_APP": "app.api:create_app()", "LOAD_ENDPOINTS": "x"}, "LOAD_ENDPOINTS='x' can't be accepted"),
+        (FLASK, {"READINESS_CHECKS": "shop:gone"}, "READINESS_CHECKS: shop:gone can't be imported: AttributeError"),
+        (FLASK, {"READINESS_CHECKS": "gone:f"}, "READINESS_CHECKS: gone:f can't be imported: ModuleNotFoundError"),
+        (FLASK + "n = 1", {"READINESS_CHECKS": "shop:n"}, "READINESS_CHECKS: shop:n is not a function"),
+    ],
+)
+def test_what_can_not_be_loaded_is_told_without_a_traceback(
+    tmp_path: Path, code: str, variables: dict[str, str], said: str
+) -> None:
+    done = run("check", "--app", **{**application(tmp_path, code), **variables})
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_secret_in_the_applications_own_error_is_masked(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "DATABASE_URL").write_text("postgres://hush\n")
+    code = "import os\nraise RuntimeError(f'no way to {os.environ[\"DATABASE_URL\"]}')"
+    done = run("check", "--app", SECRETS_DIR=str(tmp_path / "secrets"), **application(tmp_path, code))
+    assert "RuntimeError: no way to ********\n" in done.stderr
+    assert "hush" not in done.stdout + done.stderr
+
+
+# --- The command line -----------------------------------------------------------------------------------------------
+
+
+def test_help_says_what_there_is() -> None:
+    assert "check" in run("--help").stdout
+    assert "--app" in run("check", "--help").stdout
+
+
+def test_no_command_is_an_error() -> None:
+    assert run().returncode == 2

@@ -1,0 +1,233 @@
+"""`make dev`: reloaded on change and with a debugger; and no debugger anywhere else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+
+import pytest
+
+from tests.serving_process import ROOT, Server, environment, free_port, serving, until
+
+CODE = """
+import flask, os
+app = flask.Flask(__name__)
+@app.get("/")
+def index(): return {"says": "SAYS", "debug": flask.current_app.debug, "flask_debug": os.environ.get("FLASK_DEBUG")}
+@app.get("/broken")
+def broken(): raise RuntimeError("out of order")
+"""
+
+
+def application(folder: Path, says: str = "one", more: str = "") -> dict[str, str]:
+    """The variables of an application that answers `says`."""
+    (folder / "shop.py").write_text(CODE.replace("SAYS", says) + more)
+    return {"WSGI_APP": "shop:app", "PYTHONPATH": f"{ROOT}:{folder}"}
+
+
+def started(log: Path, *command: str, **variables: str) -> subprocess.Popen[str]:
+    """Start a development server that writes to `log`."""
+    with log.open("w") as file:
+        return subprocess.Popen(
+            command or (sys.executable, "-m", "app.serving.dev"),
+            cwd=ROOT, env=environment(**variables), stdout=file, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+def is_gone(group: int) -> bool:
+    """Whether no process of the group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@contextmanager
+def developing(folder: Path, *command: str, **variables: str) -> Iterator[Server]:
+    """A development server that answers; afterwards none of its processes is left, or they are killed."""
+    port = free_port()
+    log = folder / "dev.log"
+    process = started(log, *command, PORT=str(port), **variables)
+    server = Server(process, port, 0, log)
+
+    def answers() -> bool:
+        return body(server) != b"" or process.poll() is not None
+
+    try:
+        until("it answers", answers)
+        assert process.poll() is None, log.read_text()
+        yield server
+    finally:
+        if not is_gone(process.pid):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def body(server: Server) -> bytes:
+    """What is answered now; nothing while the application is being reloaded, which cuts answers off too."""
+    try:
+        return server.get("/").body
+    except (OSError, HTTPException):
+        return b""
+
+
+def test_a_change_of_the_code_is_served(tmp_path: Path) -> None:
+    with developing(tmp_path, **application(tmp_path)) as server:
+        assert server.get("/").json() == {"says": "one", "debug": True, "flask_debug": "1"}
+        application(tmp_path, "another")
+        until("the new answer", lambda: b'"another"' in body(server))
+
+
+def test_code_that_can_not_be_loaded_is_shown_until_it_is_mended(tmp_path: Path) -> None:
+    with developing(tmp_path, **application(tmp_path)) as server:
+        application(tmp_path, more="\nraise LookupError('half done')\n")
+        until("the error is shown", lambda: b"LookupError: half done" in body(server))
+        application(tmp_path, "mended")
+        until("the new answer", lambda: b'"mended"' in body(server))
+
+
+@pytest.mark.parametrize("more", ["", "app.debug = False"])
+def test_an_exception_is_shown_in_the_debugger(tmp_path: Path, more: str) -> None:
+    with developing(tmp_path, **application(tmp_path, more=more)) as server:
+        answer = server.get("/broken")
+        assert answer.status == 500
+        assert b"RuntimeError: out of order" in answer.body
+        assert b"EVALEX = true" in answer.body
+        # Under this machine's own names only, so that no web page can reach it by another.
+        assert server.get("/console").status == 200
+        assert server.get("/console", headers={"Host": "elsewhere.example"}).status == 400
+        until("it is logged too", lambda: "RuntimeError: out of order" in server.log_file.read_text())
+
+
+def test_the_example_behaves_as_in_production_without_the_files_of_its_metrics(tmp_path: Path) -> None:
+    missing = str(tmp_path / "gone")
+    with developing(tmp_path, PROMETHEUS_MULTIPROC_DIR=missing, SECRET_KEY="k") as server:
+        assert server.get("/").json()["name"] == "flask-app"
+        missed = server.get("/nowhere")
+        assert (missed.status, missed.headers["content-type"]) == (404, "application/problem+json")
+        assert not Path(missing).exists()
+        assert '"GET / HTTP/1.1" 200' in server.log_file.read_text()
+
+
+def test_it_listens_on_this_machine_only(tmp_path: Path) -> None:
+    with developing(tmp_path, **application(tmp_path)) as server:
+        listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        addresses = {fields[1] for fields in listening if fields[3] == "0A"}
+        assert f"0100007F:{server.port:04X}" in addresses
+        assert f"00000000:{server.port:04X}" not in addresses
+
+
+@pytest.mark.parametrize("to_all", [True, False], ids=["Ctrl-C", "SIGTERM"])
+def test_it_ends_and_leaves_nothing_behind(tmp_path: Path, to_all: bool) -> None:
+    """Ctrl-C reaches the whole process group; SIGTERM the one that was started."""
+    with developing(tmp_path, **application(tmp_path)) as server:
+        group = server.process.pid
+        if to_all:
+            os.killpg(group, signal.SIGINT)
+        else:
+            os.kill(group, signal.SIGTERM)
+        assert server.process.wait(10) == 0
+        until("every process has ended", lambda: is_gone(group), timeout=5)
+        assert "Traceback" not in server.log_file.read_text()
+
+
+def test_make_dev_starts_it(tmp_path: Path) -> None:
+    port = free_port()
+    command = ("make", "-C", str(ROOT), "dev", f"PORT={port}")
+    log = tmp_path / "make.log"
+    process = started(log, *command, **application(tmp_path))
+    server = Server(process, port, 0, log)
+    try:
+        until("it answers", lambda: b'"one"' in body(server))
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(10)
+    until("every process has ended", lambda: is_gone(process.pid), timeout=5)
+
+
+# --- Refusals -------------------------------------------------------------------------------------------------------
+
+
+def refusal(tmp_path: Path, **variables: str) -> str:
+    """What is said by a development server that does not start."""
+    process = started(tmp_path / "log", **{"PORT": str(free_port()), **variables})
+    try:
+        assert process.wait(20) == 1
+    finally:
+        if not is_gone(process.pid):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    return (tmp_path / "log").read_text()
+
+
+def test_it_does_not_run_in_kubernetes(tmp_path: Path) -> None:
+    assert "does not run in Kubernetes" in refusal(tmp_path, KUBERNETES_SERVICE_HOST="10.0.0.1")
+
+
+def test_a_busy_port_gets_a_clear_message(tmp_path: Path) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        assert refusal(tmp_path, PORT=str(port)) == (
+            f"port {port} is already in use: stop what uses it, or choose another with PORT=<port>\n"
+        )
+
+
+def test_bad_settings_are_all_told(tmp_path: Path) -> None:
+    said = refusal(tmp_path, PORT="eighty", LOG_LEVEL="loud")
+    assert len(said.splitlines()) == 2
+    # The application's own, which are read in the reloader's child.
+    said = refusal(tmp_path, LOAD_ENDPOINTS="lots")
+    assert "LOAD_ENDPOINTS='lots' can't be accepted" in said
+    assert "Traceback" not in said
+
+
+# --- Production -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("more", "variables", "warning"),
+    [
+        ("", {"FLASK_DEBUG": "1"}, "FLASK_DEBUG is ignored"),
+        ("app.debug = True", {}, "debug = True is undone"),
+        (
+            "from werkzeug.debug import DebuggedApplication\n"
+            "app.config['PROPAGATE_EXCEPTIONS'] = True\n"
+            "app.wsgi_app = DebuggedApplication(app.wsgi_app, evalex=True)",
+            {},
+            "debugger around the application is taken off",
+        ),
+        (
+            "from werkzeug.debug import DebuggedApplication\n"
+            "app.config['PROPAGATE_EXCEPTIONS'] = True\n"
+            "app = DebuggedApplication(app, evalex=True)",
+            {},
+            "debugger around the application is taken off",
+        ),
+    ],
+    ids=["FLASK_DEBUG", "app.debug", "wsgi_app", "app"],
+)
+def test_production_shows_no_debugger_and_no_traceback(
+    tmp_path: Path, more: str, variables: dict[str, str], warning: str
+) -> None:
+    with serving(tmp_path, **application(tmp_path, more=more), **variables) as server:
+        answer = server.get("/broken")
+        assert answer.status == 500
+        for told in (b"RuntimeError", b"out of order", b"Traceback", b"EVALEX"):
+            assert told not in answer.body
+        assert server.get("/console").status == 404
+        # Where the debugger keeps its own files; here, the application's page.
+        own = server.get("/?__debugger__=yes&cmd=resource&f=debugger.js")
+        assert own.json() == {"says": "one", "debug": False, "flask_debug": None}
+        server.stop()
+        assert [e["level"] for e in server.log() if warning in e["message"]] == ["warning"]

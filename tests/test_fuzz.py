@@ -1,0 +1,132 @@
+"""Twenty thousand malformed requests, after which the server is what it was before."""
+
+import contextlib
+import json
+import random
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.serving_process import Server, serving, until
+
+REQUESTS = 20_000
+SEED = 20_261_123
+CLIENTS = 8
+
+VALID = [
+    b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /echo?a=b&c=%41 HTTP/1.1\r\nHost: x\r\nCookie: a=b\r\nUser-Agent: fuzz\r\n\r\n",
+    b'POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\nContent-Type: application/json\r\n\r\n{"a": "b"}\n',
+    b"PUT /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n",
+    b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET http://user:secret@host/echo?token=secret HTTP/1.1\r\nHost: host\r\n\r\n",
+    b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nX-Request-ID: abc\r\ntraceparent: 00-"
+    + b"a" * 32
+    + b"-"
+    + b"b" * 16
+    + b"-01\r\n\r\n",
+]
+PIECES = [
+    *(b"\x00", b"\r", b"\n", b"\r\n", b"\r\n\r\n", b" ", b"\t", b":", b"%", b"%00", b"%ff", b"\xff", b"\xc3\x28"),
+    *(
+        b"\x1b[31m",
+        b"'\"\\{}",
+        b"../" * 20,
+        b"\xe2\x80\xa8",
+        b"HTTP/1.1",
+        b"HTTP/2.0",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ),
+    *(b"Content-Length: 5\r\n", b"Content-Length: -1\r\n", b"Content-Length: 99999999999999999999\r\n"),
+    *(
+        b"Transfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: gzip, chunked\r\n",
+        b"0\r\n\r\n",
+        b"-1\r\n",
+        b"f" * 16 + b"\r\n",
+    ),
+    *(b"Host: y\r\n", b"Expect: 100-continue\r\n", b"Connection: close\r\n", b"Connection: keep-alive\r\n"),
+    *(b"A" * 9000, b"A: B\r\n" * 150),
+]
+
+
+def malformed(chance: random.Random) -> bytes:
+    """A valid request with up to four changes, or plain noise."""
+    if chance.random() < 0.05:
+        return chance.randbytes(chance.randrange(1, 300))
+    data = bytearray(chance.choice(VALID))
+    for _ in range(chance.randrange(1, 5)):
+        at = chance.randrange(len(data) + 1)
+        match chance.randrange(5):
+            case 0:
+                data[at:at] = chance.choice(PIECES)
+            case 1:
+                del data[at : at + chance.randrange(1, 12)]
+            case 2:
+                data[at : at + 1] = chance.randbytes(1)
+            case 3:
+                data += chance.choice(VALID)
+            case _:
+                del data[at:]
+    return bytes(data)
+
+
+def send(port: int, requests: list[bytes], chance: random.Random) -> int:
+    """Send each on a connection of its own, wait for an answer to some, leave others; how many were answered."""
+    answered = 0
+    for data in requests:
+        with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            half = chance.randrange(len(data) + 1) if chance.random() < 0.2 else len(data)
+            client.sendall(data[:half])
+            client.sendall(data[half:])
+            if chance.random() < 0.7:
+                client.shutdown(socket.SHUT_WR)
+                answered += bool(client.recv(65536))
+    return answered
+
+
+def resources(server: Server) -> tuple[int, int, int]:
+    """Threads, open files and resident memory in KiB of the worker."""
+    (worker,) = server.workers()
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{worker}/status").read_text().splitlines())
+    return int(status["Threads"]), len(list(Path(f"/proc/{worker}/fd").iterdir())), int(status["VmRSS"].split()[0])
+
+
+def fuzz(server: Server, number: int, seed: int) -> int:
+    """Send that many malformed requests; how many were answered."""
+    share = number // CLIENTS
+
+    def client(index: int) -> int:
+        chance = random.Random(seed + index)
+        return send(server.port, [malformed(chance) for _ in range(share)], chance)
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        return sum(clients.map(client, range(CLIENTS)))
+
+
+def test_twenty_thousand_malformed_requests_leave_nothing_behind(tmp_path: Path) -> None:
+    with serving(tmp_path, READ_TIMEOUT="2", KEEP_ALIVE="2", WEB_THREADS="8") as server:
+        fuzz(server, REQUESTS // 4, SEED)
+        until("it is idle", lambda: resources(server)[1] < 40, timeout=30)
+        threads, files, memory = resources(server)
+        answered = fuzz(server, REQUESTS, SEED + 1000)
+        assert answered > REQUESTS / 4
+        began = time.monotonic()
+        assert server.get("/").status == 200
+        assert time.monotonic() - began < 0.5
+        until("connections are closed", lambda: resources(server)[1] <= files, timeout=30)
+        after = resources(server)
+        assert after[0] == threads
+        assert after[2] - memory < 4096, "resident memory has grown by this many KiB"
+        assert len(server.workers()) == 1, "no worker was replaced"
+        assert server.is_ready()
+        assert server.manage("/livez").status == 200
+        lines = server.log_file.read_text(errors="strict").splitlines()
+        assert len(lines) > answered / 2
+        for line in lines:
+            assert isinstance(json.loads(line), dict)
+        errors = [entry for entry in server.log() if entry["level"] in ("error", "critical")]
+        assert not errors

@@ -1,0 +1,244 @@
+"""A stop under traffic, as Kubernetes does it: the endpoint is removed, the server serves on, SIGTERM comes.
+
+Two clients send at a constant rate all the while, one on a new connection each time, one on connections it keeps. Like
+a Service, they open new connections to where the endpoint leads now, and kept ones stay where they are. Every request
+is recorded. Three mutants, each without one of the things that make a stop graceful, must lose some.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import prober
+from harness.records import parse
+from prober import Record
+from tests.serving_process import ROOT, Server, serving, until
+
+RATE = 300.0
+PRE_STOP_SECONDS = 0.5
+
+
+@dataclass
+class Service:
+    """Where new connections lead."""
+
+    port: int
+
+
+class Client(prober.Prober):
+    """A prober whose new connections go where the Service leads."""
+
+    def __init__(self, service: Service, path: str, *, rate: float, keep_alive: bool, results: Path) -> None:
+        results.mkdir()
+        super().__init__(f"http://127.0.0.1:1{path}", rate=rate, keep_alive=keep_alive, timeout=5, results=results)
+        self.service = service
+
+    async def connect(self) -> prober.Connection:
+        """A new connection."""
+        return await asyncio.open_connection("127.0.0.1", self.service.port)
+
+
+@dataclass
+class Traffic:
+    """What the clients saw, once they have ended."""
+
+    records: dict[str, list[Record]] = field(default_factory=dict)
+
+    def failed(self) -> dict[str, int]:
+        """Failed requests by class of error."""
+        errors = [record.error for records in self.records.values() for record in records if record.error]
+        return {error: errors.count(error) for error in errors}
+
+    def answered_by(self, host: str, since: float = 0.0) -> int:
+        """How many requests `host` answered that were sent at `since`, in seconds since the epoch, or later."""
+        return sum(r.host == host and r.sent >= since for records in self.records.values() for r in records)
+
+
+@contextmanager
+def traffic(service: Service, folder: Path, *, path: str = "/echo", rate: float = RATE) -> Iterator[Traffic]:
+    """Send from now until the end of the block, and wait for the answers."""
+    seen = Traffic()
+    clients = {
+        name: Client(service, path, rate=rate, keep_alive=name == "kept", results=folder / name)
+        for name in ("new", "kept")
+    }
+    threads = [threading.Thread(target=lambda c=client: asyncio.run(c.run(60))) for client in clients.values()]
+    for thread in threads:
+        thread.start()
+    try:
+        yield seen
+    finally:
+        for client in clients.values():
+            (client.results / "stop").touch()
+        for thread in threads:
+            thread.join()
+    for name, client in clients.items():
+        seen.records[name] = parse((client.results / "records.jsonl").read_text(), client.sent)
+        late = max(record.sent - record.scheduled for record in seen.records[name])
+        assert late < 1, f"invalid: the {name} client was {late:.2f} s behind its schedule"
+
+
+def stop_under_traffic(
+    folder: Path,
+    stop: Callable[[Service, Server, Server], None],
+    *,
+    path: str = "/echo",
+    rate: float = RATE,
+    **variables: str,
+) -> tuple[Traffic, float]:
+    """Traffic to one server, which `stop` replaces by another: what was seen, and when the stop began."""
+    with (
+        serving(folder, HOSTNAME="first", LOAD_ENDPOINTS="1", **variables) as first,
+        serving(folder, HOSTNAME="second", LOAD_ENDPOINTS="1", **variables) as second,
+    ):
+        service = Service(first.port)
+        with traffic(service, folder, path=path, rate=rate) as seen:
+            time.sleep(1.5)
+            began = time.time()
+            stop(service, first, second)
+            assert first.process.wait(30) == 0
+            time.sleep(1)
+    return seen, began
+
+
+def as_kubernetes_does(service: Service, first: Server, second: Server) -> None:
+    """Remove the endpoint, serve on, SIGTERM."""
+    service.port = second.port
+    time.sleep(PRE_STOP_SECONDS)
+    first.process.terminate()
+
+
+def without_pre_stop(service: Service, first: Server, second: Server) -> None:
+    """SIGTERM at the same time as the endpoint's removal, which takes a moment to reach every node."""
+    first.process.terminate()
+    time.sleep(PRE_STOP_SECONDS)
+    service.port = second.port
+
+
+def test_no_request_is_lost(tmp_path: Path) -> None:
+    seen, began = stop_under_traffic(tmp_path, as_kubernetes_does)
+    assert seen.failed() == {}
+    assert seen.answered_by("first", since=began) > 50, "kept connections led to the stopping server"
+    assert seen.answered_by("second", since=began) > 500
+    assert {name: len(records) > 800 for name, records in seen.records.items()} == {"new": True, "kept": True}
+
+
+def test_mutant_without_the_pre_stop_delay_loses_requests(tmp_path: Path) -> None:
+    seen, _ = stop_under_traffic(tmp_path, without_pre_stop)
+    assert seen.failed().get("refused", 0) > 20
+
+
+def test_no_request_in_hand_is_lost(tmp_path: Path) -> None:
+    """Requests that take longer than the delay."""
+    seen, began = stop_under_traffic(
+        tmp_path, as_kubernetes_does, path="/sleep?ms=1500", rate=15, WEB_THREADS="64", GRACEFUL_TIMEOUT="10"
+    )
+    assert seen.failed() == {}
+    assert seen.answered_by("first", since=began - 1) > 10
+
+
+def test_mutant_with_a_graceful_timeout_below_a_request_loses_requests(tmp_path: Path) -> None:
+    seen, _ = stop_under_traffic(
+        tmp_path, as_kubernetes_does, path="/sleep?ms=3000", rate=15, WEB_THREADS="64", GRACEFUL_TIMEOUT="1"
+    )
+    assert sum(seen.failed().values()) > 10
+
+
+def test_mutant_that_stops_at_once_loses_requests(tmp_path: Path) -> None:
+    """SIGQUIT in place of SIGTERM, as a STOPSIGNAL or a shell in between may have it."""
+
+    def quit_at_once(service: Service, first: Server, second: Server) -> None:
+        service.port = second.port
+        time.sleep(PRE_STOP_SECONDS)
+        first.process.send_signal(signal.SIGQUIT)
+
+    seen, _ = stop_under_traffic(tmp_path, quit_at_once, path="/sleep?ms=1500", rate=15, WEB_THREADS="64")
+    assert sum(seen.failed().values()) > 10
+
+
+# --- What takes longer ----------------------------------------------------------------------------------------------
+
+
+def streaming(folder: Path) -> dict[str, str]:
+    """The variables of an application whose answer comes in twenty parts over four seconds."""
+    (folder / "streaming.py").write_text(
+        "import time, flask\n"
+        "app = flask.Flask(__name__)\n"
+        "@app.get('/stream')\n"
+        "def stream(): return flask.Response(time.sleep(0.2) or b'part %02d\\n' % n for n in range(20))\n"
+    )
+    return {"WSGI_APP": "streaming:app", "PYTHONPATH": f"{ROOT}:{folder}"}
+
+
+def test_a_long_stream_is_finished(tmp_path: Path) -> None:
+    with serving(tmp_path, **streaming(tmp_path)) as server, ThreadPoolExecutor(1) as clients:
+        stream = clients.submit(server.get, "/stream")
+        time.sleep(1)
+        assert server.stop() == 0
+        assert stream.result().body == b"".join(b"part %02d\n" % number for number in range(20))
+
+
+def test_a_request_longer_than_the_graceful_timeout_is_cut_off_with_a_line_that_says_so(tmp_path: Path) -> None:
+    variables = {**streaming(tmp_path), "GRACEFUL_TIMEOUT": "1"}
+    with serving(tmp_path, **variables) as server, ThreadPoolExecutor(1) as clients:
+        stream = clients.submit(server.get, "/stream")
+        time.sleep(1)
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 3
+        assert stream.exception() is not None
+        (line,) = [entry for entry in server.log() if "cut off" in entry["message"]]
+        assert line["level"] == "error"
+        assert line["message"].startswith("request GET '/stream' cut off after ")
+        assert line["message"].endswith("since GRACEFUL_TIMEOUT=1 is over")
+
+
+def test_whoever_has_connected_when_the_signal_comes_is_answered(tmp_path: Path) -> None:
+    """Connections that the kernel has taken and the server has not."""
+    with serving(tmp_path) as server:
+        (worker,) = server.workers()
+        # The worker is held, and the master too, which would replace it.
+        server.process.send_signal(signal.SIGSTOP)
+        os.kill(worker, signal.SIGSTOP)
+        clients = []
+        for _ in range(20):
+            client = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            clients.append(client)
+        os.kill(worker, signal.SIGTERM)
+        os.kill(worker, signal.SIGCONT)
+        try:
+            for client in clients:
+                answer = client.recv(65536)
+                assert answer.startswith(b"HTTP/1.1 200 OK")
+                assert b"Connection: close" in answer
+                client.close()
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+
+
+def test_nothing_new_is_accepted_while_it_stops(tmp_path: Path) -> None:
+    with serving(tmp_path, **streaming(tmp_path)) as server, ThreadPoolExecutor(1) as clients:
+        stream = clients.submit(server.get, "/stream")
+        time.sleep(1)
+        server.process.terminate()
+        until("connections are refused", lambda: refused(server), timeout=2)
+        assert not stream.done()
+        assert stream.result().status == 200
+
+
+def refused(server: Server) -> bool:
+    """Whether a new connection is refused."""
+    try:
+        socket.create_connection(("127.0.0.1", server.port), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
