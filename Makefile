@@ -53,8 +53,8 @@ run: $(app_venv)/runtime ## Serve on http://localhost:5000 (PORT, APP_DIR, WSGI_
 	@PORT=$(PORT) WSGI_APP='$(WSGI_APP)' exec $(app_venv)/bin/gunicorn --config app/serving/gunicorn.conf.py
 
 .PHONY: dev
-dev: $(VENV)/runtime ## Develop: serve on http://localhost:5000 (PORT=...), reload on change, show errors in a debugger
-	@PORT=$(PORT) exec $(PY) -m app.serving.dev
+dev: $(app_venv)/runtime ## Develop: serve on http://localhost:5000 (as run), reload on change, show errors in a debugger
+	@PORT=$(PORT) WSGI_APP='$(WSGI_APP)' exec $(app_venv)/bin/python -m app.serving.dev
 
 .PHONY: test
 test: $(VENV)/development ## Check everything that needs no cluster

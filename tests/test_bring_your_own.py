@@ -81,7 +81,7 @@ def test_a_folder_that_is_not_there_is_named(project: Path) -> None:
 def test_requirements_that_are_not_pinned_are_refused_with_the_remedy(project: Path, docker: Path) -> None:
     (project / "other").mkdir(exist_ok=True)
     (project / "other" / "requirements.in").write_text("humanize\n")
-    for target in ("run", "image"):
+    for target in ("run", "dev", "image"):
         refused = make(project, target, "APP_DIR=other", PATH=f"{docker}:{os.environ['PATH']}")
         assert refused.returncode != 0
         assert "the requirements of other are not pinned yet: make lock APP_DIR=other" in refused.stderr
