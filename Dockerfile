@@ -1,7 +1,9 @@
 # The image: the official Python image, the locked dependencies, the application. Build it with `make image`.
 #
 #   PYTHON_IMAGE  the base; any image with the layout of the official python:<version>-slim
-#   REQUIREMENTS  the locked dependencies: requirements.txt, or requirements-otel.txt, which has OpenTelemetry too
+#   APP_DIR       the folder of the application, copied beside app/; its WSGI_APP is what is served by default
+#   REQUIREMENTS  the dependencies of the application and of the serving layer, pinned and hashed;
+#                 requirements-otel.txt has OpenTelemetry too
 #   VERSION       what the application reports and the image is labelled with
 #   REVISION      the source's commit, for the label
 
@@ -24,11 +26,13 @@ RUN python -m venv --without-pip /opt/venv \
 FROM ${PYTHON_IMAGE} AS application
 COPY --from=dependencies /opt/venv /opt/venv
 WORKDIR /srv
+ARG APP_DIR=app
 COPY app app
+COPY ${APP_DIR} ${APP_DIR}
 # Whatever the umask of the checkout, the server's user must be able to read it.
-RUN chmod -R a+rX app
+RUN chmod -R a+rX .
 # unchecked-hash: Python loads it without asking for the source's date, which copying changes.
-RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib app
+RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib .
 
 FROM ${PYTHON_IMAGE}
 # The official slim image has no byte code of the standard library, which costs every start a third of a second;
@@ -44,8 +48,10 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1
 ARG VERSION=dev
 ARG REVISION=unknown
+ARG WSGI_APP=
 ENV APP_VERSION=${VERSION} \
-    APP_REVISION=${REVISION}
+    APP_REVISION=${REVISION} \
+    WSGI_APP=${WSGI_APP}
 LABEL org.opencontainers.image.title="flask-app" \
       org.opencontainers.image.description="A Flask application served for production" \
       org.opencontainers.image.version="${VERSION}" \

@@ -13,10 +13,27 @@ IMAGE       ?= flask-app:dev
 REQUIREMENTS ?= requirements.txt
 TIMEOUT     ?= 5m
 ARGS        ?=
+# An application of one's own: its folder beside app/, and what WSGI_APP names in it. Both empty: the example.
+APP_DIR     ?=
+WSGI_APP    ?=
 
+,      := ,
 VENV   := .venv
 PY     := $(VENV)/bin/python
 tool    = $$($(PYTHON) scripts/tools.py path $(1))
+
+# The application's own dependencies, and where they are pinned together with those of the serving layer.
+app          := $(patsubst %/,%,$(APP_DIR))
+app_requires := $(if $(app),$(firstword $(wildcard $(addprefix $(app)/,requirements.in requirements.txt pyproject.toml))))
+app_lock     := $(if $(app_requires),$(app)/requirements.lock)
+app_venv     := $(if $(app_requires),build/venv/$(app),$(VENV))
+app_args     := $(strip $(if $(app),--build-arg 'APP_DIR=$(app)') --build-arg 'REQUIREMENTS=$(or $(app_lock),$(REQUIREMENTS))' \
+                  $(if $(WSGI_APP),--build-arg 'WSGI_APP=$(WSGI_APP)'))
+ifneq ($(app),)
+ifeq ($(wildcard $(app)/.),)
+$(error APP_DIR=$(APP_DIR) is not a folder in $(CURDIR): put the folder of the application there, beside app/)
+endif
+endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -33,12 +50,12 @@ require-python:
 # --- On this machine -----------------------------------------------------------------------------------------------
 
 .PHONY: run
-run: $(VENV)/runtime ## Serve the application on http://localhost:5000 (PORT=...) until Ctrl-C
-	@PORT=$(PORT) exec $(VENV)/bin/gunicorn --config app/serving/gunicorn.conf.py
+run: $(app_venv)/runtime ## Serve on http://localhost:5000 (PORT, APP_DIR, WSGI_APP) until Ctrl-C
+	@PORT=$(PORT) WSGI_APP='$(WSGI_APP)' exec $(app_venv)/bin/gunicorn --config app/serving/gunicorn.conf.py
 
 .PHONY: dev
-dev: $(VENV)/runtime ## Develop: serve on http://localhost:5000 (PORT=...), reload on change, show errors in a debugger
-	@PORT=$(PORT) exec $(PY) -m app.serving.dev
+dev: $(app_venv)/runtime ## Develop: serve on http://localhost:5000 (as run), reload on change, show errors in a debugger
+	@PORT=$(PORT) WSGI_APP='$(WSGI_APP)' exec $(app_venv)/bin/python -m app.serving.dev
 
 .PHONY: test
 test: $(VENV)/development ## Check everything that needs no cluster
@@ -55,11 +72,13 @@ bench: $(VENV)/development ## Compare the server with gunicorn's own workers: sl
 	$(PY) bench/throughput.py
 
 .PHONY: lock
-lock: $(VENV)/development ## Pin and hash requirements*.in into requirements*.txt (ARGS=--upgrade)
-	@for name in requirements requirements-otel requirements-dev; do \
+lock: $(VENV)/development ## Pin and hash the requirements, of APP_DIR alone if it is given (ARGS=--upgrade)
+	@compile() { \
 	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --custom-compile-command 'make lock' $(ARGS) --output-file $$name.txt $$name.in || exit 1; \
-	done
+	    --custom-compile-command 'make lock' $(ARGS) --output-file "$$@"; \
+	} && $(if $(app),$(if $(app_lock),compile $(app_lock) requirements.in $(app_requires),echo '$(app) has no requirements.in$(,) \
+	  requirements.txt or pyproject.toml: there is nothing to pin'),for name in \
+	  requirements requirements-otel requirements-dev tests/applications; do compile $$name.txt $$name.in || exit 1; done)
 
 .PHONY: docs
 docs: $(VENV)/development ## Write the tables of the chart's values and of the settings
@@ -72,15 +91,16 @@ tools: require-python ## Get helm, kind and kubectl, and print the line that put
 	  printf 'export PATH="%s:$$PATH"\n' "$$(printf '%s\n' $$paths | xargs -n1 dirname | sort -u | paste -sd: -)"
 
 .PHONY: image
-image: require-python ## Build the image as IMAGE=name:tag (REQUIREMENTS=requirements-otel.txt adds OpenTelemetry)
+image: require-python $(app_lock) ## Build the image as IMAGE=name:tag (default flask-app:dev; APP_DIR, WSGI_APP, REQUIREMENTS)
 	@$(PYTHON) scripts/cluster.py require-engine
 	docker build --tag '$(IMAGE)' --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg PIP_INDEX_URL \
-	  --build-arg 'VERSION=$(VERSION)' --build-arg REVISION=$(REVISION) --build-arg 'REQUIREMENTS=$(REQUIREMENTS)' .
+	  --build-arg 'VERSION=$(VERSION)' --build-arg REVISION=$(REVISION) \
+	  $(app_args) .
 
 # --- On a kind cluster ---------------------------------------------------------------------------------------------
 
 .PHONY: up
-up: require-python ## Deploy to a kind cluster and serve on http://localhost:5000 until Ctrl-C
+up: require-python $(app_lock) ## Deploy to a kind cluster and serve on http://localhost:5000 (as run) until Ctrl-C
 	@$(PYTHON) scripts/up.py --cluster $(CLUSTER) --release $(RELEASE) --namespace $(NAMESPACE) --port $(PORT)
 
 .PHONY: down
@@ -127,4 +147,15 @@ $(VENV)/runtime: requirements.txt $(VENV)/pyvenv.cfg
 $(VENV)/development: requirements-dev.txt $(VENV)/runtime
 	@echo "installing the development dependencies"
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	@touch $@
+
+# --- The application's own --------------------------------------------------------------------------------------------
+
+%/requirements.lock:
+	@echo 'the requirements of $* are not pinned yet: make lock APP_DIR=$*' >&2; exit 1
+
+build/venv/%/runtime: %/requirements.lock
+	@$(PYTHON) scripts/make_venv.py build/venv/$*
+	@echo "installing the dependencies of $*"
+	@build/venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@

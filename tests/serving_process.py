@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -54,11 +54,11 @@ def request(
     path: str,
     *,
     method: str = "GET",
-    body: bytes | None = None,
+    body: bytes | Iterable[bytes] | None = None,
     headers: dict[str, str] | None = None,
     timeout: float = 30,
 ) -> Answer:
-    """One request on a connection of its own."""
+    """One request on a connection of its own. A body given in parts is sent chunked."""
     connection = HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         connection.request(method, path, body=body, headers=headers or {})
@@ -114,9 +114,9 @@ class Server:
         return self.process.wait(timeout)
 
 
-def command() -> list[str]:
-    """How the server is started."""
-    return [sys.executable, "-m", "gunicorn", "--config", str(CONFIG)]
+def command(python: str = sys.executable) -> list[str]:
+    """How the server is started, with the packages of this Python."""
+    return [python, "-m", "gunicorn", "--config", str(CONFIG)]
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -126,13 +126,13 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 @contextmanager
-def starting(tmp_path: Path, **variables: str) -> Iterator[Server]:
+def starting(tmp_path: Path, *, python: str = sys.executable, **variables: str) -> Iterator[Server]:
     """Start a server with these environment variables, and stop it afterwards."""
     port, management_port = free_port(), free_port()
     log_file = tmp_path / f"server-{port}.log"
     with log_file.open("w") as log:
         process = subprocess.Popen(
-            command(),
+            command(python),
             cwd=tmp_path,
             env=environment(PORT=str(port), MANAGEMENT_PORT=str(management_port), **variables),
             stdout=log,
@@ -153,12 +153,18 @@ def starting(tmp_path: Path, **variables: str) -> Iterator[Server]:
 
 
 @contextmanager
-def serving(tmp_path: Path, **variables: str) -> Iterator[Server]:
+def serving(tmp_path: Path, *, python: str = sys.executable, **variables: str) -> Iterator[Server]:
     """Start a server with these environment variables, wait until it is ready, and stop it afterwards."""
-    with starting(tmp_path, **variables) as server:
+    with starting(tmp_path, python=python, **variables) as server:
         until("the server is ready", lambda: server.is_ready() or server.process.poll() is not None)
         assert server.process.poll() is None, server.log_file.read_text()
         yield server
+
+
+def own_application(folder: Path, source: str) -> dict[str, str]:
+    """The variables of an application whose module, in `folder`, has this source, and the name `app` in it."""
+    (folder / "own.py").write_text(source)
+    return {"WSGI_APP": "own:app", "PYTHONPATH": f"{ROOT}:{folder}"}
 
 
 def slow_application(folder: Path, seconds: float) -> dict[str, str]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.api import create_app
 from app.api.settings import ApiSettings
 
-SETTINGS = ApiSettings(version="1.2.3", hostname="pod-1", echo_max_bytes=1000, load_endpoints=True)
+SETTINGS = ApiSettings(version="1.2.3", hostname="pod-1", load_endpoints=True)
 CLIENT = create_app(SETTINGS).test_client()
 
 
@@ -56,13 +56,6 @@ def test_echo_describes_any_query(query: str) -> None:
     assert json.loads(CLIENT.get("/echo", query_string={"q": query}).data)["query"] == {"q": [query]}
 
 
-def test_echo_refuses_a_body_over_the_bound(client: FlaskClient) -> None:
-    assert client.post("/echo", data=b"x" * 1000).status_code == 200
-    answer = client.post("/echo", data=b"x" * 1001)
-    assert answer.status_code == 413
-    assert answer.content_type == "application/problem+json"
-
-
 def test_work_uses_as_much_processor_time_as_asked(client: FlaskClient) -> None:
     answer = client.get("/work?cpu_ms=20")
     assert answer.json is not None
@@ -78,7 +71,7 @@ def test_sleep_takes_as_long_as_asked(client: FlaskClient) -> None:
 def test_a_time_out_of_bounds_is_refused_with_what_is_accepted(client: FlaskClient, query: str) -> None:
     answer = client.get("/sleep" + query)
     assert answer.status_code == 400
-    assert "ms must be a whole number of milliseconds from 0 to 60000" in json.loads(answer.data)["detail"]
+    assert "ms must be a whole number of milliseconds from 0 to 60000" in answer.get_data(as_text=True)
 
 
 @pytest.mark.parametrize("path", ["/work?cpu_ms=1", "/sleep?ms=1"])
@@ -87,26 +80,7 @@ def test_the_load_endpoints_are_off_by_default(path: str) -> None:
     assert app.test_client().get(path).status_code == 404
 
 
-def test_errors_are_problem_details(client: FlaskClient) -> None:
-    answer = client.get("/nowhere")
-    assert answer.content_type == "application/problem+json"
-    assert json.loads(answer.data)["status"] == answer.status_code == 404
-
-
 def test_a_wrong_method_says_which_are_allowed(client: FlaskClient) -> None:
     answer = client.post("/")
     assert answer.status_code == 405
     assert set(answer.headers["Allow"].replace(" ", "").split(",")) == {"GET", "HEAD", "OPTIONS"}
-
-
-def test_an_unhandled_exception_is_a_problem_without_its_text() -> None:
-    app = create_app(SETTINGS)
-
-    @app.get("/broken")
-    def broken() -> str:
-        raise RuntimeError("the secret")
-
-    answer = app.test_client().get("/broken")
-    assert answer.status_code == 500
-    assert answer.content_type == "application/problem+json"
-    assert b"secret" not in answer.data

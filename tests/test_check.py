@@ -117,16 +117,20 @@ FLASK = "import flask\napp = flask.Flask(__name__)\n"
 @pytest.mark.parametrize(
     ("code", "variables", "said"),
     [
-        (FLASK, {"WSGI_APP": "gone:app"}, "WSGI_APP=gone:app can't be loaded: ModuleNotFoundError: No module named"),
-        (FLASK, {"WSGI_APP": "shop:ap"}, "WSGI_APP=shop:ap can't be loaded: Failed to find attribute 'ap' in 'shop'"),
+        (FLASK, {"WSGI_APP": "gone:app"}, "WSGI_APP=gone:app can't be loaded: there is no module 'gone' in"),
+        (FLASK, {"WSGI_APP": "shop:ap"}, "WSGI_APP=shop:ap can't be loaded: shop has no 'ap': did you mean app?"),
         (
             "def f():\n  1/0\nf()",
             {},
             "WSGI_APP=shop:app can't be loaded: ZeroDivisionError: division by zero\n  in f, ",
         ),
-        ("raise SystemExit('no database')", {}, "WSGI_APP=shop:app can't be loaded: SystemExit: no database"),
+        (
+            "raise SystemExit('no database')",
+            {},
+            "WSGI_APP=shop:app can't be loaded: its own code ended the process: no database",
+        ),
         ("app =", {}, "WSGI_APP=shop:app can't be loaded: SyntaxError: invalid syntax (shop.py, line 1)"),
-        ("", {"WSGI_APP": "app.api:create_app()", "ECHO_MAX_BYTES": "x"}, "ECHO_MAX_BYTES='x' can't be accepted"),
+        ("", {"WSGI_APP": "app.api:create_app()", "LOAD_ENDPOINTS": "x"}, "LOAD_ENDPOINTS='x' can't be accepted"),
         (FLASK, {"READINESS_CHECKS": "shop:gone"}, "READINESS_CHECKS: shop:gone can't be imported: AttributeError"),
         (FLASK, {"READINESS_CHECKS": "gone:f"}, "READINESS_CHECKS: gone:f can't be imported: ModuleNotFoundError"),
         (FLASK + "n = 1", {"READINESS_CHECKS": "shop:n"}, "READINESS_CHECKS: shop:n is not a function"),

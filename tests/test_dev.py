@@ -110,10 +110,10 @@ def test_an_exception_is_shown_in_the_debugger(tmp_path: Path, more: str) -> Non
 
 def test_the_example_behaves_as_in_production_without_the_files_of_its_metrics(tmp_path: Path) -> None:
     missing = str(tmp_path / "gone")
-    with developing(tmp_path, PROMETHEUS_MULTIPROC_DIR=missing, ECHO_MAX_BYTES="4", SECRET_KEY="k") as server:
+    with developing(tmp_path, PROMETHEUS_MULTIPROC_DIR=missing, SECRET_KEY="k") as server:
         assert server.get("/").json()["name"] == "flask-app"
-        refused = server.get("/echo", method="POST", body=b"12345")
-        assert (refused.status, refused.headers["content-type"]) == (413, "application/problem+json")
+        missed = server.get("/nowhere")
+        assert (missed.status, missed.headers["content-type"]) == (404, "application/problem+json")
         assert not Path(missing).exists()
         assert '"GET / HTTP/1.1" 200' in server.log_file.read_text()
 
@@ -187,8 +187,8 @@ def test_bad_settings_are_all_told(tmp_path: Path) -> None:
     said = refusal(tmp_path, PORT="eighty", LOG_LEVEL="loud")
     assert len(said.splitlines()) == 2
     # The application's own, which are read in the reloader's child.
-    said = refusal(tmp_path, ECHO_MAX_BYTES="lots")
-    assert "ECHO_MAX_BYTES='lots' can't be accepted" in said
+    said = refusal(tmp_path, LOAD_ENDPOINTS="lots")
+    assert "LOAD_ENDPOINTS='lots' can't be accepted" in said
     assert "Traceback" not in said
 
 

@@ -25,7 +25,7 @@ def test_the_metrics_server_is_the_pinned_one() -> None:
 
 
 def test_every_dependency_is_pinned_and_hashed() -> None:
-    for name in ("requirements.txt", "requirements-otel.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-otel.txt", "requirements-dev.txt", "tests/applications.txt"):
         text = (ROOT / name).read_text()
         pins = re.findall(r"^[a-z][\w.-]*(?:\[\w+\])?==\S+", text, re.MULTILINE)
         requirements = re.findall(r"^[a-z]", text, re.MULTILINE)
@@ -45,13 +45,13 @@ def test_development_and_image_have_the_same_versions() -> None:
         return set(re.findall(r"^[a-z][\w-]*==\S+", (ROOT / name).read_text(), re.MULTILINE))
 
     assert pins("requirements.txt") < pins("requirements-otel.txt") < pins("requirements-dev.txt")
+    assert pins("requirements.txt") <= pins("tests/applications.txt")
 
 
 def test_the_image_can_be_built_with_either_set_of_requirements() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "ARG REQUIREMENTS=requirements.txt\nCOPY ${REQUIREMENTS} requirements.txt\n" in dockerfile
-    assert {"!requirements.txt", "!requirements-otel.txt"} <= set((ROOT / ".dockerignore").read_text().splitlines())
-    assert "--build-arg 'REQUIREMENTS=$(REQUIREMENTS)'" in (ROOT / "Makefile").read_text()
+    assert "--build-arg 'REQUIREMENTS=$(or $(app_lock),$(REQUIREMENTS))'" in (ROOT / "Makefile").read_text()
 
 
 def test_the_cluster_has_a_control_plane_and_two_workers() -> None:

@@ -112,7 +112,8 @@ def test_a_bad_choice_lists_the_choices() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["shop", "shop:", ":app", "shop:create(1)", "shop:app; x", "shop.app", "shop:a.b", "a..b:c", "ſ:app"]
+    "value",
+    ["shop", "shop:", ":app", "shop:create(1)", "shop:app; x", "shop.app", "shop:a..b", "shop:a.b(", "a..b:c", "ſ:app"],
 )
 def test_a_malformed_application_name_is_refused(value: str) -> None:
     assert "module:factory()" in problem({"WSGI_APP": value})

@@ -6,7 +6,7 @@ setting WSGI_APP (default `app.api:create_app()`).
 
 from flask import Flask
 
-from app.api import errors, load, routes
+from app.api import load, routes
 from app.api.settings import ApiSettings
 
 
@@ -22,8 +22,6 @@ def create_app(settings: ApiSettings | None = None) -> Flask:
     # A route without the trailing slash answers with or without it, instead of redirecting: a redirect would
     # name the pod's own idea of its address, which a client behind a proxy may not reach.
     app.url_map.strict_slashes = False
-    app.config["MAX_CONTENT_LENGTH"] = settings.echo_max_bytes
-    errors.register(app)
     routes.register(app, settings)
     if settings.load_endpoints:
         load.register(app, settings)

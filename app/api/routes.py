@@ -30,8 +30,7 @@ def register(app: Flask, settings: ApiSettings) -> None:
     def echo() -> dict[str, Any]:
         """Describe the request: method, path, query, headers and body.
 
-        The body is given as text when it is UTF-8, else base64-encoded under `body_base64`. A body above
-        ECHO_MAX_BYTES is answered 413.
+        The body is given as text when it is UTF-8, else base64-encoded under `body_base64`.
         """
         body = request.get_data(cache=False)
         described: dict[str, Any] = {

@@ -6,7 +6,7 @@ import platform
 from dataclasses import dataclass
 
 from app.serving.declaration import Computed, Settings, setting
-from app.serving.kinds import boolean, size, text
+from app.serving.kinds import boolean, text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +24,6 @@ class ApiSettings(Settings):
         text(),
         default=Computed("the machine's name", lambda _: platform.node()),
         meaning="The host that `/` reports. In a cluster this is the pod's name.",
-    )
-    echo_max_bytes: int = setting(
-        "ECHO_MAX_BYTES",
-        size(0, 1024**3),
-        default=1024**2,
-        meaning="The largest request body that is accepted; a larger one is answered 413.",
     )
     load_endpoints: bool = setting(
         "LOAD_ENDPOINTS",

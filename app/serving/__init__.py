@@ -6,7 +6,11 @@ declaration     how settings are declared and read
 settings        this layer's own settings
 __main__        `check`: the settings in effect, or all that is wrong with them
 gunicorn.conf   how gunicorn runs; the hooks that tie the parts below together
-wsgi            finds the application and instruments it
+wsgi            puts the application together with what production needs
+application     finds what WSGI_APP names
+problems        problem details for the errors that an application leaves to Flask
+headers         security headers that an application has not set itself
+proxies         the client's address, scheme and host, as trusted proxies tell them
 debugging       keeps debuggers out of production
 dev             `make dev`: the development server
 metrics         what is measured of each request

@@ -43,11 +43,16 @@ def likely_typos(variables: Mapping[str, str], declared: Iterable[Declaration]) 
 
 def application_problems(settings: ServingSettings, secrets: Iterable[str]) -> list[str]:
     """Load the application and import its readiness checks, as a worker does; what is wrong, without `secrets`."""
-    from app.serving import wsgi  # not needed, and not quick, without --app
+    # Not needed, and not quick, without --app.
+    from gunicorn.errors import AppImportError
+
+    from app.serving import wsgi
 
     problems = []
     try:
         wsgi.load()
+    except AppImportError as error:
+        problems.append(str(error))
     # What an application raises, or an exit of its own, is for it to choose.
     except (Exception, SystemExit) as error:
         problems.append(f"WSGI_APP={settings.wsgi_app} can't be loaded: {_told(error)}")
@@ -63,10 +68,6 @@ def application_problems(settings: ServingSettings, secrets: Iterable[str]) -> l
 
 def _told(error: BaseException) -> str:
     """The error in a line, and below it the last line of the application's own code on the way to it."""
-    from gunicorn.errors import AppImportError
-
-    if isinstance(error, AppImportError):
-        return str(error)
     others = (str(Path(__file__).parent), "<frozen", sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(others)]
     where = f"\n  in {frames[-1].name}, {frames[-1].filename}:{frames[-1].lineno}" if frames else ""

@@ -65,6 +65,17 @@ graceful_timeout = _settings.graceful_timeout + 2
 timeout = _settings.stall_timeout
 keepalive = _settings.keep_alive
 worker_tmp_dir = str(_in_memory)
+# gunicorn's own ceiling for the request line; the headers' sum is bounded by the worker.
+limit_request_line = min(_settings.max_header_bytes, 8190)
+limit_request_field_size = _settings.max_header_bytes
+# gunicorn would believe what a proxy tells from 127.0.0.1, which to a pod is any container beside it. Here
+# TRUSTED_PROXIES alone says who is believed (app/serving/proxies.py).
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+proxy_protocol = "off"
+# X_Forwarded_For would become the same variable as X-Forwarded-For, past a proxy that sets only the one.
+header_map = "drop"
 # A second way in, that nothing here uses and that a read-only root file system has no place for.
 control_socket_disable = True
 logger_class = "app.serving.gunicorn_logger.Logger"

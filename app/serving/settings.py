@@ -27,7 +27,7 @@ class ServingSettings(Settings):
         text(
             "module:name or module:factory(), such as app.api:create_app()",
             "`module:name` or `module:factory()`",
-            pattern=rf"{_OBJECT}(?:\(\))?",
+            pattern=rf"{_OBJECT}(?:\.[A-Za-z_]\w*)*(?:\(\))?",
         ),
         default="app.api:create_app()",
         meaning="The application, or the function to call for it.",

@@ -32,6 +32,7 @@ from gunicorn.http.wsgi import create, default_environ
 from gunicorn.workers import base
 
 from app.serving.connection import RECEIVE_BYTES, Connection, Limits, Refusal, Stage
+from app.serving.problems import problem_body
 from app.serving.settings import ServingSettings
 from app.serving.spool import Budget, Spool
 from app.serving.state import WorkerReport
@@ -447,6 +448,10 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
                 request, connection, connection.client, connection.server, self.cfg, response_class=Response
             )
             environ["wsgi.multithread"] = True
+            if connection.chunked:
+                # Its length is known by now. Without it Werkzeug would cut a body at MAX_CONTENT_LENGTH, and say nothing.
+                environ["CONTENT_LENGTH"] = str(len(decoded))
+                del environ["HTTP_TRANSFER_ENCODING"]
             environ["gunicorn.socket"] = connection.sock
             self._in_hand[number] = environ, time.monotonic()
             connection.progressed = lambda: self.report.request_progressed(number)
@@ -573,11 +578,3 @@ def _answer_error(response: Any, environ: dict[str, Any]) -> None:
     response.force_close()
     response.write(body)
     response.close()
-
-
-def problem_body(status: int, title: str, detail: str, request_id: str = "") -> bytes:
-    """Problem details."""
-    import json
-
-    problem = {"type": "about:blank", "title": title, "status": int(status), "detail": detail}
-    return json.dumps({**problem, **({"request_id": request_id} if request_id else {})}).encode() + b"\n"

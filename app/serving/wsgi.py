@@ -1,16 +1,18 @@
-"""Finds the application named by WSGI_APP and adds what production needs to it. Runs in each worker."""
+"""The application named by WSGI_APP, with what production needs added to it. Runs in each worker."""
 
+import logging
 import os
 from typing import TYPE_CHECKING
 
 from flask import Flask
 from gunicorn.errors import AppImportError
-from gunicorn.util import import_app
 
-from app.serving import tracing
+from app.serving import problems, proxies, tracing
+from app.serving.application import ApplicationError, find
 from app.serving.context import RequestContextMiddleware
 from app.serving.debugging import debug_by_default, without_debugging
 from app.serving.environment import Environment, SettingsError
+from app.serving.headers import SecurityHeaders
 from app.serving.settings import ServingSettings
 
 if TYPE_CHECKING:
@@ -22,7 +24,9 @@ loaded: "WSGIApplication | None" = None
 
 
 def load(*, development: bool = False) -> "WSGIApplication":
-    """The application, measured. What SECRETS_DIR holds is in its environment.
+    """The application, instrumented if it is a Flask one, behind what every application gets.
+
+    What SECRETS_DIR holds is in its environment.
 
     development: make the application debug. Otherwise it can't, whatever it or its environment says.
     Raises AppImportError, which gunicorn prints as it is and then stops, when the application can't be found
@@ -35,8 +39,8 @@ def load(*, development: bool = False) -> "WSGIApplication":
         # Here, in the worker, and not in the master, so that a reload reads secrets that have been replaced.
         os.environ.update(environment.secret_variables())
         debug_by_default(development)
-        application: WSGIApplication = import_app(settings.wsgi_app)
-    except SettingsError as error:
+        application = find(settings.wsgi_app)
+    except (SettingsError, ApplicationError) as error:
         raise AppImportError(str(error)) from error
     if not development:
         application = without_debugging(application)
@@ -45,11 +49,33 @@ def load(*, development: bool = False) -> "WSGIApplication":
             application.debug = True
         if settings.secret_key and not application.secret_key:
             application.secret_key = settings.secret_key
+        if settings.problem_details:
+            problems.register(application)
+        _warn_of_body_limit(application, settings.max_body_bytes)
     loaded = application
     if not development:
         # Imported late: prometheus_client decides at import how it keeps values.
         from app.serving import metrics
 
         application = metrics.measured(application, settings.metrics_buckets)
+    application = tracing.instrument(application)
+    if settings.security_headers:
+        application = SecurityHeaders(application, hsts_seconds=settings.hsts_seconds)
     # The context is outermost, so that nothing is logged of a request without its ids.
-    return RequestContextMiddleware(tracing.instrument(application))
+    return RequestContextMiddleware(proxies.behind(application, settings.trusted_proxies))
+
+
+def _warn_of_body_limit(app: Flask, maximum: int) -> None:
+    """Say so if the worker refuses bodies that the application would accept.
+
+    The limit is not handed to Flask as well: MAX_CONTENT_LENGTH cuts a body that comes without a length short, and
+    says nothing, where the worker answers 413.
+    """
+    own = app.config.get("MAX_CONTENT_LENGTH")
+    if own is not None and own > maximum:
+        logging.getLogger(__name__).warning(
+            "the application's MAX_CONTENT_LENGTH is %d, but bodies above MAX_BODY_BYTES=%d do not reach it: "
+            "raise MAX_BODY_BYTES",
+            own,
+            maximum,
+        )
