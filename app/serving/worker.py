@@ -449,7 +449,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             )
             environ["wsgi.multithread"] = True
             if connection.chunked:
-                # Its length is known by now. Without it Werkzeug would cut a body at MAX_CONTENT_LENGTH, and say nothing.
+                # Its length is known by now; without it Werkzeug cuts a body at MAX_CONTENT_LENGTH and says nothing.
                 environ["CONTENT_LENGTH"] = str(len(decoded))
                 del environ["HTTP_TRANSFER_ENCODING"]
             environ["gunicorn.socket"] = connection.sock
