@@ -27,7 +27,8 @@ app          := $(patsubst %/,%,$(APP_DIR))
 app_requires := $(if $(app),$(firstword $(wildcard $(addprefix $(app)/,requirements.in requirements.txt pyproject.toml))))
 app_lock     := $(if $(app_requires),$(app)/requirements.lock)
 app_venv     := $(if $(app_requires),build/venv/$(app),$(VENV))
-app_args     := $(strip $(if $(app),--build-arg 'APP_DIR=$(app)') --build-arg 'REQUIREMENTS=$(or $(app_lock),$(REQUIREMENTS))' \
+locked       := $(filter-out requirements.txt,$(or $(app_lock),$(REQUIREMENTS)))
+app_args     := $(strip $(if $(app),--build-arg 'APP_DIR=$(app)') $(if $(locked),--build-arg 'REQUIREMENTS=$(locked)') \
                   $(if $(WSGI_APP),--build-arg 'WSGI_APP=$(WSGI_APP)'))
 ifneq ($(app),)
 ifeq ($(wildcard $(app)/.),)

@@ -29,7 +29,7 @@ def gevent_python() -> Path:
         venv.create(folder, with_pip=True)
         install = [str(python), "-m", "pip", "install", "--quiet", "--requirement", str(ROOT / "requirements.txt")]
         subprocess.run(install, check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "gevent"], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "gunicorn[gevent]"], check=True)
     return python
 
 

@@ -131,9 +131,13 @@ FLASK = "import flask\napp = flask.Flask(__name__)\n"
         ),
         ("app =", {}, "WSGI_APP=shop:app can't be loaded: SyntaxError: invalid syntax (shop.py, line 1)"),
         ("", {"WSGI_APP": "app.api:create_app()", "LOAD_ENDPOINTS": "x"}, "LOAD_ENDPOINTS='x' can't be accepted"),
-        (FLASK, {"READINESS_CHECKS": "shop:gone"}, "READINESS_CHECKS: shop:gone can't be imported: AttributeError"),
-        (FLASK, {"READINESS_CHECKS": "gone:f"}, "READINESS_CHECKS: gone:f can't be imported: ModuleNotFoundError"),
-        (FLASK + "n = 1", {"READINESS_CHECKS": "shop:n"}, "READINESS_CHECKS: shop:n is not a function"),
+        (
+            FLASK,
+            {"READINESS_CHECKS": "shop:gone"},
+            "READINESS_CHECKS=shop:gone can't be found: module 'shop' has no attribute 'gone'",
+        ),
+        (FLASK, {"READINESS_CHECKS": "gone:f"}, "READINESS_CHECKS=gone:f can't be found: No module named 'gone'"),
+        (FLASK + "n = 1", {"READINESS_CHECKS": "shop:n"}, "READINESS_CHECKS=shop:n is of type int, not a function"),
     ],
 )
 def test_what_can_not_be_loaded_is_told_without_a_traceback(

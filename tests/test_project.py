@@ -51,7 +51,7 @@ def test_development_and_image_have_the_same_versions() -> None:
 def test_the_image_can_be_built_with_either_set_of_requirements() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "ARG REQUIREMENTS=requirements.txt\nCOPY ${REQUIREMENTS} requirements.txt\n" in dockerfile
-    assert "--build-arg 'REQUIREMENTS=$(or $(app_lock),$(REQUIREMENTS))'" in (ROOT / "Makefile").read_text()
+    assert "--build-arg 'REQUIREMENTS=$(locked)'" in (ROOT / "Makefile").read_text()
 
 
 def test_the_cluster_has_a_control_plane_and_two_workers() -> None:

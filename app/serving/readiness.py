@@ -33,7 +33,7 @@ def find(name: str) -> Check:
     except (ImportError, AttributeError) as error:
         raise CheckError(f"READINESS_CHECKS={name} can't be found: {error}") from error
     if not callable(check):
-        raise CheckError(f"READINESS_CHECKS={name} is a {type(check).__name__}, not a function")
+        raise CheckError(f"READINESS_CHECKS={name} is of type {type(check).__name__}, not a function")
     return check  # type: ignore[no-any-return]
 
 

@@ -208,9 +208,6 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
     def _on_connect(self, listener: Any, events: int) -> None:  # noqa: ARG002
         # One at a time where several workers accept, or the first to wake would take them all.
         for _ in range(ACCEPT_BATCH if self.cfg.workers == 1 else 1):
-            if len(self._connections) >= self.settings.max_connections and not self._make_room():
-                self._accept_more(False)
-                return
             try:
                 sock, address = listener.accept()
             except OSError as error:
@@ -220,14 +217,20 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
                     self._accept_more(False)
                 return
             self._open(sock, address, listener.getsockname())
+            if len(self._connections) > self.settings.max_connections:
+                self._make_room()
+            if len(self._connections) >= self.settings.max_connections and not self._waiting():
+                self._accept_more(False)
+                return
 
-    def _make_room(self) -> bool:
-        """Close the connection that has waited longest for its client; whether there was one."""
-        waiting = [each for each in self._connections if each.stage in (Stage.HEAD, Stage.BODY, Stage.END)]
-        if not waiting:
-            return False
-        self._close(min(waiting, key=lambda each: (not each.idle, each.since)))
-        return True
+    def _waiting(self) -> list[Connection]:
+        """The connections that wait for their client, and not for an answer."""
+        return [each for each in self._connections if each.stage in (Stage.HEAD, Stage.BODY, Stage.END)]
+
+    def _make_room(self) -> None:
+        """Close the connection that has waited longest for its client, of those that are idle if there are any."""
+        if waiting := self._waiting():
+            self._close(min(waiting, key=lambda each: (not each.idle, each.since)))
 
     def _open(self, sock: socket.socket, address: Any, server: Any) -> None:
         sock.setblocking(False)

@@ -53,7 +53,7 @@ def load(*, development: bool = False) -> "WSGIApplication":
             problems.register(application)
         _warn_of_body_limit(application, settings.max_body_bytes)
     loaded = application
-    if not development:
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # by gunicorn.conf.py; there is nobody to tell otherwise
         # Imported late: prometheus_client decides at import how it keeps values.
         from app.serving import metrics
 
