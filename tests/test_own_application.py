@@ -275,10 +275,11 @@ def test_httpbin_streams_redirects_cookies_and_bodies(tmp_path: Path, python: st
 
 def test_a_chunked_body_is_handed_over_with_its_length(tmp_path: Path, python: str) -> None:
     """The one difference: when it is handed over, all of it is there."""
-    alone, ours = visit_both_ways(
-        tmp_path, python, lambda visitor: visitor.send("PUT /put", itertools.repeat(b"x" * 1000, 300)),
-        WSGI_APP="httpbin:app",
-    )  # fmt: skip
+
+    def visit(visitor: Visitor) -> None:
+        visitor.send("PUT /put", itertools.repeat(b"x" * 1000, 300))
+
+    alone, ours = visit_both_ways(tmp_path, python, visit, WSGI_APP="httpbin:app")
     (without,), (with_us,) = ([json.loads(visit.body) for visit in visits] for visits in (alone, ours))
     assert without["data"] == with_us["data"] == "x" * 300_000
     assert without["headers"].pop("Transfer-Encoding")
