@@ -158,8 +158,12 @@ def on_exit(server: Any) -> None:
     """The last worker has finished: health may stop being answered."""
     management = getattr(server, "management", None)
     if management:
-        os.killpg(management.pid, signal.SIGKILL)
-        management.wait()
+        os.killpg(management.pid, signal.SIGTERM)
+        try:
+            management.wait(2)
+        except subprocess.TimeoutExpired:
+            os.killpg(management.pid, signal.SIGKILL)
+            management.wait()
     _remove_runtime()
 
 

@@ -109,10 +109,9 @@ def _end_with(parent: int) -> None:
 
 def main(folder: Path, port: int) -> None:
     """Serve until the parent process ends."""
-    # A stop is the master's business (Ctrl-C reaches the whole process group): health must be answered
-    # until the last worker has finished.
+    # Ctrl-C is the master's business: health must be answered until the last worker has finished. Then comes SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     master = os.getppid()
     while os.getppid() == master:
         server = os.fork()
