@@ -6,6 +6,8 @@ All of it is read from what the workers left in files, so that an answer takes a
 from __future__ import annotations
 
 import http.client
+import logging
+import re
 import threading
 import time
 from http import HTTPStatus
@@ -18,6 +20,7 @@ from app.serving.state import WorkerState, WorkerStatus
 STARTUP_INTERVAL_SECONDS = 0.2
 STARTUP_TIMEOUT_SECONDS = 10.0
 Answer = tuple[HTTPStatus, str]
+_log = logging.getLogger(__name__)
 
 
 class Health:
@@ -31,6 +34,7 @@ class Health:
         self._started = folder / "started"
         self._startup_problem = "no worker has loaded the application yet"
         self._last_ready = time.monotonic()
+        self._said: dict[str, str | None] = {}
 
     def startup(self) -> Answer:
         """Whether a request has gone through the application."""
@@ -48,6 +52,7 @@ class Health:
             problem = "every worker is stopping or gone"
         else:
             problem = self._stall(workers) or self._checks.problem({worker.pid for worker in workers})
+        self._say_once("ready", problem)
         if problem:
             return HTTPStatus.SERVICE_UNAVAILABLE, f"not ready: {problem}"
         return HTTPStatus.OK, f"ready: {len(workers)} worker{'s' if len(workers) > 1 else ''}"
@@ -64,9 +69,23 @@ class Health:
         without = time.monotonic() - self._last_ready
         if limit and self._started.exists() and not workers and without > limit:
             problem = f"no worker has been ready for {without:.0f} s (STALL_TIMEOUT={limit})"
+        self._say_once("alive", problem)
         if problem:
             return HTTPStatus.SERVICE_UNAVAILABLE, f"not alive: {problem}"
         return HTTPStatus.OK, "alive"
+
+    def _say_once(self, state: str, problem: str | None) -> None:
+        """Log that the probes are told something else from now on: why a pod was taken out or restarted is asked later.
+
+        Problems are told apart without their numbers, which change from one probe to the next.
+        """
+        kind = re.sub(r"\d+", "", problem) if problem else None
+        if self._said.get(state, "") != kind:
+            self._said[state] = kind
+            if problem:
+                _log.warning("not %s: %s", state, problem)
+            else:
+                _log.info("%s", state)
 
     def _ready_workers(self) -> list[WorkerStatus]:
         workers = [worker for worker in self._state.workers() if worker.ready]
