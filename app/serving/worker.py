@@ -181,7 +181,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
     def _look_at_deadlines(self, now: float) -> None:
         for connection in [each for each in self._connections if each.deadline <= now]:
             self._expire(connection)
-        self._accept_more(self.alive)
+        self._accept_more(self.alive and self._has_room())
 
     def _expire(self, connection: Connection) -> None:
         if connection.stage in (Stage.HEAD, Stage.BODY) and not connection.idle:
@@ -219,13 +219,17 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             self._open(sock, address, listener.getsockname())
             if len(self._connections) > self.settings.max_connections:
                 self._make_room()
-            if len(self._connections) >= self.settings.max_connections and not self._waiting():
+            if not self._has_room():
                 self._accept_more(False)
                 return
 
     def _waiting(self) -> list[Connection]:
         """The connections that wait for their client, and not for an answer."""
         return [each for each in self._connections if each.stage in (Stage.HEAD, Stage.BODY, Stage.END)]
+
+    def _has_room(self) -> bool:
+        """Whether another connection can be accepted, if need be in place of one that waits for its client."""
+        return len(self._connections) < self.settings.max_connections or bool(self._waiting())
 
     def _make_room(self) -> None:
         """Close the connection that has waited longest for its client, of those that are idle if there are any."""
@@ -384,8 +388,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         self._watch(connection, 0)
         self._connections.discard(connection)
         connection.close()
-        if self.alive:
-            self._accept_more(True)
+        if self.alive and not self._accepting:
+            self._accept_more(self._has_room())
 
     def _refuse(self, connection: Connection, refusal: Refusal) -> None:
         """Answer without asking the application, and close."""
