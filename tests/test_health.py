@@ -47,13 +47,13 @@ def test_it_is_not_ready_while_its_worker_is_dead_and_ready_again_with_the_next(
         (worker,) = server.workers()
         os.kill(worker, signal.SIGKILL)
         until("not ready", lambda: not server.is_ready(), timeout=1)
-        assert server.manage("/readyz").body == b"not ready: every worker is stopping or gone\n"
+        assert server.manage("/readyz").body == b"not ready: every worker is stopping, gone or standing still\n"
         assert server.manage("/livez").status == 200
         until("ready again", server.is_ready)
         assert len(server.workers()) == 2
-        told = [entry["message"] for entry in server.log() if entry["message"].endswith(("ready", "gone"))]
+        told = [entry["message"] for entry in server.log() if entry["message"].endswith(("ready", "still"))]
         # Each once, however often the probes have asked.
-        assert told[-2:] == ["not ready: every worker is stopping or gone", "ready"]
+        assert told[-2:] == ["not ready: every worker is stopping, gone or standing still", "ready"]
 
 
 def health_server(server: Server) -> int:

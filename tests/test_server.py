@@ -155,7 +155,7 @@ def test_a_request_in_hand_is_finished_and_readiness_ends_at_once(tmp_path: Path
         time.sleep(0.5)
         server.process.send_signal(signal.SIGTERM)
         until("not ready", lambda: not server.is_ready(), timeout=1)
-        assert server.manage("/readyz").body == b"not ready: every worker is stopping or gone\n"
+        assert server.manage("/readyz").body == b"not ready: every worker is stopping, gone or standing still\n"
         assert server.manage("/livez").status == 200
         assert not slow.done()
         assert slow.result().status == 200

@@ -52,18 +52,6 @@ def test_above_the_budget_nothing_is_added_and_what_is_there_stays() -> None:
     assert budget.used == 0
 
 
-def test_what_is_expected_fits() -> None:
-    budget = Budget(3 * IN_MEMORY)
-    first, second = Spool(budget), Spool(budget)
-    first.expect(2 * IN_MEMORY)
-    with pytest.raises(BudgetExceeded):
-        second.expect(2 * IN_MEMORY)
-    first.append(b"a" * 2 * IN_MEMORY)
-    assert budget.used == 2 * IN_MEMORY
-    first.clear()
-    assert budget.used == 0
-
-
 def test_a_full_disk_is_an_error_that_leaves_the_spool_usable(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")

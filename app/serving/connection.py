@@ -27,6 +27,8 @@ RECEIVE_BYTES = 64 * 1024
 PATIENCE_SECONDS = 0.01
 """What a thread waits for a client in all, in one answer, before it leaves the rest to the loop. Enough for any client
 that is not slow, and so little that a hundred slow ones can't hold the threads for long."""
+MAX_FLUSH = 1024 * 1024
+"""Bytes that the loop sends to one client before it looks after the others."""
 MAX_BEHIND = 16 * 1024 * 1024
 """Bytes of one answer that may wait for a slow client; then the thread that makes more of it has to wait too."""
 
@@ -58,37 +60,68 @@ class Stage(Enum):
     """The client, to close a connection that is closed on this side."""
 
 
+class ClientGone(ConnectionError):
+    """The client has closed the connection, or was cut off."""
+
+
 class Incoming:
-    """What came in and was not parsed yet: the source that gunicorn's parser reads from."""
+    """What came in and was not parsed yet: the source that gunicorn's parser reads from.
+
+    `head` has what is not known to belong to a request yet, `body` what belongs to the one that was parsed last. The
+    parser never gets to read beyond that.
+    """
 
     def __init__(self, budget: Budget) -> None:
         self.head = bytearray()
         self.body = Spool(budget)
+        self.parsing = False
 
     def recv(self, size: int) -> bytes:
-        """The next bytes, of the head first; b"" when there are none."""
-        if self.head:
-            data = bytes(self.head[:size])
-            del self.head[:size]
-            return data
-        return self.body.recv(size)
+        """The next bytes; b"" when there are none."""
+        if not self.parsing:
+            return self.body.recv(size)
+        data = bytes(self.head[:size])
+        del self.head[:size]
+        return data
+
+
+class TakenOver:
+    """The socket, for an application that takes the connection over, such as for a WebSocket.
+
+    From its first use on, it waits for the client as the application asks it to, and nothing else is sent or read.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        self._connection.take_over()
+        return getattr(self._connection.sock, name)
 
 
 class Connection:
     """The state of one connection. The loop calls all of it but `sendall`, which the application's threads call."""
 
     def __init__(
-        self, sock: socket.socket, client: Any, server: Any, *, cfg: Any, budget: Budget, limits: Limits
+        self,
+        sock: socket.socket,
+        client: Any,
+        server: Any,
+        *,
+        cfg: Any,
+        bodies: Budget,
+        answers: Budget,
+        limits: Limits,
     ) -> None:
-        """sock: non-blocking. client, server: the addresses of both ends. cfg: gunicorn's configuration."""
+        """client, server: the addresses of both ends. cfg: gunicorn's configuration. bodies, answers: room for them."""
         self.sock = sock
         self.client = client
         self.server = server
         self.stage = Stage.HEAD
         self.deadline = 0.0
-        """When the loop closes the connection if nothing has happened, by time.monotonic()."""
+        """When the loop loses patience with the client, by time.monotonic(); infinite while it is not waited for."""
         self.since = 0.0
-        """When the wait for the client began."""
+        """When the wait for the client began, or when it last took something of its answer."""
         self.watched = 0
         """The events that the loop waits for."""
         self.request: Any = None
@@ -98,19 +131,27 @@ class Connection:
         """Whether another request may follow the answer that is being sent."""
         self.broken = False
         """Nothing can be sent any more."""
+        self.taken_over = False
+        """The application does with the socket what it likes."""
         self._limits = limits
-        self._incoming = Incoming(budget)
+        self._incoming = Incoming(bodies)
         self._parser = RequestParser(cfg, self._incoming, client)
         self._searched = 0
         self._missing = 0
+        """Bytes of a body of known length that are still to come."""
         self._chunks: ChunkScanner | None = None
-        self._outgoing = Spool(budget)
+        self._outgoing = Spool(answers)
+        self._most_behind = min(MAX_BEHIND, answers.limit // 2)
         self._sending = threading.Condition()
         self._patience = PATIENCE_SECONDS
+        self.exempt: Callable[[], None] = lambda: None
+        """Called by a thread whose request may make no progress from now on."""
         self.call_loop: Callable[[], None] = lambda: None
         """Called by a thread that has left something to be sent by the loop."""
+        self.no_room: Callable[[], None] = lambda: None
+        """Called by a thread that can't leave anything, since the room for answers is taken."""
         self.progressed: Callable[[], None] = lambda: None
-        """Called by a thread when the client has taken something."""
+        """Called by a thread when it has read or written something, or waits for the client to take something."""
 
     # --- In ----------------------------------------------------------------------------------------------------------
 
@@ -143,6 +184,7 @@ class Connection:
         return self._parse()
 
     def _parse(self) -> bool:
+        self._incoming.parsing = True
         try:
             self.request = next(self._parser)
         except errors.NoMoreData as error:
@@ -153,40 +195,43 @@ class Connection:
             raise Refusal(_status(error), str(error), request if isinstance(request, Request) else None) from error
         except StopIteration as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, "a request after the last one") from error
+        finally:
+            self._incoming.parsing = False
         # Told by the loop, if the body is still to come; gunicorn would tell it again when it is here.
         self.wants_continue = self.request._expected_100_continue
         self.request._expected_100_continue = False
         rest = self._parser.unreader.take_buffered() + bytes(self._incoming.head)
         self._incoming.head.clear()
         reader = self.request.body.reader
-        if isinstance(reader, ChunkedReader):
-            self._chunks = ChunkScanner(self._limits.head)
-            self._missing = 1
-        else:
-            self._chunks = None
-            self._missing = reader.length
-            if self._missing > self._limits.body:
-                raise self._too_large()
+        codings = [value.lower() for name, value in self.request.headers if name == "TRANSFER-ENCODING"]
+        if codings not in ([], ["chunked"]):
+            # gunicorn lets compressed bodies through, as they are; nothing behind it would know.
+            raise Refusal(HTTPStatus.NOT_IMPLEMENTED, "only chunked is implemented as a transfer coding", self.request)
+        self._chunks = ChunkScanner(self._limits.head) if isinstance(reader, ChunkedReader) else None
+        self._missing = 0 if self._chunks else reader.length
+        if self._missing > self._limits.body:
+            raise self._too_large()
         self.stage = Stage.BODY
-        return self._receive_body(rest, expected=0 if self._chunks else self._missing)
+        return self._receive_body(rest)
 
-    def _receive_body(self, data: bytes, expected: int = 0) -> bool:
+    def _receive_body(self, data: bytes) -> bool:
+        size = self._chunks.feed(data) if self._chunks else min(len(data), self._missing)
+        if self._chunks and self._chunks.body_bytes > self._limits.body:
+            raise self._too_large()
         try:
-            self._incoming.body.expect(expected)
-            self._incoming.body.append(data)
+            self._incoming.body.append(data[:size])
         except OSError as error:
-            detail = (
-                "too many bodies are arriving at once" if isinstance(error, BudgetExceeded) else "no room for the body"
-            )
-            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, self.request) from error
+            raise self._no_room(error) from error
+        # What follows is the next request's.
+        self._incoming.head += data[size:]
         if self._chunks:
-            self._chunks.feed(data)
-            if self._chunks.body_bytes > self._limits.body:
-                raise self._too_large()
-            self._missing = 0 if self._chunks.complete else 1
-        else:
-            self._missing -= len(data)
-        return self._missing <= 0
+            return self._chunks.complete
+        self._missing -= size
+        return not self._missing
+
+    def _no_room(self, error: OSError) -> Refusal:
+        detail = "too many bodies are arriving at once" if isinstance(error, BudgetExceeded) else "no room for the body"
+        return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, self.request)
 
     def _too_large(self) -> Refusal:
         detail = f"the body exceeds {self._limits.body} bytes"
@@ -196,9 +241,18 @@ class Connection:
         """Decode a chunked body. Called by a thread; the parser finds all it asks for. Raises Refusal."""
         try:
             while data := self.request.body.read(RECEIVE_BYTES):
-                into.append(data)
+                self.progressed()
+                try:
+                    into.append(data)
+                except OSError as error:
+                    raise self._no_room(error) from error
         except (errors.ParseException, errors.NoMoreData) as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, str(error) or "incomplete body", self.request) from error
+
+    def discard(self) -> None:
+        """Forget what has come; nothing more is accepted from the client."""
+        self._incoming.head.clear()
+        self._incoming.body.clear()
 
     @property
     def chunked(self) -> bool:
@@ -213,7 +267,7 @@ class Connection:
             return False
         rest = self._parser.unreader.take_buffered() + self._incoming.body.recv(RECEIVE_BYTES)
         self._incoming.body.clear()
-        self._incoming.head += rest
+        self._incoming.head[:0] = rest
         return True
 
     # --- Out ---------------------------------------------------------------------------------------------------------
@@ -228,7 +282,7 @@ class Connection:
         self._patience = PATIENCE_SECONDS
 
     def sendall(self, data: bytes) -> None:
-        """Send `data`, or leave it to the loop. Raises OSError when the client is gone."""
+        """Send `data`, or leave it to the loop. Raises ClientGone."""
         view = memoryview(data)
         # The loop sends only what was left to it, so that the two never send at once.
         if not self.behind:
@@ -240,10 +294,8 @@ class Connection:
     def _send_now(self, view: memoryview) -> memoryview:
         """Send until patience with the client is used up; what is left."""
         while view:
-            self._check()
-            try:
-                view = view[self.sock.send(view) :]
-            except BlockingIOError:
+            view = view[self._send(view) :]
+            if view:
                 if self._patience <= 0:
                     break
                 began = time.monotonic()
@@ -252,39 +304,62 @@ class Connection:
         return view
 
     def _leave_to_loop(self, view: memoryview) -> None:
+        """Keep `view` for the loop, waiting for room as long as the client is not cut off."""
         while view:
+            kept, broken_disk = 0, False
             with self._sending:
                 self._check()
+                piece = view[: max(0, self._most_behind - self._outgoing.occupied)]
                 try:
-                    if self.behind and self.behind + len(view) > MAX_BEHIND:
-                        raise BudgetExceeded("enough is kept for this client")
-                    self._outgoing.append(view)
-                    break
+                    self._outgoing.append(piece)
+                    kept = len(piece)
                 except BudgetExceeded:
-                    # Nobody would wake this thread when the loop has nothing of its own to send.
-                    waits_for_loop = bool(self._outgoing)
-                    if waits_for_loop:
-                        self.call_loop()
-                        self._sending.wait(1)
-            if not waits_for_loop:
-                view = self._send_waiting(view)
+                    self.no_room()
+                except OSError:
+                    broken_disk = not self.behind
+                if not kept and not broken_disk:
+                    self.call_loop()
+                    # Without anything for the loop to send, nobody would wake this thread.
+                    self._sending.wait(1 if self.behind else 0.05)
+            view = view[kept:]
             self.progressed()
+            if broken_disk:
+                self._send_waiting(view)
+                return
         self.call_loop()
 
-    def _send_waiting(self, view: memoryview) -> memoryview:
-        """Send a part and hold the thread for as long as that takes, since nothing may be kept; what is left."""
+    def _send_waiting(self, view: memoryview) -> None:
+        """Send and hold the thread for as long as that takes, since nothing can be kept."""
         deadline = time.monotonic() + self._limits.write_seconds
-        while time.monotonic() < deadline:
-            self._check()
-            try:
-                return view[self.sock.send(view) :]
-            except BlockingIOError:
+        while view:
+            view = view[self._send(view) :]
+            if time.monotonic() > deadline:
+                raise ClientGone("the client takes too little")
+            if view:
                 _wait_writable(self.sock, 1)
-        raise ConnectionResetError("the client takes nothing")
+            self.progressed()
+
+    def _send(self, view: memoryview | bytes) -> int:
+        """Send what the client takes at once; how many bytes. Raises ClientGone."""
+        self._check()
+        try:
+            # Whatever an application that has taken the socket over has made of it.
+            return self.sock.send(view, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise ClientGone(str(error)) from error
+
+    def take_over(self) -> None:
+        """The application uses the socket itself from now on. Called by a thread."""
+        if not self.taken_over:
+            self.taken_over = True
+            self.sock.setblocking(True)
+            self.exempt()
 
     def _check(self) -> None:
         if self.broken:
-            raise ConnectionResetError("the client is gone")
+            raise ClientGone("the client is gone")
 
     def queue(self, data: bytes) -> None:
         """Have the loop send `data`, which is small."""
@@ -292,28 +367,35 @@ class Connection:
             self._outgoing.append(data)
 
     def flush(self) -> int:
-        """Send what the client takes now; how many bytes. Raises OSError when it is gone."""
+        """Send what the client takes now; how many bytes. Raises ClientGone."""
         sent = 0
         with self._sending:
-            try:
-                while data := self._outgoing.peek(RECEIVE_BYTES):
-                    taken = self.sock.send(data)
-                    self._outgoing.skip(taken)
-                    sent += taken
-                    if taken < len(data):
-                        break
-            except BlockingIOError:
-                pass
+            while data := self._outgoing.peek(RECEIVE_BYTES):
+                taken = self._send(data)
+                self._outgoing.skip(taken)
+                sent += taken
+                # A fast client must not keep all others waiting while it takes a large answer.
+                if taken < len(data) or sent >= MAX_FLUSH:
+                    break
             if sent:
                 self._sending.notify_all()
         return sent
+
+    def receive_some(self) -> bytes | None:
+        """What the client has sent; None if nothing, b"" if it has ended."""
+        try:
+            return self.sock.recv(RECEIVE_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
 
     def half_close(self) -> None:
         """Say that nothing follows, so that the client closes. Closing at once could reset what is still on its way."""
         self.sock.shutdown(socket.SHUT_WR)
 
     def abort(self) -> None:
-        """End it under the hands of the thread that is sending; it gets ConnectionResetError."""
+        """End it under the hands of the thread that is sending, which gets ClientGone."""
         with self._sending:
             self.broken = True
             self._sending.notify_all()

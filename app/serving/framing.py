@@ -12,6 +12,11 @@ MAX_SIZE_LINE = 1024
 """Bytes of a chunk's size line; extensions, which nobody uses, are what could make it long."""
 
 
+MAX_OVERHEAD = 64 * 1024
+"""Bytes of framing, beyond one for each byte of the body, that are followed. Chunks of a byte each cost more to decode
+than anybody has a reason to ask for."""
+
+
 class _Part(Enum):
     SIZE = auto()
     DATA = auto()
@@ -28,6 +33,7 @@ class ChunkScanner:
         self._line = bytearray()
         self._left = 0
         self._trailer_left = max_trailer
+        self._fed = 0
         self.body_bytes = 0
         """Bytes of the body that the sizes read so far announce."""
         self.malformed = False
@@ -38,8 +44,8 @@ class ChunkScanner:
         """The body has ended, or can't be followed any further."""
         return self._part is _Part.END or self.malformed
 
-    def feed(self, data: bytes) -> None:
-        """Look at the next bytes; what comes after the body's end is ignored."""
+    def feed(self, data: bytes) -> int:
+        """Look at the next bytes; how many of them belong to the body and its framing."""
         at = 0
         while at < len(data) and not self.complete:
             if self._part is _Part.DATA:
@@ -53,10 +59,12 @@ class ChunkScanner:
             self._line += data[at : end if end >= 0 else len(data)]
             at = end + 1 if end >= 0 else len(data)
             limit = MAX_SIZE_LINE if self._part is _Part.SIZE else self._trailer_left
-            if len(self._line) > limit:
+            if len(self._line) > limit or self._fed + at > 2 * self.body_bytes + MAX_OVERHEAD:
                 self.malformed = True
             elif end >= 0:
                 self._line_ended()
+        self._fed += at
+        return at
 
     def _line_ended(self) -> None:
         line = bytes(self._line)

@@ -19,6 +19,8 @@ from app.serving.state import WorkerState, WorkerStatus
 
 STARTUP_INTERVAL_SECONDS = 0.2
 STARTUP_TIMEOUT_SECONDS = 10.0
+STILL_SECONDS = 10.0
+"""A loop that has not gone round for so long stands still. It does so every second, unless the processor is short."""
 Answer = tuple[HTTPStatus, str]
 _log = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ class Health:
         # A file, so that a management process that takes over from one that died does not ask again.
         self._started = folder / "started"
         self._startup_problem = "no worker has loaded the application yet"
-        self._last_ready = time.monotonic()
+        self._unready_since: float | None = None
         self._said: dict[str, str | None] = {}
 
     def startup(self) -> Answer:
@@ -49,7 +51,7 @@ class Health:
         if not self._started.exists():
             problem = self._startup_problem
         elif not workers:
-            problem = "every worker is stopping or gone"
+            problem = "every worker is stopping, gone or standing still"
         else:
             problem = self._stall(workers) or self._checks.problem({worker.pid for worker in workers})
         self._say_once("ready", problem)
@@ -66,7 +68,7 @@ class Health:
         limit = self._settings.stall_timeout
         workers = self._ready_workers()
         problem = self._stall(workers)
-        without = time.monotonic() - self._last_ready
+        without = time.monotonic() - self._unready_since if self._unready_since is not None else 0.0
         if limit and self._started.exists() and not workers and without > limit:
             problem = f"no worker has been ready for {without:.0f} s (STALL_TIMEOUT={limit})"
         self._say_once("alive", problem)
@@ -88,9 +90,13 @@ class Health:
                 _log.info("%s", state)
 
     def _ready_workers(self) -> list[WorkerStatus]:
-        workers = [worker for worker in self._state.workers() if worker.ready]
+        """The workers that take requests. One whose loop stands still takes none, whatever it said before."""
+        now = time.monotonic()
+        workers = [each for each in self._state.workers() if each.ready and now - each.turned < STILL_SECONDS]
         if workers:
-            self._last_ready = time.monotonic()
+            self._unready_since = None
+        elif self._unready_since is None:
+            self._unready_since = now
         return workers
 
     def _stall(self, workers: list[WorkerStatus]) -> str | None:

@@ -51,20 +51,27 @@ class Spool:
     def __len__(self) -> int:
         return self._written - self._read if self._file else len(self._memory)
 
-    def expect(self, size: int) -> None:
-        """Take the room for `size` bytes now, so that appending them can't exceed the budget. Raises BudgetExceeded."""
-        if size > IN_MEMORY:
-            self._budget.take(size)
-            self._held += size
+    @property
+    def occupied(self) -> int:
+        """Bytes that it takes up, read ones included: a file is given back only when all of it has been read."""
+        return self._held if self._file else len(self._memory)
 
     def append(self, data: bytes | memoryview) -> None:
         """Add `data`; all of it or, when BudgetExceeded or another OSError (a full disk) is raised, none."""
-        if self._file is None:
-            if len(self._memory) + len(data) <= IN_MEMORY:
-                self._memory += data
-                return
-            self._move_to_file()
-        self._write(data)
+        if self._file:
+            self._write(data)
+        elif len(self._memory) + len(data) <= IN_MEMORY:
+            self._memory += data
+        else:
+            kept = bytes(self._memory)
+            self._file = tempfile.TemporaryFile(prefix="flask-app-", buffering=0)  # noqa: SIM115 - closed by clear()
+            try:
+                self._write(b"".join((kept, data)))
+            except OSError:
+                self.clear()
+                self._memory += kept
+                raise
+            self._memory.clear()
 
     def peek(self, size: int) -> bytes:
         """Up to `size` of the next bytes, which stay."""
@@ -97,23 +104,10 @@ class Spool:
         self._budget.give(self._held)
         self._held = 0
 
-    def _move_to_file(self) -> None:
-        kept = bytes(self._memory)
-        self._file = tempfile.TemporaryFile(prefix="flask-app-", buffering=0)  # noqa: SIM115 - closed by clear()
-        try:
-            self._write(kept)
-        except OSError:
-            self._file.close()
-            self._file = None
-            raise
-        self._memory.clear()
-
     def _write(self, data: bytes | memoryview) -> None:
         assert self._file
-        more = self._written + len(data) - self._held
-        if more > 0:
-            self._budget.take(more)
-            self._held += more
+        self._budget.take(len(data))
+        self._held += len(data)
         view, at = memoryview(data), self._written
         while view:
             written = os.pwrite(self._file.fileno(), view, at)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Native and aligned, so that a number is written in one piece: a reader never sees half of one.
-_HEADER = struct.Struct("=iiii")  # ready (0 or 1), threads, requests that wait for a thread, connections
+_HEADER = struct.Struct("=diiii")  # last turn of the loop, ready (0 or 1), threads, waiting requests, connections
 _SLOT = struct.Struct("=dd")  # of a thread's request: its start and its last progress by time.monotonic(); 0 when idle
 
 
@@ -26,6 +26,7 @@ class WorkerReport:
     def __init__(self, folder: Path, pid: int, threads: int) -> None:
         """Make the file, for a worker with `threads` threads that is not ready yet."""
         self.threads = threads
+        self._turned = 0.0
         self._counts = [0, threads, 0, 0]
         # Under a name that nobody reads until it is whole.
         new, path = folder / f".{pid}", folder / str(pid)
@@ -41,7 +42,8 @@ class WorkerReport:
         self._write_counts()
 
     def set_load(self, waiting: int, connections: int) -> None:
-        """How many requests wait for a thread, and how many connections are open."""
+        """How many requests wait for a thread, and how many connections are open. Called by the loop, at each turn."""
+        self._turned = time.monotonic()
         self._counts[2:] = waiting, connections
         self._write_counts()
 
@@ -70,7 +72,7 @@ class WorkerReport:
         _SLOT.pack_into(self._memory, self._offset(thread), 0.0, 0.0)
 
     def _write_counts(self) -> None:
-        _HEADER.pack_into(self._memory, 0, *self._counts)
+        _HEADER.pack_into(self._memory, 0, self._turned, *self._counts)
 
     def _offset(self, thread: int) -> int:
         return _HEADER.size + thread * _SLOT.size
@@ -83,6 +85,8 @@ class WorkerStatus:
     pid: int
     ready: bool
     """It has loaded the application and is not stopping."""
+    turned: float
+    """When its loop last went round, by time.monotonic(); 0 before the first time."""
     threads: int
     waiting: int
     """Requests that are complete and wait for a thread."""
@@ -129,10 +133,10 @@ def _read(path: Path) -> WorkerStatus | None:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
-    ready, threads, waiting, connections = _HEADER.unpack_from(data)
+    turned, ready, threads, waiting, connections = _HEADER.unpack_from(data)
     slots = _SLOT.iter_unpack(data[_HEADER.size :])
     requests = tuple((started, progressed) for started, progressed in slots if started)
-    return WorkerStatus(int(path.name), bool(ready), threads, waiting, connections, requests)
+    return WorkerStatus(int(path.name), bool(ready), turned, threads, waiting, connections, requests)
 
 
 def _is_alive(pid: int) -> bool:

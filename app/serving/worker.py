@@ -12,6 +12,8 @@ import collections
 import contextlib
 import datetime
 import errno
+import logging
+import math
 import os
 import queue
 import selectors
@@ -21,7 +23,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from types import FrameType
 from typing import Any, NoReturn
@@ -31,8 +33,8 @@ from gunicorn.http.wsgi import Response as GunicornResponse
 from gunicorn.http.wsgi import create, default_environ
 from gunicorn.workers import base
 
-from app.serving.connection import RECEIVE_BYTES, Connection, Limits, Refusal, Stage
-from app.serving.problems import problem_body
+from app.serving.connection import ClientGone, Connection, Limits, Refusal, Stage, TakenOver
+from app.serving.problems import CONTENT_TYPE, problem_body
 from app.serving.settings import ServingSettings
 from app.serving.spool import Budget, Spool
 from app.serving.state import WorkerReport
@@ -46,6 +48,7 @@ KEEP_ALIVE_LINGER_SECONDS = 5.0
 END_SECONDS = 2.0
 """How long a client has to close a connection that was closed on this side."""
 ACCEPT_BATCH = 64
+_log = logging.getLogger(__name__)
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
@@ -54,6 +57,10 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
 
     _head = b""
     headers_sent: bool
+    headers: list[tuple[str, str]]
+    status: str | None
+    on_the_wire = False
+    """Whether anything of it has been sent, so that nothing else can be answered any more."""
 
     def default_headers(self) -> list[str]:
         """The status line and the headers that the server adds."""
@@ -61,24 +68,68 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
 
     def send_headers(self) -> None:
         """Put the head in front of what is sent next."""
+        if self.status is None:
+            raise RuntimeError("the application has not called start_response")
         if not self.headers_sent:
             lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
             self._head = "".join(lines).encode("latin-1")
             self.headers_sent = True
 
     def _emit_body(self, data: bytes) -> None:
-        if self.chunked:
-            data = b"%X\r\n%b\r\n" % (len(data), data)
+        self._send(b"%X\r\n%b\r\n" % (len(data), data) if self.chunked else data)
+
+    def _send(self, data: bytes) -> None:
         head, self._head = self._head, b""
+        self.on_the_wire = True
         self.sock.sendall(head + data if head else data)
 
     def close(self) -> None:
         """End the answer."""
         self.send_headers()
-        end = self._head + (b"0\r\n\r\n" if self.chunked else b"")
-        self._head = b""
-        if end:
-            self.sock.sendall(end)
+        if self.chunked or self._head:
+            self._send(b"0\r\n\r\n" if self.chunked else b"")
+        if not self._omits_body and self.response_length is not None and self.sent < self.response_length:
+            # Kept, the connection would have the next answer taken for the rest of this one.
+            self.force_close()
+            _log.error("the answer ended %d bytes before its Content-Length", self.response_length - self.sent)
+
+    def answer_error(self, environ: dict[str, Any]) -> None:
+        """Answer 500 in place of what the application has begun, of which nothing has been sent."""
+        request_id = environ.get("serving.request_id", "")
+        body = problem_body(500, "Internal Server Error", "the application failed", request_id)
+        self.headers_sent, self._head = False, b""
+        self.headers, self.response_length, self.sent, self.status = [], None, 0, None
+        headers = [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))]
+        headers += [("X-Request-ID", request_id)] if request_id else []
+        self.start_response("500 Internal Server Error", headers)
+        self.force_close()
+        if environ.get("REQUEST_METHOD") != "HEAD":
+            self.write(body)
+        self.close()
+
+
+class _Input:
+    """wsgi.input, for an application whose reading counts as progress."""
+
+    def __init__(self, body: Any, progressed: Callable[[], None]) -> None:
+        self._body = body
+        self._progressed = progressed
+
+    def read(self, size: int | None = None) -> bytes:
+        self._progressed()
+        return self._body.read(size)  # type: ignore[no-any-return]
+
+    def readline(self, size: int | None = None) -> bytes:
+        self._progressed()
+        return self._body.readline(size)  # type: ignore[no-any-return]
+
+    def readlines(self, hint: int | None = None) -> list[bytes]:
+        self._progressed()
+        return self._body.readlines(hint)  # type: ignore[no-any-return]
+
+    def __iter__(self) -> Iterator[bytes]:
+        while line := self.readline():
+            yield line
 
 
 class _Spooled:
@@ -100,6 +151,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
     def run(self) -> None:
         """Serve until told to stop, then finish what is in hand."""
         self._prepare()
+        self.report.set_load(0, 0)
         self.report.set_ready(True)
         while self.alive:
             self._turn(TICK_SECONDS)
@@ -111,7 +163,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
 
     def _prepare(self) -> None:
         settings = self.settings
-        self._budget = Budget(settings.body_buffer_bytes)
+        # As much for each, so that uploads can't take the room that answers need.
+        self._bodies, self._answers = Budget(settings.body_buffer_bytes), Budget(settings.body_buffer_bytes)
         self._limits = Limits(
             head=settings.max_header_bytes, body=settings.max_body_bytes, write_seconds=settings.write_timeout
         )
@@ -143,8 +196,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         """Wait for something to happen, for `seconds` at most, and do what it takes."""
         for key, events in self._poller.select(seconds):
             key.data(key.fileobj, events)
-        while self._calls:
+        # Not those that come meanwhile: whoever waits in the poller has a turn first.
+        for _ in range(len(self._calls)):
             self._for(*self._calls.popleft())
+        if self._calls:
+            self._wake()
         now = time.monotonic()
         if now >= self._next_tick:
             self._next_tick = now + seconds
@@ -161,11 +217,14 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             function(connection, *arguments)
         except Exception:
             self.log.exception("Error on a connection")
-            self._close(connection)
+            self._cut(connection)
 
     def _call(self, connection: Connection, function: Callable[..., None], *arguments: Any) -> None:
         """Have the loop call `function` for the connection. For threads."""
         self._calls.append((connection, function, *arguments))
+        self._wake()
+
+    def _wake(self) -> None:
         if not self._woken:
             self._woken = True
             # A full pipe wakes the loop as well.
@@ -180,17 +239,38 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
 
     def _look_at_deadlines(self, now: float) -> None:
         for connection in [each for each in self._connections if each.deadline <= now]:
-            self._expire(connection)
-        self._accept_more(self.alive and self._has_room())
+            self._for(connection, self._expire)
+        if self.alive:
+            self._accept_more(self._has_room())
 
     def _expire(self, connection: Connection) -> None:
         if connection.stage in (Stage.HEAD, Stage.BODY) and not connection.idle:
-            self._refuse(connection, Refusal(HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time"))
-        elif connection.stage is Stage.APPLICATION:
+            detail = "the request did not arrive in time"
+            self._refuse(connection, Refusal(HTTPStatus.REQUEST_TIMEOUT, detail, connection.request))
+            return
+        if connection.behind:
+            self._log_behind(connection, f"has taken nothing for WRITE_TIMEOUT={self.settings.write_timeout} seconds")
+        self._cut(connection)
+
+    def _cut(self, connection: Connection) -> None:
+        """End the connection, whoever has it."""
+        if connection.stage is Stage.APPLICATION:
+            # The thread gets to know, and hands the connection back.
+            self._watch(connection, 0)
             connection.abort()
-            connection.deadline = float("inf")
+            connection.deadline = math.inf
         else:
             self._close(connection)
+
+    def _relieve(self, connection: Connection) -> None:  # noqa: ARG002 - what the loop is called for
+        """Make room for answers: cut off the client that is furthest behind."""
+        furthest = max(self._connections, key=lambda each: each.behind)
+        if furthest.behind:
+            self._log_behind(furthest, f"is furthest behind while BODY_BUFFER_BYTES={self._answers.limit} are in use")
+            self._cut(furthest)
+
+    def _log_behind(self, connection: Connection, why: str) -> None:
+        self.log.warning("%s cut off, %d bytes behind: it %s", connection.client[0], connection.behind, why)
 
     # --- Accepting ---------------------------------------------------------------------------------------------------
 
@@ -208,56 +288,66 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
     def _on_connect(self, listener: Any, events: int) -> None:  # noqa: ARG002
         # One at a time where several workers accept, or the first to wake would take them all.
         for _ in range(ACCEPT_BATCH if self.cfg.workers == 1 else 1):
-            try:
-                sock, address = listener.accept()
-            except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                    # Tried again at the next tick; the connections wait in the kernel meanwhile.
-                    self.log.warning("can't accept a connection: %s", error)
-                    self._accept_more(False)
+            if not self._accept(listener):
                 return
-            self._open(sock, address, listener.getsockname())
             if len(self._connections) > self.settings.max_connections:
                 self._make_room()
             if not self._has_room():
                 self._accept_more(False)
                 return
 
+    def _accept(self, listener: Any) -> bool:
+        """Accept a connection; whether there was one."""
+        try:
+            sock, address = listener.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                # Tried again at the next tick; the connections wait in the kernel meanwhile.
+                self.log.warning("can't accept a connection: %s", error)
+                self._accept_more(False)
+            # Else: nobody is there any more, or the client has given up before it was accepted.
+            return error.errno == errno.ECONNABORTED
+        self._open(sock, address, listener.getsockname())
+        return True
+
     def _waiting(self) -> list[Connection]:
         """The connections that wait for their client, and not for an answer."""
-        return [each for each in self._connections if each.stage in (Stage.HEAD, Stage.BODY, Stage.END)]
+        return [each for each in self._connections if each.stage is not Stage.APPLICATION]
 
     def _has_room(self) -> bool:
         """Whether another connection can be accepted, if need be in place of one that waits for its client."""
         return len(self._connections) < self.settings.max_connections or bool(self._waiting())
 
     def _make_room(self) -> None:
-        """Close the connection that has waited longest for its client, of those that are idle if there are any."""
+        """Close the connection that has waited longest for its client: of those that are over, else idle, else any."""
+
+        def price(each: Connection) -> tuple[bool, bool, float]:
+            return each.stage is not Stage.END, not each.idle, each.since
+
         if waiting := self._waiting():
-            self._close(min(waiting, key=lambda each: (not each.idle, each.since)))
+            self._close(min(waiting, key=price))
 
     def _open(self, sock: socket.socket, address: Any, server: Any) -> None:
         sock.setblocking(False)
-        connection = Connection(sock, address, server, cfg=self.cfg, budget=self._budget, limits=self._limits)
+        connection = Connection(
+            sock, address, server, cfg=self.cfg, bodies=self._bodies, answers=self._answers, limits=self._limits
+        )
         connection.call_loop = lambda: self._call(connection, self._watch_outgoing)
+        connection.no_room = lambda: self._call(connection, self._relieve)
         self._connections.add(connection)
         self._await_request(connection, self.settings.read_timeout)
         # Often the request is there already, which saves a turn of the loop.
         self._for(connection, self._on_readable)
 
-    # --- Receiving ---------------------------------------------------------------------------------------------------
-
     def _watch(self, connection: Connection, events: int) -> None:
+        """Wait for these events. READ only in HEAD, BODY and END: what comes in other stages has to wait."""
         if events == connection.watched:
             return
         if not events:
             self._poller.unregister(connection.sock)
-        elif connection.watched:
-            self._poller.modify(connection.sock, events, lambda _, ready: self._for(connection, self._on_event, ready))
         else:
-            self._poller.register(
-                connection.sock, events, lambda _, ready: self._for(connection, self._on_event, ready)
-            )
+            watch = self._poller.modify if connection.watched else self._poller.register
+            watch(connection.sock, events, lambda _, ready: self._for(connection, self._on_event, ready))
         connection.watched = events
 
     def _on_event(self, connection: Connection, events: int) -> None:
@@ -266,24 +356,20 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         if events & READ and connection.watched & READ:
             self._on_readable(connection)
 
+    # --- Receiving ---------------------------------------------------------------------------------------------------
+
     def _await_request(self, connection: Connection, seconds: float) -> None:
         connection.stage = Stage.HEAD
         connection.since = time.monotonic()
         connection.deadline = connection.since + seconds
 
     def _on_readable(self, connection: Connection) -> None:
-        try:
-            data = connection.sock.recv(RECEIVE_BYTES)
-        except BlockingIOError:
-            self._watch(connection, READ)
-            return
-        except OSError:
-            data = b""
-        if not data:
+        data = connection.receive_some()
+        if data is None or (data and connection.stage is Stage.END):
+            # What still comes after the end is of no use any more.
+            self._watch(connection, connection.watched | READ)
+        elif not data:
             self._close(connection)
-        elif connection.stage is Stage.END:
-            # What still comes after the answer was sent is of no use any more.
-            self._watch(connection, READ)
         else:
             self._receive(connection, data)
 
@@ -298,64 +384,66 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             self._hand_over(connection)
             return
         now = time.monotonic()
-        if was_idle or connection.stage is not stage:
+        if was_idle or connection.stage is not stage or not data:
             connection.since = now
             connection.deadline = now + self.settings.read_timeout
-        if connection.stage is Stage.BODY:
-            # A client that keeps sending, be it slowly, gets its time: a second for each KiB.
-            connection.deadline += len(data) / 1024
-            if connection.wants_continue:
-                connection.wants_continue = False
-                connection.queue(b"HTTP/1.1 100 Continue\r\n\r\n")
-                self._on_writable(connection)
-                return
+        elif connection.stage is Stage.BODY:
+            # A client that keeps sending, be it slowly, gets its time: a second for each KiB, but none in advance.
+            connection.deadline = min(connection.deadline + len(data) / 1024, now + self.settings.read_timeout)
+        if connection.wants_continue:
+            connection.wants_continue = False
+            connection.queue(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._on_writable(connection)
+            return
         self._watch(connection, READ | (WRITE if connection.behind else 0))
 
     def _hand_over(self, connection: Connection) -> None:
-        self._watch(connection, 0)
+        self._watch(connection, WRITE if connection.behind else 0)
         connection.stage = Stage.APPLICATION
-        connection.deadline = float("inf")
+        connection.deadline = math.inf
         self._requests.put(connection)
 
     # --- Sending -----------------------------------------------------------------------------------------------------
 
+    def _await_client(self, connection: Connection) -> None:
+        """The client has something to take: wait for it to do so."""
+        connection.since = time.monotonic()
+        connection.deadline = connection.since + self.settings.write_timeout
+        reading = READ if connection.stage in (Stage.HEAD, Stage.BODY) else 0
+        self._watch(connection, reading | WRITE)
+
     def _watch_outgoing(self, connection: Connection) -> None:
         """A thread has left something to be sent."""
         if connection.behind and not connection.watched & WRITE:
-            connection.deadline = time.monotonic() + self.settings.write_timeout
-            self._watch(connection, connection.watched | WRITE)
+            self._await_client(connection)
 
     def _on_writable(self, connection: Connection) -> None:
         try:
             sent = connection.flush()
-        except OSError:
-            if connection.stage is Stage.APPLICATION:
-                self._watch(connection, 0)
-                connection.abort()
-            else:
-                self._close(connection)
+        except ClientGone:
+            self._cut(connection)
             return
-        if sent and connection.stage in (Stage.APPLICATION, Stage.CLIENT):
-            connection.deadline = time.monotonic() + self.settings.write_timeout
         if connection.behind:
-            self._watch(connection, connection.watched | WRITE)
+            if sent or not connection.watched & WRITE:
+                self._await_client(connection)
         elif connection.stage is Stage.CLIENT:
             self._answered(connection)
         elif connection.stage is Stage.APPLICATION:
-            connection.deadline = float("inf")
+            connection.deadline = math.inf
             self._watch(connection, 0)
         else:
+            # "100 Continue" is out: the body is what is waited for again.
+            connection.deadline = time.monotonic() + self.settings.read_timeout
             self._watch(connection, READ)
 
     def _finished(self, connection: Connection, keep: bool) -> None:
         """A thread is done with the request."""
         connection.keep = keep
         connection.stage = Stage.CLIENT
-        if connection.broken:
+        if connection.broken or connection.taken_over:
             self._close(connection)
         elif connection.behind:
-            connection.deadline = time.monotonic() + self.settings.write_timeout
-            self._watch(connection, WRITE)
+            self._await_client(connection)
         else:
             self._answered(connection)
 
@@ -369,7 +457,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         if connection.idle:
             self._watch(connection, READ)
         else:
-            # The client has sent its next request without waiting for the answer.
+            # The client has sent its next request, or a part of it, without waiting for the answer.
             self._receive(connection, b"")
 
     def _end(self, connection: Connection) -> None:
@@ -385,6 +473,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         self._watch(connection, READ)
 
     def _close(self, connection: Connection) -> None:
+        """Close the connection, which no thread has."""
         self._watch(connection, 0)
         self._connections.discard(connection)
         connection.close()
@@ -392,18 +481,20 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             self._accept_more(self._has_room())
 
     def _refuse(self, connection: Connection, refusal: Refusal) -> None:
-        """Answer without asking the application, and close."""
+        """Answer without asking the application, and close. Nothing of what else has come is looked at."""
+        self._watch(connection, 0)
+        connection.discard()
         self.log.warning("Invalid request from %s: %s", connection.client[0], refusal.detail)
         title = refusal.status.phrase
         body = problem_body(refusal.status, title, refusal.detail)
         head = (
-            f"HTTP/1.1 {refusal.status.value} {title}\r\nContent-Type: application/problem+json\r\n"
+            f"HTTP/1.1 {refusal.status.value} {title}\r\nContent-Type: {CONTENT_TYPE}\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
         connection.queue(head.encode("latin-1") + body)
         connection.keep = False
         connection.stage = Stage.CLIENT
-        connection.deadline = time.monotonic() + END_SECONDS
+        connection.deadline = time.monotonic() + self.settings.write_timeout
         self._log_refusal(connection, refusal, len(body))
         self._on_writable(connection)
 
@@ -424,15 +515,15 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         while True:
             connection = self._requests.get()
             self.report.request_started(number)
-            keep = False
+            connection.progressed = lambda: self.report.request_progressed(number)
+            connection.exempt = lambda: self.report.request_exempt(number)
+            keep, refusal = False, None
             try:
                 keep = self._handle(connection, number)
-            except Refusal as refusal:
-                self._call(connection, self._refuse, refusal)
-                continue
-            except (ConnectionError, StopIteration) as error:
-                # The client is gone; or the application has taken the connection over and is done with it.
-                self.log.debug("Connection closed: %s", error)
+            except Refusal as refused:
+                refusal = refused
+            except ClientGone as gone:
+                self.log.debug("Connection closed: %s", gone)
                 connection.abort()
             except BaseException:
                 self.log.exception("Error handling request")
@@ -440,46 +531,46 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             finally:
                 self._in_hand.pop(number, None)
                 self.report.request_finished(number)
-            self._call(connection, self._finished, keep)
+            if refusal:
+                self._call(connection, self._refuse, refusal)
+            else:
+                self._call(connection, self._finished, keep)
 
     def _handle(self, connection: Connection, number: int) -> bool:
-        """Have the application answer; whether the connection can be kept."""
+        """Have the application answer; whether the connection can be kept. Raises Refusal and ClientGone."""
         request = connection.request
-        began = datetime.datetime.now()
-        decoded = Spool(self._budget)
+        began = time.monotonic()
+        decoded = Spool(self._bodies)
         try:
             if connection.chunked:
                 connection.decode_chunks(decoded)
                 request.body = Body(_Spooled(decoded))
-            response, environ = create(
-                request, connection, connection.client, connection.server, self.cfg, response_class=Response
-            )
+            try:
+                response, environ = create(
+                    request, connection, connection.client, connection.server, self.cfg, response_class=Response
+                )
+            except Exception as error:
+                self.log.exception("Error handling request")
+                raise Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed", request) from error
             environ["wsgi.multithread"] = True
+            environ["wsgi.input"] = _Input(request.body, connection.progressed)
+            environ["gunicorn.socket"] = TakenOver(connection)
             if connection.chunked:
                 # Its length is known by now; without it Werkzeug cuts a body at MAX_CONTENT_LENGTH and says nothing.
                 environ["CONTENT_LENGTH"] = str(len(decoded))
                 del environ["HTTP_TRANSFER_ENCODING"]
-            environ["gunicorn.socket"] = connection.sock
-            self._in_hand[number] = environ, time.monotonic()
-            connection.progressed = lambda: self.report.request_progressed(number)
-            if "HTTP_UPGRADE" in environ:
-                # A WebSocket: the application may take the connection over, and be quiet on it for as long as it likes.
-                connection.sock.setblocking(True)
-                self.report.request_exempt(number)
+            self._in_hand[number] = environ, began
             if not self.alive:
                 response.force_close()
             try:
                 self._answer(response, environ, connection)
             finally:
-                self.log.access(response, request, environ, datetime.datetime.now() - began)
-                if "HTTP_UPGRADE" in environ:
-                    with contextlib.suppress(OSError):
-                        connection.sock.setblocking(False)
+                self.log.access(response, request, environ, datetime.timedelta(seconds=time.monotonic() - began))
             return not response.should_close() and connection.finish_request()
         finally:
             decoded.clear()
 
-    def _answer(self, response: Any, environ: dict[str, Any], connection: Connection) -> None:
+    def _answer(self, response: Response, environ: dict[str, Any], connection: Connection) -> None:
         connection.begin_answer()
         body: Iterable[bytes] = ()
         try:
@@ -487,23 +578,37 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             for part in body:
                 response.write(part)
             response.close()
-        except (OSError, StopIteration):
+        except ClientGone:
             raise
-        except (Exception, SystemExit):
-            if response.headers_sent:
-                raise
+        except (Exception, SystemExit) as error:
+            if os.getpid() != self.pid:
+                # The application has forked, and this is the child, which has no business here.
+                os._exit(1)
+            if connection.taken_over:
+                # What libraries for WebSockets do at their end, for want of a better way.
+                if not isinstance(error, StopIteration):
+                    self.log.exception("Error on a connection that the application has taken over")
+                return
             self.log.exception("Error handling request %s", environ.get("PATH_INFO"))
-            _answer_error(response, environ)
+            if response.on_the_wire:
+                connection.abort()
+            else:
+                response.answer_error(environ)
         finally:
-            close = getattr(body, "close", None)
-            if close:
-                close()
+            try:
+                close = getattr(body, "close", None)
+                if close:
+                    close()
+            except Exception:
+                self.log.exception("Error closing the answer to %s", environ.get("PATH_INFO"))
 
     # --- Stopping ----------------------------------------------------------------------------------------------------
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """SIGTERM: finish what is in hand and stop. The signal itself wakes the loop, through the pipe."""
         self.alive = False
+        if not self.booted:
+            raise SystemExit  # The application is still being loaded; nothing is in hand.
         self.report.set_ready(False)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002
@@ -520,10 +625,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         deadline = time.monotonic() + self.settings.graceful_timeout
         for listener in self.sockets:
             # Whoever is connected already is served.
-            before = -1
-            while self._accepting and before != len(self._connections):
-                before = len(self._connections)
-                self._on_connect(listener, READ)
+            while self._accept(listener):
+                pass
         self._accept_more(False)
         for listener in self.sockets:
             listener.close()
@@ -545,6 +648,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         waiting = self._requests.qsize()
         if waiting:
             self.log.error("%d requests that waited for a thread are cut off too", waiting)
+        for connection in self._connections:
+            if connection.behind and connection.stage is Stage.CLIENT:
+                self._log_behind(connection, "has not taken its answer within GRACEFUL_TIMEOUT")
 
     # --- Stalls ------------------------------------------------------------------------------------------------------
 
@@ -571,17 +677,3 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         if "serving.request_id" in environ:
             fields["request_id"] = environ["serving.request_id"]
         self.log.error("request %s %r %s", method, path, what, extra={"fields": fields})
-
-
-def _answer_error(response: Any, environ: dict[str, Any]) -> None:
-    """Answer 500 in place of an application that raised an exception."""
-    body = problem_body(500, "Internal Server Error", "the application failed", environ.get("serving.request_id", ""))
-    response.headers, response.response_length = [], None
-    response.start_response(
-        "500 Internal Server Error",
-        [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))],
-        sys.exc_info(),
-    )
-    response.force_close()
-    response.write(body)
-    response.close()
