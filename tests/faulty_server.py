@@ -34,7 +34,7 @@ Not so:
     half-closed     so, and the connection stays open in the other direction
     hang            there is no answer, and the connection stays open
     status N        another status, and the same body
-    early N         another status, before the request's body has been read, and the connection is reset
+    early N         another status, before the request's body has been read, which it never is
     moved PORT      a redirect to another server
     other, run      the answer to another request, of this run or of another one
     corrupt         as if one bit of the request's body had changed
@@ -106,7 +106,7 @@ class FaultyServer:
                 behaviour = self.behaviour(number)
                 if behaviour.startswith("early"):
                     connection.sendall(answer(behaviour.replace("early", "status"), number, query, b""))
-                    reset(connection)
+                    self._closing.wait(HANG_SECONDS)
                     return
                 while (taken := take_body(head, buffer)) is None:
                     received = connection.recv(65536)

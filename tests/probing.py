@@ -46,7 +46,12 @@ def probe(
     """Send `count` requests at `rate` and return their records."""
     # Half a request more: the product of count / rate and the rate may fall short of a whole number.
     options = ["--max-seconds", str((count + 0.5) / rate), *options]
-    subprocess.run(command(program, port, folder, kind, rate, options), check=True, timeout=LONGEST_SECONDS)
+    subprocess.run(
+        command(program, port, folder, kind, rate, options),
+        check=True,
+        timeout=LONGEST_SECONDS,
+        stdout=subprocess.DEVNULL,
+    )
     return records_in(folder)
 
 

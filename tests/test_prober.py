@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import time
@@ -107,6 +108,7 @@ def test_every_way_in_which_http_ends_an_answer_is_understood(tmp_path: Path, pr
     with faulty_server(lambda number: ways[number % len(ways)]) as server:
         records = probe(server.port, tmp_path, kind=kind, count=90, rate=50, program=program)
     assert errors(records) == {}
+    assert min(r.first_byte - r.sent for r in records if r.number % len(ways) == 3) > 0.15, "a late answer begins late"
     assert min(r.done - r.first_byte for r in records if r.number % len(ways) == 4) > 0.15, "a slow head is timed whole"
 
 
@@ -118,12 +120,14 @@ def test_a_refused_connection_is_a_failure(tmp_path: Path, kind: str) -> None:
     assert errors(records) == dict.fromkeys(range(20), "refused")
 
 
-def test_an_address_that_leads_nowhere_is_a_failure(tmp_path: Path) -> None:
-    """A server whose queue of connections is full, as of a host that is gone: nothing comes back."""
-    with faulty_server(lambda _: "hang") as server:
-        records = probe(server.port, tmp_path, count=20, options=["--timeout", "0.5"])
+@kinds
+def test_a_server_that_takes_connections_and_says_nothing_is_a_failure_in_time(tmp_path: Path, kind: str) -> None:
+    """Its kernel takes them, as that of a process that is stuck does."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        records = probe(listener.getsockname()[1], tmp_path, kind=kind, count=20, options=["--timeout", "1.2"])
     assert errors(records) == dict.fromkeys(range(20), "timeout")
-    assert all(0.5 <= r.done - r.scheduled < 1 for r in records)
+    assert min(record.done - record.scheduled for record in records) >= 1.2
+    assert statistics.median(record.done - record.scheduled for record in records) < 1.5
 
 
 # --- Connections ------------------------------------------------------------------------------------------------------
@@ -184,12 +188,10 @@ def test_one_wrong_bit_in_an_upload_is_a_failure(tmp_path: Path, program: Path) 
 
 
 def test_an_answer_that_comes_before_the_body_was_read_is_the_result(tmp_path: Path) -> None:
-    """So a server that refuses a body is seen to refuse it, and does not look like one that breaks connections."""
+    """The body is larger than what the kernels hold: who went on sending first would never see the answer."""
     with faulty_server(lambda _: "early 413") as server:
-        records = probe(server.port, tmp_path, kind="upload", count=20, options=["--body-bytes", "8000000"], rate=20)
-    assert set(errors(records)) == set(range(20))
-    # Which of the two a client gets to see of an answer that a reset follows is up to the kernels between them.
-    assert set(errors(records).values()) <= {"status-413", "reset"}
+        records = probe(server.port, tmp_path, kind="upload", count=20, options=["--body-bytes", "16000000"], rate=20)
+    assert errors(records) == dict.fromkeys(range(20), "status-413")
 
 
 def test_an_application_that_does_not_echo_is_checked_by_status_and_pattern(tmp_path: Path) -> None:
