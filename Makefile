@@ -68,9 +68,10 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	$(PY) -m pytest $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/development ## Compare the server with gunicorn's own workers: slow clients, then speed
+bench: $(VENV)/development ## Compare the server with gunicorn's own workers: slow clients, then speed; what probers cost
 	$(PY) bench/slow_clients.py
 	$(PY) bench/throughput.py
+	$(PY) bench/probers.py
 
 .PHONY: lock
 lock: $(VENV)/development ## Pin and hash the requirements, of APP_DIR alone if it is given (ARGS=--upgrade)

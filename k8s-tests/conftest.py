@@ -18,7 +18,7 @@ import tools
 from harness import diagnostics, images
 from harness.images import Images
 from harness.prober import NAMESPACE as PROBERS
-from harness.prober import Connections, Prober, StartProber
+from harness.prober import Kind, Prober, StartProber
 from harness.release import Release, Target
 from harness.report import Report
 from harness.shell import run
@@ -181,12 +181,13 @@ def probe(target: Target, images_: Images) -> StartProber:
     def make(
         release: Release,
         *,
-        connections: Connections = "new",
+        kind: Kind = "new",
         rate: float = 50.0,
-        path: str = "/echo",
+        path: str | None = None,
+        url: str | None = None,
         name: str | None = None,
     ) -> Prober:
-        return Prober(target, images_.prober, release.url + path, rate=rate, connections=connections, name=name)
+        return Prober(target, images_.prober, url or release.url, rate=rate, kind=kind, path=path, name=name)
 
     return make
 

@@ -35,7 +35,7 @@ def image_of(release: Release) -> str:
 def test_a_good_change_goes_out_without_a_failed_request(
     release: Release, images_: Images, probe: StartProber, report: Report
 ) -> None:
-    sending = [probe(release, connections="new"), probe(release, connections="keep-alive")]
+    sending = [probe(release, kind="new"), probe(release, kind="keep-alive")]
     with under_traffic(report.add("make deploy, good image"), release, sending) as scenario:
         deployed = make_deploy(release, images_.second, "4m")
         assert deployed.returncode == 0, deployed.stdout + deployed.stderr
@@ -50,7 +50,7 @@ def test_a_bad_change_is_rolled_back_by_itself_without_a_failed_request(
     release: Release, images_: Images, probe: StartProber, report: Report
 ) -> None:
     before = image_of(release)
-    sending = [probe(release, connections="new"), probe(release, connections="keep-alive")]
+    sending = [probe(release, kind="new"), probe(release, kind="keep-alive")]
     with under_traffic(report.add("make deploy, image that can't start"), release, sending) as scenario:
         deployed = make_deploy(release, images_.broken, "30s")
         assert deployed.returncode != 0, deployed.stdout

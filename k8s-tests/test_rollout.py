@@ -15,7 +15,7 @@ from prober import Record
 
 def probers(probe: StartProber, release: Release) -> list[Prober]:
     """Both kinds of client: each is lost in its own way when a pod goes."""
-    return [probe(release, connections="new"), probe(release, connections="keep-alive")]
+    return [probe(release, kind="new"), probe(release, kind="keep-alive")]
 
 
 def versions(records: list[Record]) -> tuple[str, str]:
@@ -75,7 +75,7 @@ def test_a_chart_without_a_prestop_delay_is_caught(
     sets = {"autoscaling.minReplicas": "4", "rollout.maxSurge": "100%"}
     mutant = Release(release.target, release.namespace, name="mutant", chart=mutant_chart(tmp_path), sets=sets)
     mutant.upgrade(images_.first)
-    sending = [probe(mutant, connections="new", rate=250)]
+    sending = [probe(mutant, kind="new", rate=250)]
     outcome = report.add_mutant("no preStop delay", caught_by="rolling update")
     with (
         pytest.raises(AssertionError, match=r"requests failed"),

@@ -29,12 +29,12 @@ def test_load_scales_out_and_its_end_scales_in_without_a_failed_request(
 ) -> None:
     wait.until("the autoscaler has metrics", lambda: metrics_are_there(release), timeout=120)
     wait.until(f"{MINIMUM} replicas", lambda: release.deployment().status.ready_replicas == MINIMUM, timeout=120)
-    clients = [probe(release, connections="new", rate=20.0), probe(release, connections="keep-alive", rate=20.0)]
+    clients = [probe(release, kind="new", rate=20.0), probe(release, kind="keep-alive", rate=20.0)]
     with (
         Sampler(release.target.apps, release.namespace, release.fullname) as sampler,
         under_traffic(report.add("scale out and in"), release, clients) as scenario,
     ):
-        load = probe(release, connections="new", rate=LOAD_RATE, path=LOAD_PATH, name="load")
+        load = probe(release, kind="new", rate=LOAD_RATE, path=LOAD_PATH, name="load")
         scenario.others.append(load)
         started = time.monotonic()
         with load:

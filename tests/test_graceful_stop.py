@@ -5,7 +5,6 @@ a Service, they open new connections to where the endpoint leads now, and kept o
 is recorded. Three mutants, each without one of the things that make a stop graceful, must lose some.
 """
 
-import asyncio
 import os
 import signal
 import socket
@@ -18,9 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import prober
+from check import EchoCheck
+from connection import Connection
 from harness.records import parse
 from prober import Record
 from tests.serving_process import ROOT, Server, serving, until
+from traffic import KINDS
+from traffic import Traffic as Requests
 
 RATE = 300.0
 PRE_STOP_SECONDS = 0.5
@@ -36,14 +39,22 @@ class Service:
 class Client(prober.Prober):
     """A prober whose new connections go where the Service leads."""
 
-    def __init__(self, service: Service, path: str, *, rate: float, keep_alive: bool, results: Path) -> None:
+    def __init__(self, service: Service, path: str, *, rate: float, kind: str, results: Path) -> None:
         results.mkdir()
-        super().__init__(f"http://127.0.0.1:1{path}", rate=rate, keep_alive=keep_alive, timeout=5, results=results)
+        super().__init__(
+            socket.AF_INET,
+            ("127.0.0.1", service.port),
+            Requests(KINDS[kind], authority="service", path=path, run=kind),
+            EchoCheck(kind),
+            rate=rate,
+            timeout=5,
+            results=results,
+        )
         self.service = service
 
-    async def connect(self) -> prober.Connection:
+    def connect(self) -> Connection:
         """A new connection."""
-        return await asyncio.open_connection("127.0.0.1", self.service.port)
+        return Connection(socket.AF_INET, ("127.0.0.1", self.service.port))
 
 
 @dataclass
@@ -67,10 +78,9 @@ def traffic(service: Service, folder: Path, *, path: str = "/echo", rate: float 
     """Send from now until the end of the block, and wait for the answers."""
     seen = Traffic()
     clients = {
-        name: Client(service, path, rate=rate, keep_alive=name == "kept", results=folder / name)
-        for name in ("new", "kept")
+        kind: Client(service, path, rate=rate, kind=kind, results=folder / kind) for kind in ("new", "keep-alive")
     }
-    threads = [threading.Thread(target=lambda c=client: asyncio.run(c.run(60))) for client in clients.values()]
+    threads = [threading.Thread(target=lambda c=client: c.run(60)) for client in clients.values()]
     for thread in threads:
         thread.start()
     try:
@@ -81,7 +91,7 @@ def traffic(service: Service, folder: Path, *, path: str = "/echo", rate: float 
         for thread in threads:
             thread.join()
     for name, client in clients.items():
-        seen.records[name] = parse((client.results / "records.jsonl").read_text(), client.sent)
+        seen.records[name] = parse((client.results / "records.jsonl").read_text(), client.due)
         late = max(record.sent - record.scheduled for record in seen.records[name])
         assert late < 1, f"invalid: the {name} client was {late:.2f} s behind its schedule"
 
@@ -128,7 +138,7 @@ def test_no_request_is_lost(tmp_path: Path) -> None:
     assert seen.failed() == {}
     assert seen.answered_by("first", since=began) > 50, "kept connections led to the stopping server"
     assert seen.answered_by("second", since=began) > 500
-    assert {name: len(records) > 800 for name, records in seen.records.items()} == {"new": True, "kept": True}
+    assert {name: len(records) > 800 for name, records in seen.records.items()} == {"new": True, "keep-alive": True}
 
 
 def test_mutant_without_the_pre_stop_delay_loses_requests(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ import pytest
 
 from harness import sampler as sampler_module
 from harness import scenario as scenario_module
+from harness.prober import Prober
 from harness.records import MAX_LATENESS_SECONDS, Figures, InvalidRun, parse, percentile
 from harness.report import Report, Scenario
 from harness.sampler import Sampler
 from harness.scenario import judge
-from prober import Record
+from prober import Record, arguments_parser
 
 
 def record(number: int, *, error: str = "", took: float = 0.01, late: float = 0.0) -> Record:
@@ -50,6 +51,52 @@ def test_latency_is_from_when_a_request_was_due() -> None:
     figures = Figures.of("x", [record(0, took=0.5, late=0.4)])
     assert figures.p50_ms == pytest.approx(500)
     assert figures.max_lateness_s == pytest.approx(0.4)
+
+
+def test_figures_of_a_phase_are_of_what_was_due_in_it() -> None:
+    """From its start until before its end: a request belongs to one phase, and all phases together have them all."""
+    records = [record(n, error="reset" if 4 <= n < 8 else "", took=n / 100) for n in range(12)]
+    begin, end = records[4].scheduled, records[8].scheduled
+    phases = [
+        Figures.of("before", records, end=begin),
+        Figures.of("during", records, begin, end),
+        Figures.of("after", records, end),
+    ]
+    assert [(figures.scheduled, figures.failed) for figures in phases] == [(4, 0), (4, 4), (4, 0)]
+    assert [figures.max_gap_s for figures in phases] == pytest.approx([0.1, 0.3, 0.1])
+    assert [figures.p50_ms for figures in phases] == pytest.approx([10, 0, 90])
+    with pytest.raises(InvalidRun, match="no requests"):
+        Figures.of("never", records, 2000, 3000)
+
+
+def test_a_request_that_could_not_be_sent_is_not_counted_as_sent_and_hides_no_lateness() -> None:
+    unsent = record(1, error="not-sent", took=0.7)._replace(sent=0.0)
+    figures = Figures.of("x", [record(0), unsent])
+    assert (figures.scheduled, figures.sent, figures.failed) == (2, 1, 1)
+    assert figures.max_lateness_s == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("text", ["[0, 1", "[0]", "7", "[0]\nx"])
+def test_records_that_can_not_be_read_are_invalid(text: str) -> None:
+    with pytest.raises(InvalidRun, match="can't be read"):
+        parse(text, 1)
+
+
+def test_a_prober_whose_records_would_not_fit_is_refused() -> None:
+    target: Any = None
+    Prober(target, "image", "http://web:5000", rate=900, kind="upload")
+    with pytest.raises(ValueError, match=r"records of 1000 requests/s do not fit into 256 MiB: at most 932"):
+        Prober(target, "image", "http://web:5000", rate=1000, kind="new")
+
+
+def test_the_arguments_that_a_prober_is_started_with_are_those_it_takes() -> None:
+    target: Any = None
+    options = ["--expect-body", "none"]
+    prober = Prober(target, "image", "http://web:5000", rate=50, kind="slow", path="/shop", options=options)
+    arguments = arguments_parser().parse_args(prober.arguments)
+    assert (arguments.url, arguments.kind, arguments.rate, arguments.path, arguments.expect_body) == (
+        "http://web:5000", "slow", 50, "/shop", "none",
+    )  # fmt: skip
 
 
 def test_records_that_are_not_complete_are_invalid() -> None:

@@ -7,9 +7,12 @@ which leads to one pod.
 
 from __future__ import annotations
 
+import base64
+import gzip
 import itertools
 import json
 import secrets
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Literal, Protocol
 
@@ -25,14 +28,38 @@ MAX_SECONDS = 1800
 # As the prober's --timeout: whatever is under way when it stops takes no longer.
 REQUEST_TIMEOUT_SECONDS = 5
 
-Connections = Literal["new", "keep-alive"]
+# The records are kept in memory: at the longest run and the highest rate they must fit. Measured: 117 bytes.
+RESULTS_MIB = 256
+RECORD_BYTES = 160
+
+Kind = Literal["new", "keep-alive", "slow", "upload"]
+NAMES: dict[Kind, str] = {
+    "new": "new connections",
+    "keep-alive": "keep-alive connections",
+    "slow": "slow requests",
+    "upload": "uploads",
+}
+# Compressed to some 25 bytes a record, and as text, which is what `run` gives back. All of it costs the node some
+# processor time while other probers may be sending, hence the fastest level.
+FETCH = "gzip -1 --stdout {folder}/records.jsonl | base64 --wrap=0"
 
 _numbers = itertools.count(1)
 _run = secrets.token_hex(2)
 
 
+def unpack(text: str) -> str:
+    """The records.jsonl that the command FETCH has written."""
+    return gzip.decompress(base64.b64decode(text)).decode()
+
+
 class Prober:
-    """A prober that runs while the `with` block does; afterwards `records` and `figures()` are there."""
+    """A prober that runs while the `with` block does; afterwards `records` and `figures()` are there.
+
+    url: where to send to, as http://host[:port]: the Service, a NodePort or an Ingress.
+    path: path and query; the example application's for this kind if not given.
+    options: further arguments of the prober, such as --expect-body for an application that does not echo.
+    Raises ValueError if the records of the longest run would not fit.
+    """
 
     def __init__(
         self,
@@ -41,11 +68,21 @@ class Prober:
         url: str,
         *,
         rate: float,
-        connections: Connections,
+        kind: Kind,
+        path: str | None = None,
         name: str | None = None,
+        options: Sequence[str] = (),
     ) -> None:
-        self._target, self._image, self._url, self._rate, self._connections = target, image, url, rate, connections
-        self.name = name or f"{connections} connections"
+        most = RESULTS_MIB * 1024 * 1024 / MAX_SECONDS / RECORD_BYTES
+        if rate > most:
+            raise ValueError(f"the records of {rate} requests/s do not fit into {RESULTS_MIB} MiB: at most {most:.0f}")
+        self._target, self._image = target, image
+        self.arguments: list[str] = [
+            "--url", url, "--kind", kind, "--rate", str(rate), *(["--path", path] if path else []),
+            "--timeout", str(REQUEST_TIMEOUT_SECONDS), "--max-seconds", str(MAX_SECONDS), "--results", "/results",
+            *options,
+        ]  # fmt: skip
+        self.name = name or NAMES[kind]
         # The run is in the name, since a cluster that was kept may still hold the pods of one before.
         self._pod = f"prober-{_run}-{next(_numbers)}"
         self.records: list[Record] = []
@@ -57,7 +94,7 @@ class Prober:
 
     def figures(self, start: float = 0.0, end: float = float("inf")) -> Figures:
         """The figures of the requests due from `start` to `end` (seconds since the epoch)."""
-        return Figures.of(self.name, [record for record in self.records if start <= record.scheduled < end])
+        return Figures.of(self.name, self.records, start, end)
 
     def __enter__(self) -> Prober:
         run(self._kubectl("create", "--filename", "-"), stdin=json.dumps(self._manifest()))
@@ -77,7 +114,8 @@ class Prober:
             run(self._exec("touch", "/results/stop"))
             wait.until(f"{self._pod} is done", self._is_done, timeout=REQUEST_TIMEOUT_SECONDS + 15)
             sent = int(run(self._exec("cat", "/results/done")).stdout)
-            self.records = parse(run(self._exec("cat", "/results/records.jsonl")).stdout, sent)
+            fetched = run(self._exec("sh", "-c", FETCH.format(folder="/results"))).stdout
+            self.records = parse(unpack(fetched), sent)
         finally:
             self._delete()
 
@@ -112,31 +150,29 @@ class Prober:
                         "name": "prober",
                         "image": self._image,
                         "imagePullPolicy": "IfNotPresent",
-                        "args": [
-                            "--url", self._url, "--rate", str(self._rate), "--connections", self._connections,
-                            "--timeout", str(REQUEST_TIMEOUT_SECONDS), "--max-seconds", str(MAX_SECONDS),
-                            "--results", "/results",
-                        ],
+                        "args": self.arguments,
                         # A prober that waits for the processor would measure itself. Several must fit on a control
                         # plane of two cores, whose own parts ask for one.
                         "resources": {"requests": {"cpu": "200m", "memory": "64Mi"}},
                         "volumeMounts": [{"name": "results", "mountPath": "/results"}],
                     }
                 ],
-                "volumes": [{"name": "results", "emptyDir": {"medium": "Memory", "sizeLimit": "256Mi"}}],
+                "volumes": [{"name": "results", "emptyDir": {"medium": "Memory", "sizeLimit": f"{RESULTS_MIB}Mi"}}],
             },
-        }  # fmt: skip
+        }
 
 
 class StartProber(Protocol):
-    """Makes a prober of a release; use it in a `with` statement. `name` is for the report."""
+    """Makes a prober of a release; use it in a `with` statement. `name` is for the report; `url` leads to the release
+    by another way than its Service."""
 
     def __call__(
         self,
         release: Release,
         *,
-        connections: Connections = "new",
+        kind: Kind = "new",
         rate: float = 50.0,
-        path: str = "/echo",
+        path: str | None = None,
+        url: str | None = None,
         name: str | None = None,
     ) -> Prober: ...

@@ -1,272 +1,405 @@
-"""Sends requests at a constant rate and records every one of them. Runs in the cluster, needs only Python.
+"""Sends requests at a constant rate and records every one of them. Runs in the cluster, needs only Python on Linux.
 
 Open loop: request number i is due at start + i / rate, whether earlier ones have been answered or not, so a slow
 server can't slow the prober down and hide what its clients would have waited (coordinated omission). Each request is
 sent once. There are no retries.
 
-Two kinds of client: `new` opens a connection for each request; `keep-alive` sends on connections that earlier
-requests left open, POOL of them in turn, as browsers, proxies and connection pools do. A kept connection that the
-server has closed before a request is sent on it is thrown away and another one taken, which is what HTTP expects of
-clients (RFC 9112 section 9.3); once a request has been sent, whatever happens to it is its result.
+One prober sends one kind of request; the kinds are in traffic.py. Kept connections are POOL of them in turn, as
+browsers, proxies and connection pools have them. One that the server has closed before a request is sent on it is
+thrown away and another one taken, which is what HTTP expects of clients (RFC 9112 section 9.3); once a request has been
+sent, whatever happens to it is its result.
 
-A request counts as answered when the status is 200 and the body is the echo of this very request; otherwise as failed,
-with the class of what went wrong in `error`:
+A request counts as answered when its check passes (check.py: the example's echo of this very request, or what the
+command line expects of another application); otherwise as failed, with the class of what went wrong in `error`:
 
     refused, unreachable, reset     what connecting or sending met
     closed                          the connection ended before the whole answer
     timeout                         no whole answer within --timeout seconds of when it was due
     status-<code>, body             the wrong answer
+    not-http, too-long              what came was no answer
+    not-sent                        --max-in-flight requests were under way, or the prober had run out of something else
     internal                        the prober itself failed
 
+Bounds: it sends to one address, which is looked up once, at most rate * --max-seconds requests, of which at most
+--max-in-flight are under way at once.
+
 Results go to a folder: `records.jsonl`, one array a request in the order of Record's fields; then `done`, which holds
-the number of requests that were sent, so that missing records can't pass for requests that were not. The prober
+the number of requests that were due, so that missing records can't pass for requests that were not. The prober
 stops when a file `stop` appears there, or after --max-seconds; then it waits for what is under way, and stays until
 it is killed, so that the results can be fetched.
+
+One thread, and epoll without a framework on top: it takes some 60 % of the processor time of asyncio's
+streams, and the processor is the cluster's too (bench/prober.py).
 """
 
 import argparse
-import asyncio
-import json
+import gc
+import math
+import re
+import resource
+import secrets
+import select
+import signal
 import socket
 import sys
 import time
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
+
+from answer import AnswerReader
+from check import Check, EchoCheck, PatternCheck
+from connection import EVENTS, Address, Connection
+from record import Failure, Record, line
+from traffic import BODY_BYTES, KINDS, SLOW_MS, Kind, Request, Traffic
+
+__all__ = ["Prober", "Record", "arguments_parser"]
 
 STOP_CHECK_SECONDS = 0.1
 PROGRESS_SECONDS = 5.0
-LONGEST_HEAD = 64 * 1024
 POOL = 20
+MAX_IN_FLIGHT = 4096
+# How long an answered connection waits for the server to close it. The side that closes first keeps the port for a
+# minute, and at 500 connections a second a prober that did would run out of ports in that time.
+LINGER_SECONDS = 1.0
+# Beside those of connections: the records, the standard streams, epoll and what Python opens.
+OTHER_FILES = 32
 
 
-class Record(NamedTuple):
-    """What became of one request. Times are seconds since the epoch; 0.0 where it did not get that far."""
+class Exchange:
+    """A request under way."""
 
-    number: int
-    scheduled: float
-    """When it was due."""
-    sent: float
-    """When the prober began to connect or to send; later than scheduled only if the prober fell behind."""
-    first_byte: float
-    done: float
-    """When the whole answer was there, or the failure was known."""
-    status: int
-    host: str
-    """The pod that answered."""
-    version: str
-    """The version that answered."""
-    error: str
-    """Empty if answered."""
+    __slots__ = ("connection", "first_byte", "over", "reader", "request", "scheduled", "sent")
+
+    def __init__(self, request: Request, scheduled: float, sent: float, reader: AnswerReader) -> None:
+        self.request, self.scheduled, self.sent, self.reader = request, scheduled, sent, reader
+        self.first_byte = 0.0
+        self.over = False
+        self.connection: Connection | None = None
 
 
-class Failure(Exception):  # a result, not a programming error
-    """A request failed; the argument is the class of error."""
+class Prober:
+    """Sends and records. One instance is one run.
 
+    address: where to, as socket.getaddrinfo says it: (family, socket address).
+    timeout: seconds from when a request is due.
+    """
 
-@dataclass(slots=True)
-class Answer:
-    """The parts of an HTTP answer that are looked at."""
-
-    first_byte: float
-    status: int
-    body: bytes
-    reusable: bool
-
-
-Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-class Clock:
-    """Seconds since the epoch that never jump: the monotonic clock, set once."""
-
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        family: int,
+        address: Address,
+        traffic: Traffic,
+        check: Check,
+        *,
+        rate: float,
+        timeout: float,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        results: Path,
+    ) -> None:
+        self.family, self.address, self.traffic, self.check = family, address, traffic, check
+        self.rate, self.timeout, self.max_in_flight, self.results = rate, timeout, max_in_flight, results
+        # Seconds since the epoch that never jump: the monotonic clock, set once.
         self._offset = time.time() - time.monotonic()
+        self._epoll = select.epoll()
+        self._connections: dict[int, Connection] = {}
+        self._exchanges: dict[int, Exchange] = {}
+        # In the order in which they are due, which with one timeout for all is the order in which they run out.
+        self._by_deadline: deque[Exchange] = deque()
+        self._idle: deque[Connection] = deque()
+        self._kept = 0
+        self._lingering: deque[tuple[float, Connection]] = deque()
+        self.due = self.failed = 0
 
     def now(self) -> float:
         """Seconds since the epoch."""
         return time.monotonic() + self._offset
 
-
-async def read_answer(reader: asyncio.StreamReader, clock: Clock) -> Answer:
-    """Read one HTTP/1.1 answer. Raises Failure('closed') if the connection ends first."""
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-        first_byte = clock.now()
-        status_line, *lines = head[:-4].decode("latin-1").split("\r\n")
-        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        status = int(status_line.split(" ", 2)[1])
-        length = headers.get("content-length")
-        body = await (reader.readexactly(int(length)) if length is not None else reader.read())
-    except asyncio.IncompleteReadError:
-        raise Failure("closed") from None
-    except (ValueError, IndexError, asyncio.LimitOverrunError):
-        raise Failure("not-http") from None
-    reusable = length is not None and headers.get("connection", "").lower() != "close"
-    return Answer(first_byte, status, body, reusable)
-
-
-class Prober:
-    """Sends and records. One instance is one run."""
-
-    def __init__(self, url: str, *, rate: float, keep_alive: bool, timeout: float, results: Path) -> None:
-        parts = urlsplit(url)
-        self.host, self.port, self.path = parts.hostname or "", parts.port or 80, parts.path or "/"
-        self.address = self.host
-        self.query = parts.query
-        self.rate, self.keep_alive, self.timeout, self.results = rate, keep_alive, timeout, results
-        self.clock = Clock()
-        self.idle: deque[Connection] = deque()
-        self.kept = 0
-        self.sent = self.failed = 0
-
-    async def run(self, max_seconds: float) -> None:
+    def run(self, max_seconds: float) -> None:
         """Send until told to stop or for `max_seconds`, then wait for the answers."""
-        # Once: what is measured is the Service, not the name look-up in front of it.
-        found = await asyncio.get_running_loop().getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        self.address = str(found[0][4][0])
+        last = int(max_seconds * self.rate)
         stop = self.results / "stop"
-        pending: set[asyncio.Task[None]] = set()
         with (self.results / "records.jsonl").open("w") as self.output:
-            start = self.clock.now()
-            next_check = next_progress = start
-            for number in range(int(max_seconds * self.rate)):
-                scheduled = start + number / self.rate
-                # Also when behind: the answers that have come in are read in between.
-                await asyncio.sleep(max(0.0, scheduled - self.clock.now()))
-                task = asyncio.create_task(self.request(number, scheduled))
-                pending.add(task)
-                task.add_done_callback(pending.discard)
-                now = self.clock.now()
+            now = start = next_check = next_progress = self.now()
+            # One request at a time, also when behind: the answers that have come in are read in between.
+            while self.due < last or self._exchanges:
+                scheduled = start + self.due / self.rate if self.due < last else math.inf
+                if scheduled <= now:
+                    self.due += 1
+                    self._send(self.due - 1, scheduled)
+                    scheduled = start + self.due / self.rate if self.due < last else math.inf
                 if now >= next_check:
                     next_check = now + STOP_CHECK_SECONDS
                     if stop.exists():
-                        break
+                        last = self.due
                 if now >= next_progress:
                     next_progress = now + PROGRESS_SECONDS
                     self.progress()
-            if pending:
-                await asyncio.wait(pending)
+                self._await(min(scheduled, next_check, self._next_deadline()))
+                now = self.now()
+                self._expire(now)
             self.progress()
-        for _, writer in self.idle:
-            writer.close()
+        for connection in self._connections.values():
+            connection.close()
+        self._epoll.close()
 
     def progress(self) -> None:
         """Say how it goes, for whoever follows the pod's log, and let what is written be read."""
         self.output.flush()
-        print(f"sent {self.sent}, failed {self.failed}", flush=True)
+        print(f"sent {self.due}, failed {self.failed}", flush=True)
 
-    async def request(self, number: int, scheduled: float) -> None:
-        """Send request `number` and record what became of it."""
-        sent = self.clock.now()
-        self.sent += 1
-        first_byte, status, host, version, error = 0.0, 0, "", "", ""
+    # --- Requests ---
+
+    def _send(self, number: int, scheduled: float) -> None:
+        """Send request `number`, on whatever connection."""
+        request = self.traffic.request(number)
+        reader = AnswerReader(self.traffic.method)
+        # Before connecting: what that takes, the client waits for.
+        exchange = Exchange(request, scheduled, self.now(), reader)
         try:
-            async with asyncio.timeout(max(0.0, scheduled + self.timeout - sent)):
-                answer = await self.exchange(number)
-            first_byte, status = answer.first_byte, answer.status
-            host, version = self.check(number, answer)
-        except TimeoutError:
-            error = "timeout"
+            if len(self._exchanges) >= self.max_in_flight:
+                raise Failure("not-sent")
+            connection = exchange.connection = self._connection()
+            self._exchanges[number] = exchange
+            self._by_deadline.append(exchange)
+            connection.begin(number, request.data, reader)
         except Failure as failure:
-            error = str(failure)
-        except ConnectionRefusedError:
-            error = "refused"
-        except ConnectionError:
-            error = "reset"
-        except OSError:
-            error = "unreachable"
-        except Exception as failure:
-            error = "internal"
-            print(f"request {number}: {failure!r}", file=sys.stderr)
-        self.failed += bool(error)
-        record = Record(number, scheduled, sent, first_byte, self.clock.now(), status, host, version, error)
-        self.output.write(json.dumps(record) + "\n")
+            if str(failure) == "not-sent":
+                exchange.sent = 0.0
+            self._finish(exchange, str(failure))
 
-    async def exchange(self, number: int) -> Answer:
-        """Send request `number` on a connection and read its answer."""
-        reader, writer = await self.connection()
-        keep = False
-        try:
-            query = "&".join(filter(None, (self.query, f"probe={number}")))
-            writer.write(
-                f"GET {self.path}?{query} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nUser-Agent: prober\r\n"
-                f"Connection: {'keep-alive' if self.keep_alive else 'close'}\r\n\r\n".encode()
-            )
-            answer = await read_answer(reader, self.clock)
-            keep = self.keep_alive and answer.reusable
-            return answer
-        finally:
-            if keep:
-                self.idle.append((reader, writer))
-            else:
-                self.kept -= 1
-                writer.close()
-
-    async def connection(self) -> Connection:
+    def _connection(self) -> Connection:
         """The connection that has been idle longest and that the server has not closed, or a new one.
 
         New ones until there are POOL: the Service gives each to a pod, so that together they lead to all of them.
         """
-        while self.idle and self.kept >= POOL:
-            reader, writer = self.idle.popleft()
-            if not reader.at_eof() and not writer.is_closing():
-                return reader, writer
-            self.kept -= 1
-            writer.close()
-        self.kept += 1
-        try:
-            return await self.connect()
-        except BaseException:
-            self.kept -= 1
-            raise
+        while self._idle and self._kept >= POOL:
+            connection = self._idle.popleft()
+            if connection.is_quiet():
+                return connection
+            self._drop(connection)
+        connection = self.connect()
+        self._kept += 1
+        self._connections[connection.fileno()] = connection
+        self._epoll.register(connection.fileno(), EVENTS)
+        return connection
 
-    async def connect(self) -> Connection:
+    def connect(self) -> Connection:
         """A new connection."""
-        return await asyncio.open_connection(self.address, self.port, limit=LONGEST_HEAD)
+        return Connection(self.family, self.address)
 
-    @staticmethod
-    def check(number: int, answer: Answer) -> tuple[str, str]:
-        """Who answered, as (host, version). Raises Failure if it is not the answer to this request."""
-        if answer.status != 200:
-            raise Failure(f"status-{answer.status}")
+    def _finish(self, exchange: Exchange, error: str, events: int = 0) -> None:
+        """The result of a request is known: record it, and part with its connection or keep it."""
+        done = self.now()
+        request, answer, connection = exchange.request, exchange.reader.answer, exchange.connection
+        exchange.over = True
+        self._exchanges.pop(request.number, None)
+        host = version = ""
+        if not error:
+            try:
+                host, version = self.check(request, answer)
+            except Failure as failure:
+                error = str(failure)
+            except Exception as failure:
+                error = "internal"
+                print(f"request {request.number}: {failure!r}", file=sys.stderr)
+        self.failed += bool(error)
+        self.output.write(
+            line(
+                Record(
+                    request.number, exchange.scheduled, exchange.sent, exchange.first_byte, done,
+                    answer.status, host, version, error,
+                )
+            )
+        )  # fmt: skip
+        if not connection:
+            return
+        connection.number = -1
+        if self.traffic.keeps_connections and connection.may_be_kept(events) and self._kept <= POOL:
+            self._idle.append(connection)
+        elif error or self.traffic.keeps_connections or events & select.EPOLLRDHUP:
+            self._drop(connection)
+        else:
+            self._lingering.append((done + LINGER_SECONDS, connection))
+
+    def _drop(self, connection: Connection) -> None:
+        """Close a connection, unless that has been done."""
+        if self._connections.pop(connection.fileno(), None):
+            self._kept -= 1
+            connection.close()
+
+    # --- Events ---
+
+    def _await(self, until: float) -> None:
+        """Wait until something happens on a connection, at most until `until`, and deal with it."""
+        wait = until - self.now()
+        if wait > 0:
+            # epoll itself waits for whole milliseconds, so everything would be sent up to one late.
+            select.select([self._epoll], [], [], wait)
+        for descriptor, events in self._epoll.poll(0):
+            connection = self._connections[descriptor]
+            exchange = self._exchanges.get(connection.number)
+            if exchange:
+                self._advance(exchange, connection, events)
+            elif events & ~select.EPOLLOUT:
+                # Idle or answered: the server closes it, or says what nobody asked for.
+                self._drop(connection)
+
+    def _advance(self, exchange: Exchange, connection: Connection, events: int) -> None:
+        now, error = self.now(), ""
         try:
-            echo = json.loads(answer.body)
-            if echo["query"]["probe"] != [str(number)]:
-                raise Failure("body")
-            return str(echo["host"]), str(echo["version"])
-        except (ValueError, KeyError, TypeError):
-            raise Failure("body") from None
+            whole = connection.advance(events)
+        except Failure as failure:
+            whole, error = True, str(failure)
+        if connection.first_byte_seen and not exchange.first_byte:
+            exchange.first_byte = now
+        if whole:
+            self._finish(exchange, error, events)
+
+    def _next_deadline(self) -> float:
+        """When the next request runs out of time, in seconds since the epoch."""
+        while self._by_deadline and self._by_deadline[0].over:
+            self._by_deadline.popleft()
+        return self._by_deadline[0].scheduled + self.timeout if self._by_deadline else math.inf
+
+    def _expire(self, now: float) -> None:
+        """End what has run out of time."""
+        while self._next_deadline() <= now:
+            self._finish(self._by_deadline.popleft(), "timeout")
+        while self._lingering and self._lingering[0][0] <= now:
+            self._drop(self._lingering.popleft()[1])
 
 
-async def main() -> None:
+# --- The command line ---
+
+
+def resolve(host: str, port: int) -> tuple[int, Address]:
+    """Where to send to. Looked up once: what is measured is the Service, not the name look-up in front of it.
+
+    Raises ValueError if there is no such host.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise ValueError(f"--url: {host} can't be looked up: {error}") from None
+    return family, address  # type: ignore[return-value]  # of a TCP address it is one of the two forms of Address
+
+
+def require_files(needed: int) -> None:
+    """Let this process open so many files. Raises ValueError if it may not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        if hard != resource.RLIM_INFINITY and hard < needed:
+            raise ValueError(f"{needed} open files are needed and {hard} allowed: raise that or lower --max-in-flight")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def arguments_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description="Send requests at a constant rate and record every one.")
-    parser.add_argument("--url", required=True, help="where the application's /echo is")
+    parser.add_argument("--url", required=True, help="where to send to, as http://host[:port]")
+    parser.add_argument("--kind", choices=KINDS, required=True)
     parser.add_argument("--rate", type=float, required=True, help="requests a second")
-    parser.add_argument("--connections", choices=["new", "keep-alive"], required=True)
-    parser.add_argument("--timeout", type=float, default=5.0, help="seconds from when a request is due")
-    parser.add_argument("--max-seconds", type=float, default=600.0, help="the longest run")
+    parser.add_argument("--path", help="path and query (default: the example application's for this kind)")
+    parser.add_argument("--method", help="default: POST for uploads, else GET")
+    parser.add_argument("--authority", help="the Host header (default: that of the URL)")
+    parser.add_argument("--body-bytes", type=int, default=BODY_BYTES, help="the size of an upload (%(default)s)")
+    parser.add_argument("--timeout", type=float, default=5.0, help="seconds from when a request is due (%(default)s)")
+    parser.add_argument("--max-seconds", type=float, default=600.0, help="the longest run (%(default)s)")
+    parser.add_argument("--max-in-flight", type=int, default=MAX_IN_FLIGHT, help="requests under way (%(default)s)")
     parser.add_argument("--results", type=Path, required=True, help="an empty folder")
     parser.add_argument("--exit", action="store_true", help="end when done instead of waiting to be killed")
-    arguments = parser.parse_args()
-    prober = Prober(
-        arguments.url,
+    own = parser.add_argument_group("an application other than the example, which echoes nothing")
+    own.add_argument("--expect-body", metavar="REGEX|none", help="to be found in the body; none: any body will do")
+    own.add_argument("--expect-status", type=int, help="the status (200)")
+    own.add_argument("--host-header", help="the response header that names the pod that answers")
+    own.add_argument("--version-header", help="the response header that names the version that answers")
+    return parser
+
+
+def check_of(arguments: argparse.Namespace, run: str) -> Check:
+    """The check that the command line asks for. Raises ValueError."""
+    others = (arguments.expect_status, arguments.host_header, arguments.version_header)
+    if arguments.expect_body is None:
+        if any(others):
+            raise ValueError(
+                "--expect-status, --host-header and --version-header are for an application that does not echo: "
+                "give --expect-body too"
+            )
+        return EchoCheck(run)
+    try:
+        pattern = None if arguments.expect_body == "none" else re.compile(arguments.expect_body, re.DOTALL)
+    except re.error as error:
+        raise ValueError(f"--expect-body: {arguments.expect_body!r} is no regular expression: {error}") from None
+    return PatternCheck(
+        arguments.expect_status or 200, pattern, arguments.host_header or "", arguments.version_header or ""
+    )
+
+
+def prober_of(arguments: argparse.Namespace) -> Prober:
+    """The prober that the command line asks for. Raises ValueError or OSError that say what is wrong with it."""
+    parts = urlsplit(arguments.url)
+    if parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/") or parts.query or parts.username:
+        raise ValueError(f"--url: {arguments.url!r} is not of the form http://host[:port]; a path goes into --path")
+    for name in ("rate", "timeout", "max_seconds", "max_in_flight"):
+        if not 0 < getattr(arguments, name) < math.inf:
+            raise ValueError(f"--{name.replace('_', '-')}: {getattr(arguments, name)} is not above 0")
+    if arguments.body_bytes < 0:
+        raise ValueError(f"--body-bytes: {arguments.body_bytes} is below 0")
+    kind: Kind = KINDS[arguments.kind]
+    path = arguments.path or kind.path
+    method = arguments.method or kind.method
+    if not re.fullmatch(r"/[!-~]*", path) or "#" in path:
+        raise ValueError(f"--path: {path!r} does not begin with / or has characters that must be percent-encoded")
+    if not re.fullmatch(r"[A-Z]+", method) or (method == "HEAD" and arguments.expect_body is None):
+        raise ValueError(f"--method: {method!r} is no method in capitals, or one whose answer has no body to check")
+    if arguments.kind == "slow" and not arguments.path and arguments.timeout * 1000 <= SLOW_MS:
+        raise ValueError(f"--timeout: a slow request takes {SLOW_MS} ms; {arguments.timeout} s is not longer")
+    if not arguments.results.is_dir():
+        raise ValueError(f"--results: {arguments.results} is not a folder")
+    require_files(arguments.max_in_flight + POOL + math.ceil(arguments.rate * LINGER_SECONDS) + OTHER_FILES)
+    run = secrets.token_hex(8)
+    check = check_of(arguments, run)
+    traffic = Traffic(
+        kind,
+        authority=arguments.authority or parts.netloc,
+        path=path,
+        method=method,
+        run=run,
+        marked=isinstance(check, EchoCheck),
+        body_bytes=arguments.body_bytes,
+    )
+    family, address = resolve(parts.hostname, parts.port or 80)
+    return Prober(
+        family,
+        address,
+        traffic,
+        check,
         rate=arguments.rate,
-        keep_alive=arguments.connections == "keep-alive",
         timeout=arguments.timeout,
+        max_in_flight=arguments.max_in_flight,
         results=arguments.results,
     )
-    await prober.run(arguments.max_seconds)
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = arguments_parser()
+    arguments = parser.parse_args()
+    try:
+        prober = prober_of(arguments)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    # Nothing here makes cycles, so there is nothing to collect: no request has to wait the 9 ms that looking took.
+    gc.disable()
+    prober.run(arguments.max_seconds)
     # Whole or not at all: a file that is there but empty would be read as such.
     finished = arguments.results / "done.new"
-    finished.write_text(f"{prober.sent}\n")
+    finished.write_text(f"{prober.due}\n")
     finished.rename(arguments.results / "done")
     if not arguments.exit:
-        await asyncio.Event().wait()
+        signal.pause()
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    main()
