@@ -34,6 +34,7 @@ def test_load_scales_out_and_its_end_scales_in_without_a_failed_request(
         Sampler(release.target.apps, release.namespace, release.fullname) as sampler,
         under_traffic(report.add("scale out and in"), release, clients) as scenario,
     ):
+        scenario.replicas = sampler.samples
         load = probe(release, connections="new", rate=LOAD_RATE, path=LOAD_PATH, name="load")
         scenario.others.append(load)
         started = time.monotonic()
@@ -67,6 +68,7 @@ def test_switching_autoscaling_off_and_on_never_drops_below_either_number(
         Sampler(release.target.apps, release.namespace, release.fullname) as sampler,
         under_traffic(report.add("autoscaling off and on"), release, [probe(release)]) as scenario,
     ):
+        scenario.replicas = sampler.samples
         release.upgrade(images_.first, {"autoscaling.enabled": "false", "replicaCount": "3"})
         wait.until("3 ready replicas", lambda: release.deployment().status.ready_replicas == 3, timeout=60)
         release.upgrade(images_.first)
