@@ -99,8 +99,11 @@ class Browser:
         if self._session:
             message["sessionId"] = self._session
         data = json.dumps(message).encode() + b"\0"
-        while data:
-            data = data[os.write(self._out, data) :]
+        try:
+            while data:
+                data = data[os.write(self._out, data) :]
+        except BrokenPipeError:
+            raise BrowserError(f"{method}: the browser has ended") from None
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while (answer := self._receive(deadline, method)).get("id") != self._number:
             self.events.append(answer)

@@ -253,10 +253,9 @@ def _scenario(identity: str, scenario: Mapping[str, Any], load: Load, baseline: 
             ("Upper bound", f"{_percent(scenario['upper_bound_95'])} of requests fail, with 95 % confidence"),
         ]
     about += [(escape(name), escape(str(value))) for name, value in scenario["notes"].items()]
-    title = escape(scenario["name"]) + (", chart of helm create" if scenario["baseline"] else "")
     return (
         f'<section class="scenario" id="{identity}" aria-labelledby="{identity}-name"><div class="picture">'
-        f'<div class="title"><h3 id="{identity}-name">{title}</h3>{badge}</div>'
+        f'<div class="title"><h3 id="{identity}-name">{_title(scenario)}</h3>{badge}</div>'
         f'<dl class="about">{"".join(f"<dt>{term}</dt><dd>{text}</dd>" for term, text in about if text)}</dl>'
         f"{_timeline(identity, scenario, load)}</div>{_probers(scenario)}"
         f"{_baseline(identity, baseline, load) if baseline else ''}</section>"
@@ -367,8 +366,8 @@ def _probers(scenario: Mapping[str, Any]) -> str:
             f"{''.join(_cell(figures[key]) for key in _LATENCY_KEYS)}"
             f"{then}</tr>"
         )
-    caption = "What each prober saw. Latency is from when a request was due to its whole answer."
-    return _table(f"{escape(scenario['name'])}: {caption[0].lower()}{caption[1:]}", head, rows)
+    caption = "what each prober saw. Latency is from when a request was due to its whole answer."
+    return _table(f"{_title(scenario)}: {caption}", head, rows)
 
 
 # --- Pieces ---------------------------------------------------------------------------------------------------------
@@ -384,6 +383,10 @@ def _number(value: float) -> str:
 
 def _percent(rate: float) -> str:
     return f"{100 * rate:.2g}\u00a0%" if rate < 1 else "100\u00a0%"
+
+
+def _title(scenario: Mapping[str, Any]) -> str:
+    return escape(scenario["name"]) + (", chart of helm create" if scenario["baseline"] else "")
 
 
 def _verdict(verdict: str) -> str:

@@ -22,8 +22,8 @@ UNITS = 2000
 # The narrowest plot, on a phone of 360 pixels: what does not overlap there does not overlap anywhere.
 NARROWEST = 240
 FLAG = 18
-# One mark for failures that are nearer to each other than a pixel or two.
-MARKS = 400
+# At most so many marks in a timeline, and in a row as many as stand side by side: nearer failures share one.
+MOST_MARKS, MOST_IN_ROW = 360, 120
 MOST_PODS = 14
 # Classes of error as the prober names them, each with its shape and colour in the style sheet; others share the last.
 SHAPES = ("refused", "reset", "closed", "timeout", "status", "other")
@@ -131,7 +131,7 @@ def draw(
     """
     drawing = _Drawing(buckets.start, buckets.end - buckets.start)
     flags = _flags(drawing, markers)
-    _failures(drawing, buckets)
+    _failures(drawing, buckets, zero)
     _requests(drawing, buckets)
     _latency(drawing, buckets)
     if replicas:
@@ -172,24 +172,24 @@ def _flags(drawing: _Drawing, markers: Sequence[Marker]) -> str:
     return "".join(flags)
 
 
-def _failures(drawing: _Drawing, buckets: Buckets) -> None:
+def _failures(drawing: _Drawing, buckets: Buckets, zero: float) -> None:
     """A row for each class of failure, with a mark wherever one happened, however few they are."""
     drawing.title("Failed requests" if buckets.failures else "Failed requests: none")
-    for error, counts in buckets.failed.items():
-        middle = drawing.y + 9
-        kind = shape(error)
-        drawing.rule(middle, error if len(error) <= 11 else f"{error[:10]}…")
-        slots: dict[int, list[float]] = {}
-        for failure in buckets.failures:
-            if failure.record.error == error:
-                at = failure.record.scheduled
-                slots.setdefault(int(drawing.share(at) * MARKS), []).append(at)
-        for times in slots.values():
-            said = f"{len(times)} of {sum(counts)} {error}, {times[0] - buckets.start:.2f} s after the start"
+    slots = min(MOST_IN_ROW, MOST_MARKS // max(1, len(buckets.failed)))
+    times: dict[str, dict[int, list[float]]] = {error: {} for error in buckets.failed}
+    for failure in buckets.failures:
+        at = failure.record.scheduled
+        times[failure.record.error].setdefault(int(drawing.share(at) * slots), []).append(at)
+    for error, marks in times.items():
+        middle, kind = drawing.y + 9, shape(error)
+        drawing.rule(middle, _short(error, 11))
+        drawing.add(f'<g class="f-{kind}">')
+        for first, *more in marks.values():
+            said = escape(f"{1 + len(more)} {error}, {seconds(first - zero)}")
             drawing.add(
-                f'<use href="#shape-{kind}" x="{drawing.percent(times[0])}" y="{middle:g}" class="mark f-{kind}">'
-                f"<title>{escape(said)}</title></use>"
+                f'<use href="#shape-{kind}" x="{drawing.percent(first)}" y="{middle:g}"><title>{said}</title></use>'
             )
+        drawing.add("</g>")
         drawing.y += 18
 
 
@@ -293,12 +293,13 @@ def _pods(drawing: _Drawing, buckets: Buckets) -> None:
         for pod in pods[: MOST_PODS - rows]:
             rows += 1
             drawing.rule(drawing.y + 6, _short(pod.host.rpartition("-")[2] or pod.host, 11), "faint")
+            bars = []
             for first, last in pod.spans:
-                left, right = _edges(first, buckets)[0] / UNITS, _edges(last, buckets)[1] / UNITS
-                drawing.add(
-                    f'<rect x="{100 * left:.2f}%" y="{drawing.y + 1:g}" width="{100 * (right - left):.2f}%" '
-                    f'height="10" fill="url(#version-{number % PATTERNS})"><title>{escape(pod.host)}</title></rect>'
-                )
+                left, right = (100 / UNITS * edge for edge in (_edges(first, buckets)[0], _edges(last, buckets)[1]))
+                bars.append(f'<rect x="{left:.1f}%" y="{drawing.y + 1:g}" width="{right - left:.1f}%" height="10"/>')
+            drawing.add(
+                f'<g fill="url(#version-{number % PATTERNS})"><title>{escape(pod.host)}</title>{"".join(bars)}</g>'
+            )
             drawing.y += 14
     if left_over:
         drawing.y += 16
