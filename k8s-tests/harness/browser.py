@@ -152,11 +152,12 @@ class Browser:
             raise BrowserError(json.dumps(result["exceptionDetails"]))
         return result["result"].get("value")
 
-    def screenshot(self, selector: str = "html") -> bytes:
-        """A PNG of the first element that `selector` finds, also where it is out of view."""
+    def screenshot(self, selector: str = "html", *, margin: int = 0) -> bytes:
+        """A PNG of the first element that `selector` finds, with a margin around it, also where it is out of view."""
         box = self.evaluate(
             f"(() => {{ const box = document.querySelector({json.dumps(selector)}).getBoundingClientRect();"
-            " return {x: box.x + scrollX, y: box.y + scrollY, width: box.width, height: box.height} })()"
+            f" return {{x: box.x + scrollX - {margin}, y: box.y + scrollY - {margin},"
+            f" width: box.width + {2 * margin}, height: box.height + {2 * margin}}} }})()"
         )
         shot = self.call("Page.captureScreenshot", clip={**box, "scale": 1}, captureBeyondViewport=True)
         return base64.b64decode(shot["data"])

@@ -29,7 +29,7 @@ from prober import Record
 
 STYLE = Path(__file__).with_name("page.css")
 SHOWN_FAILURES = 20
-PICTURE_WIDTH = 900
+PICTURE_WIDTH, PICTURE_MARGIN = 900, 16
 SIGNS = {"passed": "✓", "failed": "✕", "invalid": "?", "caught": "✓", "survived": "✕"}
 # The chart's pages are looked at from a file: nothing may be fetched, run or sent, whatever a name in it holds.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -125,7 +125,7 @@ def picture(folder: Path, file: Path, name: str | None) -> None:
     with Browser() as browser:
         browser.resize(PICTURE_WIDTH, 800, scale=2)
         browser.open(write(folder).resolve().as_uri())
-        file.write_bytes(browser.screenshot(f"#scenario-{number} .picture"))
+        file.write_bytes(browser.screenshot(f"#scenario-{number} .picture", margin=PICTURE_MARGIN))
 
 
 # --- Parts of the page ----------------------------------------------------------------------------------------------
@@ -250,28 +250,33 @@ def _scenario(identity: str, scenario: Mapping[str, Any], load: Load, baseline: 
         about += [
             ("Budget", f"{_number(budget['failed'])} failed requests"),
             ("Derivation", escape(budget["derivation"])),
-            ("Upper bound", f"{_percent(scenario['upper_bound_95'])} of requests fail, with 95 % confidence"),
+            (
+                "Upper bound",
+                f"fewer than {_percent(scenario['upper_bound_95'])} of requests fail, with 95 % confidence",
+            ),
         ]
     about += [(escape(name), escape(str(value))) for name, value in scenario["notes"].items()]
+    picture, failures = _timeline(identity, scenario, load)
     return (
         f'<section class="scenario" id="{identity}" aria-labelledby="{identity}-name"><div class="picture">'
         f'<div class="title"><h3 id="{identity}-name">{_title(scenario)}</h3>{badge}</div>'
         f'<dl class="about">{"".join(f"<dt>{term}</dt><dd>{text}</dd>" for term, text in about if text)}</dl>'
-        f"{_timeline(identity, scenario, load)}</div>{_probers(scenario)}"
+        f"{picture}</div>{failures}{_probers(scenario)}"
         f"{_baseline(identity, baseline, load) if baseline else ''}</section>"
     )
 
 
 def _baseline(identity: str, baseline: Mapping[str, Any], load: Load) -> str:
     said = f"{_number(baseline['sent'])} sent, {_number(baseline['failed'])} failed"
+    picture, failures = _timeline(f"{identity}-baseline", baseline, load)
     return (
         f"<details><summary>The same with the chart of helm create: {said}</summary>"
-        f"{_timeline(f'{identity}-baseline', baseline, load)}{_probers(baseline)}</details>"
+        f"{picture}{failures}{_probers(baseline)}</details>"
     )
 
 
-def _timeline(identity: str, scenario: Mapping[str, Any], load: Load) -> str:
-    """The figure with its markers, and the failed requests in words."""
+def _timeline(identity: str, scenario: Mapping[str, Any], load: Load) -> tuple[str, str]:
+    """The figure with its markers; and the failed requests in words."""
     loaded = {f["name"]: load(f["records"]) if "records" in f else None for f in scenario["probers"]}
     missing = [name for name, records in loaded.items() if records is None]
     records = {name: records for name, records in loaded.items() if records}
@@ -282,7 +287,7 @@ def _timeline(identity: str, scenario: Mapping[str, Any], load: Load) -> str:
         else ""
     )
     if not buckets:
-        return said or '<p class="muted">No request was recorded.</p>'
+        return said or '<p class="muted">No request was recorded.</p>', ""
     fault_at = scenario["fault_at"]
     zero = fault_at or buckets.start
     markers = [Marker(event["at"], event["text"]) for event in scenario["events"]]
@@ -306,11 +311,11 @@ def _timeline(identity: str, scenario: Mapping[str, Any], load: Load) -> str:
         for number, marker in enumerate(markers, 1)
     )
     axis = f"seconds {'from the fault on' if fault_at else 'from the start on'}, {buckets.width:g} s a column"
-    return (
+    figure = (
         f'{said}<figure>{image}<p class="axis-title small muted">{axis}</p>'
         f"{'<figcaption><ol class=markers>' + listed + '</ol></figcaption>' if markers else ''}</figure>"
-        f"{_failures(buckets, zero)}"
     )
+    return figure, _failures(buckets, zero)
 
 
 def _description(scenario: Mapping[str, Any], buckets: Buckets) -> str:

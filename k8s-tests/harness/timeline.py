@@ -145,7 +145,7 @@ def draw(
         drawing.add(f'<line x1="{x}" x2="{x}" y1="{FLAG:g}" y2="{bottom:g}" class="{kind}"/>')
     return (
         f'<svg class="timeline" role="img" aria-labelledby="{identity}-title {identity}-desc" '
-        f'width="100%" height="{bottom + 38:g}">'
+        f'width="100%" height="{bottom + 24:g}">'
         f'<title id="{identity}-title">Timeline of {escape(name)}</title>'
         f'<desc id="{identity}-desc">{escape(description)}</desc>'
         f'<rect width="{control}" height="{bottom:g}" class="control"/>'
