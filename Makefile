@@ -113,6 +113,10 @@ down: require-python ## Delete the kind cluster of `make up`
 kind-test: $(VENV)/development ## Prove on a kind cluster that no request is lost (ARGS for pytest)
 	$(PY) -m pytest k8s-tests $(ARGS)
 
+.PHONY: report
+report: $(VENV)/development ## Write the page of the last proof again (ARGS='--picture FILE --scenario NAME' for a picture)
+	@PYTHONPATH=k8s-tests:k8s-tests/prober $(PY) -m harness.page build/proof $(ARGS)
+
 # --- Elsewhere -----------------------------------------------------------------------------------------------------
 
 .PHONY: deploy

@@ -15,7 +15,7 @@ from kubernetes import client, config
 
 import cluster as kind_cluster
 import tools
-from harness import diagnostics, images
+from harness import diagnostics, images, page, progress
 from harness.images import Images
 from harness.prober import NAMESPACE as PROBERS
 from harness.prober import Kind, Prober, StartProber
@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_report] = Report()
+    config.stash[_report] = Report(progress.console())
     # What is there afterwards is of this run, also if it ends before it has begun.
     for folder in (PROOF, DIAGNOSTICS):
         shutil.rmtree(folder, ignore_errors=True)
@@ -53,7 +53,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             terminalreporter.write_line(line)
     report.environment |= {"time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
     report.write(PROOF)
-    terminalreporter.write_line(f"kept in {PROOF.relative_to(ROOT)}")
+    shown = page.write(PROOF)
+    terminalreporter.write_line(f"kept in {PROOF.relative_to(ROOT)}: see {shown.relative_to(ROOT)}")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -36,7 +36,9 @@ def test_a_good_change_goes_out_without_a_failed_request(
     release: Release, images_: Images, probe: StartProber, report: Report
 ) -> None:
     sending = [probe(release, kind="new"), probe(release, kind="keep-alive")]
-    with under_traffic(report.add("make deploy, good image"), release, sending) as scenario:
+    with under_traffic(
+        report.add("make deploy, good image", fault="make deploy brings a new image out"), release, sending
+    ) as scenario:
         deployed = make_deploy(release, images_.second, "4m")
         assert deployed.returncode == 0, deployed.stdout + deployed.stderr
         release.wait_rolled_out()
@@ -51,7 +53,14 @@ def test_a_bad_change_is_rolled_back_by_itself_without_a_failed_request(
 ) -> None:
     before = image_of(release)
     sending = [probe(release, kind="new"), probe(release, kind="keep-alive")]
-    with under_traffic(report.add("make deploy, image that can't start"), release, sending) as scenario:
+    with under_traffic(
+        report.add(
+            "make deploy, image that can't start",
+            fault="make deploy brings out an image whose application can't be loaded, and takes it back by itself",
+        ),
+        release,
+        sending,
+    ) as scenario:
         deployed = make_deploy(release, images_.broken, "30s")
         assert deployed.returncode != 0, deployed.stdout
         assert "was not deployed" in deployed.stderr

@@ -23,7 +23,7 @@ def nodes(target: Target) -> Iterator[Nodes]:
 
 def probers(probe: StartProber, release: Release) -> list[Prober]:
     """Both kinds of client."""
-    return [probe(release, connections="new"), probe(release, connections="keep-alive")]
+    return [probe(release, kind="new"), probe(release, kind="keep-alive")]
 
 
 def names(release: Release) -> set[str]:
@@ -35,7 +35,9 @@ def test_deleting_every_pod_one_after_the_other_loses_no_request(
     release: Release, probe: StartProber, report: Report
 ) -> None:
     before = names(release)
-    with under_traffic(report.add("pods deleted"), release, probers(probe, release)) as scenario:
+    with under_traffic(
+        report.add("pods deleted", fault="every pod is deleted, one after the other"), release, probers(probe, release)
+    ) as scenario:
         for pod in sorted(before):
             run(release.target.kubectl_command("--namespace", release.namespace, "delete", "pod", pod))
             release.wait_rolled_out()
@@ -48,7 +50,11 @@ def test_draining_both_nodes_one_after_the_other_loses_no_request(
 ) -> None:
     before = names(release)
     assert len(release.nodes_of(before)) == 2, "the pods are spread over both nodes"
-    with under_traffic(report.add("nodes drained"), release, probers(probe, release)) as scenario:
+    with under_traffic(
+        report.add("nodes drained", fault="both workers are drained, one after the other"),
+        release,
+        probers(probe, release),
+    ) as scenario:
         for worker in nodes.workers:
             nodes.drain(worker)
             release.wait_rolled_out()

@@ -62,7 +62,7 @@ def test_helm_test_passes(release: Release) -> None:
 def test_the_service_balances_over_pods_on_different_nodes(
     release: Release, probe: StartProber, report: Report
 ) -> None:
-    scenario = report.add("balancing", budget="0 failed requests, a fair share for each pod")
+    scenario = report.add("balancing", fault="none: requests go to every pod, a fair share each")
     prober = probe(release)
     with prober:
         time.sleep(6)

@@ -28,7 +28,9 @@ def test_a_rolling_update_loses_no_request(
     release: Release, images_: Images, probe: StartProber, report: Report
 ) -> None:
     sending = probers(probe, release)
-    with under_traffic(report.add("rolling update"), release, sending) as scenario:
+    with under_traffic(
+        report.add("rolling update", fault="helm upgrade to another image"), release, sending
+    ) as scenario:
         release.upgrade(images_.second)
         scenario.fault_confirmed = "every pod runs the second image"
     for prober in sending:
@@ -41,7 +43,9 @@ def test_a_rollback_loses_no_request(release: Release, images_: Images, probe: S
     if release.deployment().spec.template.spec.containers[0].image != images_.second:
         release.upgrade(images_.second)
     sending = probers(probe, release)
-    with under_traffic(report.add("helm rollback"), release, sending) as scenario:
+    with under_traffic(
+        report.add("helm rollback", fault="helm rollback to the image before"), release, sending
+    ) as scenario:
         release.rollback()
         scenario.fault_confirmed = "every pod runs the first image again"
     for prober in sending:

@@ -32,8 +32,13 @@ def test_load_scales_out_and_its_end_scales_in_without_a_failed_request(
     clients = [probe(release, kind="new", rate=20.0), probe(release, kind="keep-alive", rate=20.0)]
     with (
         Sampler(release.target.apps, release.namespace, release.fullname) as sampler,
-        under_traffic(report.add("scale out and in"), release, clients) as scenario,
+        under_traffic(
+            report.add("scale out and in", fault="a load comes that four replicas are wanted for, and goes again"),
+            release,
+            clients,
+        ) as scenario,
     ):
+        scenario.replicas = sampler.samples
         load = probe(release, kind="new", rate=LOAD_RATE, path=LOAD_PATH, name="load")
         scenario.others.append(load)
         started = time.monotonic()
@@ -65,8 +70,13 @@ def test_switching_autoscaling_off_and_on_never_drops_below_either_number(
     wait.until(f"{MINIMUM} replicas", lambda: release.deployment().spec.replicas == MINIMUM, timeout=SCALE_IN_SECONDS)
     with (
         Sampler(release.target.apps, release.namespace, release.fullname) as sampler,
-        under_traffic(report.add("autoscaling off and on"), release, [probe(release)]) as scenario,
+        under_traffic(
+            report.add("autoscaling off and on", fault="autoscaling is switched off with three replicas, and on again"),
+            release,
+            [probe(release)],
+        ) as scenario,
     ):
+        scenario.replicas = sampler.samples
         release.upgrade(images_.first, {"autoscaling.enabled": "false", "replicaCount": "3"})
         wait.until("3 ready replicas", lambda: release.deployment().status.ready_replicas == 3, timeout=60)
         release.upgrade(images_.first)

@@ -9,5 +9,12 @@ scenario      traffic before, during and after a fault, and the verdict
 sampler       the Deployment's replicas over time
 images        build the images and load them into the cluster
 diagnostics   what to keep when a test fails
+budget        how many requests a scenario may lose, and why
+bound         what failures in a number of requests say of the rate
+progress      how a scenario goes, while it runs
 report        the figures of every scenario, for the terminal and for build/proof/report.json
+buckets       from records to what a timeline shows
+timeline      a scenario's timeline as an SVG
+page          the report as a page, build/proof/report.html
+browser       a headless browser, for the page's tests and pictures
 """

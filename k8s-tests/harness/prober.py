@@ -11,6 +11,7 @@ import base64
 import gzip
 import itertools
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from types import TracebackType
@@ -95,6 +96,15 @@ class Prober:
     def figures(self, start: float = 0.0, end: float = float("inf")) -> Figures:
         """The figures of the requests due from `start` to `end` (seconds since the epoch)."""
         return Figures.of(self.name, self.records, start, end)
+
+    def progress(self) -> tuple[int, int]:
+        """Requests sent and failed so far, as the prober last said, some seconds ago; none before it says so.
+
+        Through the API's client, not kubectl: another process every few seconds would disturb what is measured.
+        """
+        log = self._target.core.read_namespaced_pod_log(self._pod, NAMESPACE, tail_lines=5, _request_timeout=5)
+        said = re.findall(r"sent (\d+), failed (\d+)", log)
+        return (int(said[-1][0]), int(said[-1][1])) if said else (0, 0)
 
     def __enter__(self) -> Prober:
         run(self._kubectl("create", "--filename", "-"), stdin=json.dumps(self._manifest()))

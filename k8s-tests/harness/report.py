@@ -1,4 +1,9 @@
-"""The figures of every scenario: printed at the end of a run and kept in build/proof/report.json."""
+"""The outcome of every scenario: printed at the end of a run, and kept in build/proof.
+
+The folder holds `report.json`, each prober's records as `<scenario>-<prober>.jsonl` (one array a request, see
+prober.Record), and `report.html`, made of these by harness.page. `report.schema.json`, beside this module, is the JSON
+Schema of report.json and says what each field means.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +12,44 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+from harness.bound import upper_bound
+from harness.budget import Budget
 from harness.records import Figures
+from harness.sampler import Sample
 from prober import Record
 
 if TYPE_CHECKING:
     from harness.prober import Prober
 
+SCHEMA = Path(__file__).with_name("report.schema.json")
 
-def _bound(sent: int, failed: int) -> str:
-    """What no failure in `sent` requests says of the rate: the rule of three."""
-    return f"; with 95 % confidence fewer than {3 / sent:.3%} of requests fail" if sent and not failed else ""
+Verdict = Literal["passed", "failed", "invalid"]
 
 
 @dataclass
 class Scenario:
-    """One scenario's outcome. `failed` until it has been judged, so that one that breaks off counts as failed."""
+    """One scenario's outcome. `failed` until it has been judged, so that one that breaks off counts as failed.
+
+    Times are seconds since the epoch, 0 for what was not reached.
+    """
 
     name: str
-    budget: str
-    verdict: Literal["passed", "failed", "invalid"] = "failed"
+    budget: Budget = field(default_factory=Budget)
+    fault: str = ""
+    """What is done, in one sentence."""
+    baseline: bool = False
+    """Whether this is the scenario of the same name against the chart that `helm create` writes, for comparison."""
+    verdict: Verdict = "failed"
     fault_confirmed: str = ""
     """How it was seen that the fault really happened; empty until then."""
+    started: float = 0.0
+    fault_at: float = 0.0
+    ended: float = 0.0
+    events: list[tuple[float, str]] = field(default_factory=list)
+    """What happened meanwhile, as (time, text)."""
+    replicas: Sequence[Sample] = field(default_factory=list)
     control: list[Figures] = field(default_factory=list)
     """What the probers saw before the fault."""
     probers: list[Figures] = field(default_factory=list)
@@ -38,68 +58,142 @@ class Scenario:
     others: list[Prober] = field(default_factory=list, repr=False)
     """Probers that ran for a part of the scenario only, such as a load."""
     records: dict[str, Sequence[Record]] = field(default_factory=dict, repr=False)
+    """The records of each prober, by its name."""
+    console: TextIO | None = field(default=None, repr=False)
+    """Where progress is shown while it runs."""
 
     def keep_records(self, records: dict[str, Sequence[Record]]) -> None:
         """Keep the records of each prober for the report's folder."""
         self.records = records
 
-    def figures(self) -> dict[str, object]:
-        """What goes into the report."""
-        kept = ("name", "budget", "verdict", "fault_confirmed", "notes")
+    @property
+    def sent(self) -> int:
+        """The requests of all probers."""
+        return sum(figures.sent for figures in self.probers)
+
+    @property
+    def failed(self) -> int:
+        """The failed requests of all probers."""
+        return sum(figures.failed for figures in self.probers)
+
+    def figures(self, files: dict[str, str]) -> dict[str, Any]:
+        """What goes into the report; `files` has the file of each prober's records."""
+        kept = ("name", "baseline", "verdict", "fault", "fault_confirmed", "started", "fault_at", "ended", "notes")
         return {
             **{name: getattr(self, name) for name in kept},
+            "budget": asdict(self.budget),
+            "sent": self.sent,
+            "failed": self.failed,
+            "upper_bound_95": upper_bound(self.failed, self.sent),
             "control": [asdict(figures) for figures in self.control],
-            "probers": [asdict(figures) for figures in self.probers],
+            "probers": [
+                {**asdict(figures), "records": files[figures.name]} if figures.name in files else asdict(figures)
+                for figures in self.probers
+            ],
+            "events": [{"at": at, "text": text} for at, text in self.events],
+            "replicas": [asdict(sample) for sample in _steps(self.replicas)],
         }
 
 
 class Report:
     """The scenarios of one run, and the mutants: charts that are broken on purpose, whose scenario must fail."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: TextIO | None = None) -> None:
+        self._console = console
         self.scenarios: list[Scenario] = []
         self.mutants: list[tuple[str, Scenario]] = []
         self.environment: dict[str, str | int] = {}
 
-    def add(self, name: str, budget: str = "0 failed requests") -> Scenario:
+    def add(
+        self,
+        name: str,
+        *,
+        fault: str = "",
+        budget: Budget = Budget(),  # noqa: B008  # frozen
+        baseline: bool = False,
+    ) -> Scenario:
         """A new scenario, in the report from now on whatever becomes of it."""
-        scenario = Scenario(name, budget)
+        scenario = Scenario(name, budget, fault, baseline, console=self._console)
         self.scenarios.append(scenario)
         return scenario
 
-    def add_mutant(self, name: str, *, caught_by: str) -> Scenario:
+    def add_mutant(self, name: str, *, caught_by: str, fault: str = "") -> Scenario:
         """What becomes of the scenario `caught_by` with the mutant `name`, whose verdict must be `failed`."""
-        outcome = Scenario(name, "must fail", verdict="invalid")
+        outcome = Scenario(name, fault=fault, verdict="invalid", console=self._console)
         self.mutants.append((caught_by, outcome))
         return outcome
+
+    def totals(self) -> dict[str, float]:
+        """The requests of all scenarios that are judged: neither of the mutants nor of the chart compared with."""
+        judged = [scenario for scenario in self.scenarios if not scenario.baseline]
+        sent, failed = sum(scenario.sent for scenario in judged), sum(scenario.failed for scenario in judged)
+        return {"sent": sent, "failed": failed, "upper_bound_95": upper_bound(failed, sent)}
 
     def lines(self) -> list[str]:
         """The report for a terminal."""
         lines = []
         for scenario in self.scenarios:
-            lines.append(f"{scenario.verdict.upper():7} {scenario.name} (budget: {scenario.budget})")
+            verdict = "BASELINE" if scenario.baseline else f"{scenario.verdict.upper():7}"
+            lines.append(f"{verdict} {scenario.name} ({scenario.budget})")
             lines += [f"        {figures}" for figures in scenario.probers]
             if scenario.notes:
                 lines.append("        " + ", ".join(f"{name} {value}" for name, value in scenario.notes.items()))
-        sent = sum(figures.sent for scenario in self.scenarios for figures in scenario.probers)
-        failed = sum(figures.failed for scenario in self.scenarios for figures in scenario.probers)
-        lines.append(f"in all: {sent} requests recorded, {failed} failed{_bound(sent, failed)}")
+        totals = self.totals()
+        lines.append(f"in all: {totals['sent']} requests recorded, {totals['failed']} failed")
+        if totals["sent"]:
+            lines[-1] += f"; with 95 % confidence fewer than {totals['upper_bound_95']:.3%} of requests fail"
         for caught_by, mutant in self.mutants:
             caught = "CAUGHT" if mutant.verdict == "failed" else "SURVIVED"
             lines.append(f"{caught} mutant: {mutant.name} (by {caught_by})")
             lines += [f"        {figures}" for figures in mutant.probers]
         return lines
 
-    def write(self, folder: Path) -> None:
-        """Write report.json, and each prober's records as <scenario>-<prober>.jsonl beside it."""
+    def write(self, folder: Path) -> dict[str, Any]:
+        """Write report.json and the records of every prober to `folder`; returns what report.json holds."""
         folder.mkdir(parents=True, exist_ok=True)
-        for scenario in [*self.scenarios, *(mutant for _, mutant in self.mutants)]:
-            for name, records in scenario.records.items():
-                file = folder / (re.sub(r"[^a-z0-9]+", "-", f"{scenario.name} {name}".lower()) + ".jsonl")
-                file.write_text("".join(json.dumps(record) + "\n" for record in records))
+        taken: set[str] = set()
         report = {
             "environment": self.environment,
-            "scenarios": [scenario.figures() for scenario in self.scenarios],
-            "mutants": [{"caught_by": caught_by, **mutant.figures()} for caught_by, mutant in self.mutants],
+            "totals": self.totals(),
+            "scenarios": [scenario.figures(_write_records(folder, scenario, taken)) for scenario in self.scenarios],
+            "mutants": [
+                {
+                    "caught_by": caught_by,
+                    "caught": mutant.verdict == "failed",
+                    **mutant.figures(_write_records(folder, mutant, taken)),
+                }
+                for caught_by, mutant in self.mutants
+            ],
         }
         (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+        return report
+
+
+def _write_records(folder: Path, scenario: Scenario, taken: set[str]) -> dict[str, str]:
+    """Write the records of each prober; returns their files by the prober's name. `taken` are files not to use."""
+    files = {}
+    for prober, records in scenario.records.items():
+        # Names that differ in capitals or signs alone, or a scenario and its baseline, each keep a file of their own.
+        stem = re.sub(r"[^a-z0-9]+", "-", f"{scenario.name} {prober}{' baseline' * scenario.baseline}".lower())
+        number, name = 1, f"{stem}.jsonl"
+        while name in taken:
+            number += 1
+            name = f"{stem}-{number}.jsonl"
+        taken.add(name)
+        files[prober] = name
+        (folder / name).write_text("".join(json.dumps(record) + "\n" for record in records))
+    return files
+
+
+def _steps(samples: Sequence[Sample]) -> list[Sample]:
+    """The first and the last sample of each run of equal numbers: the others say nothing more."""
+
+    def same(one: Sample, other: Sample) -> bool:
+        return (one.desired, one.ready, one.available) == (other.desired, other.ready, other.available)
+
+    last = len(samples) - 1
+    return [
+        sample
+        for index, sample in enumerate(samples)
+        if index in (0, last) or not (same(samples[index - 1], sample) and same(sample, samples[index + 1]))
+    ]

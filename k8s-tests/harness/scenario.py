@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from harness.prober import Prober
+from harness.progress import Progress
 from harness.records import InvalidRun
 from harness.release import Release
 from harness.report import Scenario
@@ -26,35 +27,41 @@ def under_traffic(scenario: Scenario, release: Release, probers: Sequence[Prober
     Before the block a control phase shows that nothing fails without the fault: the run is invalid otherwise. The
     block must set `fault_confirmed` to how it saw that the fault happened, and may add to `scenario.others` further
     probers of its own. Afterwards the probers go on until the rollout is over and the last pod that was told to go is
-    gone. Raises AssertionError for any failed request, InvalidRun (which is one too) for a measurement that can't be
-    trusted. Whatever happens, the figures and the records are in the report.
+    gone. Raises AssertionError for more failed requests than the budget has, InvalidRun (which is one too) for a
+    measurement that can't be trusted. Whatever happens, the figures and the records are in the report.
     """
-    fault_at = ended = 0.0
     try:
-        with ExitStack() as running:
+        with (
+            Progress(scenario.name, lambda: [*probers, *scenario.others], scenario.console) as progress,
+            ExitStack() as running,
+        ):
             for prober in probers:
                 running.enter_context(prober)
+            scenario.started = time.time()
             time.sleep(CONTROL_SECONDS)
-            fault_at = time.time()
+            scenario.fault_at, progress.phase = time.time(), "fault"
             yield scenario
+            progress.phase = "recovery"
             release.wait_rolled_out()
             release.wait_no_pod_stopping()
             time.sleep(SETTLE_SECONDS)
-            ended = time.time()
+            scenario.ended = time.time()
     finally:
         everything = [*probers, *scenario.others]
-        scenario.control = [prober.figures(end=fault_at) for prober in probers if prober.records]
+        scenario.control = [
+            prober.figures(end=scenario.fault_at) for prober in probers if scenario.fault_at and prober.records
+        ]
         scenario.probers = [prober.figures() for prober in everything if prober.records]
         scenario.keep_records({prober.name: prober.records for prober in everything})
     for prober in probers:
-        if prober.last_due < ended - EARLY_END_SECONDS:
+        if prober.last_due < scenario.ended - EARLY_END_SECONDS:
             scenario.verdict = "invalid"
             raise InvalidRun(f"{scenario.name}: {prober.name} stopped sending before the end")
     judge(scenario, [record for prober in everything for record in prober.records if record.error])
 
 
 def judge(scenario: Scenario, failures: Sequence[Record]) -> None:
-    """Set the verdict of a scenario whose budget is no failed request; raises as `under_traffic` says.
+    """Set the verdict of a scenario against its budget; raises as `under_traffic` says.
 
     failures: the failed requests of all probers, shown in the message.
     """
@@ -70,8 +77,8 @@ def judge(scenario: Scenario, failures: Sequence[Record]) -> None:
     except InvalidRun:
         scenario.verdict = "invalid"
         raise
-    if failures:
+    if len(failures) > scenario.budget.failed:
         scenario.verdict = "failed"
         shown = "\n".join(map(str, failures[:SHOWN_FAILURES]))
-        raise AssertionError(f"{scenario.name}: {len(failures)} requests failed\n{shown}")
+        raise AssertionError(f"{scenario.name}: {len(failures)} requests failed ({scenario.budget})\n{shown}")
     scenario.verdict = "passed"
