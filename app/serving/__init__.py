@@ -19,6 +19,8 @@ archive         what dead workers have left, merged
 exposition      all of it, as /metrics serves it
 processes       processor time, memory and files of the server's processes
 saturation      threads, queues and connections
+health          what the probes are told, and why
+readiness       the application's own checks
 management      health and metrics on a port of their own, from a process of their own
 runtime         the folder that the server's processes share
 state           what the workers tell the management process

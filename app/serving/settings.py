@@ -115,8 +115,8 @@ class ServingSettings(Settings):
         "BODY_BUFFER_BYTES",
         size(MIB, TIB),
         default=96 * MIB,
-        meaning="What a worker keeps on disk, in all, of bodies that are arriving and of answers that clients are slow "
-        "to take. A body that does not fit is answered 503; an answer that does not holds its thread.",
+        meaning="What a worker keeps on disk, in all, of bodies that are arriving; and as much of answers that clients "
+        "are slow to take. A body that does not fit is answered 503; for an answer, the client furthest behind is cut off.",
     )
     stall_timeout: int = setting(
         "STALL_TIMEOUT",
