@@ -6,6 +6,10 @@ declaration     how settings are declared and read
 settings        this layer's own settings
 __main__        `check`: the settings in effect, or all that is wrong with them
 gunicorn.conf   how gunicorn runs; the hooks that tie the parts below together
+worker          the gunicorn worker: threads for the application, a loop for clients
+connection      one client's connection
+framing         tells when a chunked body is there
+spool           bytes that wait, in memory or in a file
 wsgi            puts the application together with what production needs
 application     finds what WSGI_APP names
 problems        problem details for the errors that an application leaves to Flask

@@ -116,7 +116,7 @@ class ServingSettings(Settings):
         size(MIB, TIB),
         default=96 * MIB,
         meaning="What a worker keeps on disk, in all, of bodies that are arriving; and as much of answers that clients "
-        "are slow to take. A body that does not fit is answered 503; for an answer, the client furthest behind is cut off.",
+        "are slow to take. A body that does not fit is answered 503; for answers the client furthest behind is cut.",
     )
     stall_timeout: int = setting(
         "STALL_TIMEOUT",
