@@ -65,7 +65,11 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	$(VENV)/bin/mypy
 	$(PY) scripts/chart_docs.py --check
 	$(PY) scripts/settings_docs.py --check
-	$(PY) -m pytest $(ARGS)
+	@mkdir -p build/coverage && rm -f build/coverage/*
+	$(PY) -m coverage run -m pytest $(ARGS)
+	@$(PY) -m coverage combine --quiet
+	@# Of a part of the tests nothing can be said.
+	@$(PY) -m coverage report $(if $(ARGS),--fail-under=0 >/dev/null)
 
 .PHONY: bench
 bench: $(VENV)/development ## Compare the server with gunicorn's own workers: slow clients, then speed; what probers cost

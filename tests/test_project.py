@@ -77,6 +77,18 @@ def test_every_file_the_readme_names_is_there() -> None:
     assert all((ROOT / target).exists() for target in linked)
 
 
+@pytest.mark.parametrize("document", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_every_file_and_test_that_a_document_names_is_there(document: Path) -> None:
+    text = document.read_text()
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+    linked = re.findall(r"\]\(([^)#]+)\)", text)
+    assert linked
+    assert [target for target in linked if not (document.parent / target).exists()] == []
+    named = set(re.findall(r"`(test_\w+)(?:`|\.\.\.`)", text))
+    assert named
+    assert [name for name in named if f"def {name}" not in tests] == []
+
+
 def test_every_make_target_the_readme_names_is_there() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:^    |`)make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
@@ -84,4 +96,5 @@ def test_every_make_target_the_readme_names_is_there() -> None:
 
 
 def test_the_readme_is_whole() -> None:
-    assert "@@" not in (ROOT / "README.md").read_text()
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        assert "@@" not in document.read_text()
