@@ -440,6 +440,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         """A thread is done with the request."""
         connection.keep = keep
         connection.stage = Stage.CLIENT
+        if self.alive and not self._accepting:
+            # It can make room for another now.
+            self._accept_more(self._has_room())
         if connection.broken or connection.taken_over:
             self._close(connection)
         elif connection.behind:
@@ -566,7 +569,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
                 self._answer(response, environ, connection)
             finally:
                 self.log.access(response, request, environ, datetime.timedelta(seconds=time.monotonic() - began))
-            return not response.should_close() and connection.finish_request()
+            return not connection.taken_over and not response.should_close() and connection.finish_request()
         finally:
             decoded.clear()
 
@@ -575,6 +578,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         body: Iterable[bytes] = ()
         try:
             body = self.wsgi(environ, response.start_response)
+            if connection.taken_over:
+                return
             for part in body:
                 response.write(part)
             response.close()
