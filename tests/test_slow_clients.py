@@ -56,8 +56,8 @@ def never_closes(client: socket.socket) -> None:
     client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 
 
-# Making a hundred large answers is a second's honest work, whoever asks for them.
-SLOW_READERS = 30
+# Twice the threads. Making a hundred large answers would be a second's honest work, whoever asks for them.
+SLOW_READERS = 16
 KINDS = [idle, slow_head, slow_body, slow_chunks, slow_reader, never_closes]
 
 

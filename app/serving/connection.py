@@ -29,6 +29,8 @@ PATIENCE_SECONDS = 0.01
 that is not slow, and so little that a hundred slow ones can't hold the threads for long."""
 MAX_FLUSH = 1024 * 1024
 """Bytes that the loop sends to one client before it looks after the others."""
+MAX_PIECE = 256 * 1024
+"""Bytes that are written to a file at once, for which the loop may have to wait."""
 MAX_BEHIND = 16 * 1024 * 1024
 """Bytes of one answer that may wait for a slow client; then the thread that makes more of it has to wait too."""
 
@@ -85,17 +87,24 @@ class Incoming:
         return data
 
 
+_ASKING = frozenset({"getpeername", "getsockname", "getsockopt", "family", "type", "proto"})
+
+
 class TakenOver:
     """The socket, for an application that takes the connection over, such as for a WebSocket.
 
-    From its first use on, it waits for the client as the application asks it to, and nothing else is sent or read.
+    From its first use on, other than to ask about it, it waits for the client as the application asks it to, and
+    nothing else is sent or read.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def __getattr__(self, name: str) -> Any:
-        self._connection.take_over()
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name not in _ASKING:
+            self._connection.take_over()
         return getattr(self._connection.sock, name)
 
 
@@ -148,8 +157,8 @@ class Connection:
         """Called by a thread whose request may make no progress from now on."""
         self.call_loop: Callable[[], None] = lambda: None
         """Called by a thread that has left something to be sent by the loop."""
-        self.no_room: Callable[[], None] = lambda: None
-        """Called by a thread that can't leave anything, since the room for answers is taken."""
+        self.no_room: Callable[[int], None] = lambda _: None
+        """Called by a thread that can't leave so many bytes, since the room for answers is taken."""
         self.progressed: Callable[[], None] = lambda: None
         """Called by a thread when it has read or written something, or waits for the client to take something."""
 
@@ -218,6 +227,8 @@ class Connection:
         size = self._chunks.feed(data) if self._chunks else min(len(data), self._missing)
         if self._chunks and self._chunks.body_bytes > self._limits.body:
             raise self._too_large()
+        if self._chunks and self._chunks.malformed:
+            raise Refusal(HTTPStatus.BAD_REQUEST, "malformed chunks, or too much framing for the body", self.request)
         try:
             self._incoming.body.append(data[:size])
         except OSError as error:
@@ -309,12 +320,15 @@ class Connection:
             kept, broken_disk = 0, False
             with self._sending:
                 self._check()
-                piece = view[: max(0, self._most_behind - self._outgoing.occupied)]
+                room = max(0, self._most_behind - self._outgoing.occupied)
+                piece = view[: min(room, MAX_PIECE)]
                 try:
                     self._outgoing.append(piece)
                     kept = len(piece)
                 except BudgetExceeded:
-                    self.no_room()
+                    # One that has something kept waits for its own client.
+                    if not self.behind:
+                        self.no_room(len(piece))
                 except OSError:
                     broken_disk = not self.behind
                 if not kept and not broken_disk:
@@ -332,10 +346,12 @@ class Connection:
         """Send and hold the thread for as long as that takes, since nothing can be kept."""
         deadline = time.monotonic() + self._limits.write_seconds
         while view:
-            view = view[self._send(view) :]
-            if time.monotonic() > deadline:
-                raise ClientGone("the client takes too little")
-            if view:
+            if sent := self._send(view):
+                view = view[sent:]
+                deadline = time.monotonic() + self._limits.write_seconds
+            elif time.monotonic() > deadline:
+                raise ClientGone("the client takes nothing")
+            else:
                 _wait_writable(self.sock, 1)
             self.progressed()
 
@@ -398,6 +414,8 @@ class Connection:
         """End it under the hands of the thread that is sending, which gets ClientGone."""
         with self._sending:
             self.broken = True
+            # The room is needed now, and the thread may take its time.
+            self._outgoing.clear()
             self._sending.notify_all()
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)

@@ -109,7 +109,12 @@ class Spool:
         self._budget.take(len(data))
         self._held += len(data)
         view, at = memoryview(data), self._written
-        while view:
-            written = os.pwrite(self._file.fileno(), view, at)
-            view, at = view[written:], at + written
+        try:
+            while view:
+                written = os.pwrite(self._file.fileno(), view, at)
+                view, at = view[written:], at + written
+        except OSError:
+            self._budget.give(len(data))
+            self._held -= len(data)
+            raise
         self._written = at

@@ -15,7 +15,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-# Native and aligned, so that a number is written in one piece: a reader never sees half of one.
+# Native and aligned. A writer assigns one number at a time through a view of the memory, which happens in one piece;
+# struct's own writing does not, and a reader would now and then see half of a number.
 _HEADER = struct.Struct("=diiii")  # last turn of the loop, ready (0 or 1), threads, waiting requests, connections
 _SLOT = struct.Struct("=dd")  # of a thread's request: its start and its last progress by time.monotonic(); 0 when idle
 
@@ -26,56 +27,49 @@ class WorkerReport:
     def __init__(self, folder: Path, pid: int, threads: int) -> None:
         """Make the file, for a worker with `threads` threads that is not ready yet."""
         self.threads = threads
-        self._turned = 0.0
-        self._counts = [0, threads, 0, 0]
         # Under a name that nobody reads until it is whole.
         new, path = folder / f".{pid}", folder / str(pid)
         new.write_bytes(bytes(_HEADER.size + threads * _SLOT.size))
         with new.open("r+b") as file:
-            self._memory = mmap.mmap(file.fileno(), 0)
-        self._write_counts()
+            view = memoryview(mmap.mmap(file.fileno(), 0))
+        self._turned = view[:8].cast("d")
+        self._counts = view[8 : _HEADER.size].cast("i")
+        self._slots = view[_HEADER.size :].cast("d")
+        self._counts[1] = threads
         new.rename(path)
 
     def set_ready(self, ready: bool) -> None:
         """Whether the worker has loaded the application and is not stopping. May be called from a signal handler."""
         self._counts[0] = int(ready)
-        self._write_counts()
 
     def set_load(self, waiting: int, connections: int) -> None:
         """How many requests wait for a thread, and how many connections are open. Called by the loop, at each turn."""
-        self._turned = time.monotonic()
-        self._counts[2:] = waiting, connections
-        self._write_counts()
+        self._turned[0] = time.monotonic()
+        self._counts[2] = waiting
+        self._counts[3] = connections
 
     def request_started(self, thread: int) -> None:
         """The thread with this number, from 0, has taken a request."""
         now = time.monotonic()
-        _SLOT.pack_into(self._memory, self._offset(thread), now, now)
+        # In this order: with a start there is always a progress that belongs to it.
+        self._slots[2 * thread + 1] = now
+        self._slots[2 * thread] = now
 
     def request_progressed(self, thread: int) -> None:
         """The thread's request has read or written something."""
-        started, progressed = _SLOT.unpack_from(self._memory, self._offset(thread))
-        _SLOT.pack_into(self._memory, self._offset(thread), started, max(progressed, time.monotonic()))
+        self._slots[2 * thread + 1] = max(self._slots[2 * thread + 1], time.monotonic())
 
     def request_exempt(self, thread: int) -> None:
         """The thread's request may make no progress for as long as it likes."""
-        started, _ = _SLOT.unpack_from(self._memory, self._offset(thread))
-        _SLOT.pack_into(self._memory, self._offset(thread), started, math.inf)
+        self._slots[2 * thread + 1] = math.inf
 
     def stalled_for(self, thread: int, now: float) -> float:
         """Seconds since the last progress of the thread's request; 0 when it is idle."""
-        started, progressed = _SLOT.unpack_from(self._memory, self._offset(thread))
-        return now - progressed if started else 0.0
+        return now - self._slots[2 * thread + 1] if self._slots[2 * thread] else 0.0
 
     def request_finished(self, thread: int) -> None:
         """The thread is idle."""
-        _SLOT.pack_into(self._memory, self._offset(thread), 0.0, 0.0)
-
-    def _write_counts(self) -> None:
-        _HEADER.pack_into(self._memory, 0, self._turned, *self._counts)
-
-    def _offset(self, thread: int) -> int:
-        return _HEADER.size + thread * _SLOT.size
+        self._slots[2 * thread] = 0.0
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,16 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
         """The status line and the headers that the server adds."""
         return [line for line in super().default_headers() if not line.startswith("Server:")]
 
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        """As in WSGI. With `exc_info` what was begun before is forgotten, if nothing of it has been sent."""
+        if exc_info and not self.on_the_wire:
+            self._forget()
+        return super().start_response(status, headers, exc_info)
+
+    def _forget(self) -> None:
+        self.headers, self.status, self.response_length, self.sent = [], None, None, 0
+        self.headers_sent, self.upgrade, self._head = False, False, b""
+
     def send_headers(self) -> None:
         """Put the head in front of what is sent next."""
         if self.status is None:
@@ -97,8 +107,7 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
         """Answer 500 in place of what the application has begun, of which nothing has been sent."""
         request_id = environ.get("serving.request_id", "")
         body = problem_body(500, "Internal Server Error", "the application failed", request_id)
-        self.headers_sent, self._head = False, b""
-        self.headers, self.response_length, self.sent, self.status = [], None, 0, None
+        self._forget()
         headers = [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))]
         headers += [("X-Request-ID", request_id)] if request_id else []
         self.start_response("500 Internal Server Error", headers)
@@ -128,8 +137,12 @@ class _Input:
         return self._body.readlines(hint)  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[bytes]:
-        while line := self.readline():
-            yield line
+        return self
+
+    def __next__(self) -> bytes:
+        if line := self.readline():
+            return line
+        raise StopIteration
 
 
 class _Spooled:
@@ -145,6 +158,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
     settings: ServingSettings
     """Set by the hook post_fork, as is `report`."""
     report: WorkerReport
+    alive: bool
 
     # --- Starting ----------------------------------------------------------------------------------------------------
 
@@ -157,7 +171,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             self._turn(TICK_SECONDS)
             if self.ppid != os.getppid():
                 self.log.warning("the master is gone, stopping")
-                break
+                self.alive = False
         self.report.set_ready(False)
         self._drain()
 
@@ -262,10 +276,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         else:
             self._close(connection)
 
-    def _relieve(self, connection: Connection) -> None:  # noqa: ARG002 - what the loop is called for
-        """Make room for answers: cut off the client that is furthest behind."""
-        furthest = max(self._connections, key=lambda each: each.behind)
-        if furthest.behind:
+    def _relieve(self, connection: Connection, size: int) -> None:  # noqa: ARG002 - what the loop is called for
+        """Make room for `size` bytes of answers, unless there is some by now: cut off the client furthest behind."""
+        behind = [each for each in self._connections if each.behind and not each.broken]
+        if behind and self._answers.used + size > self._answers.limit:
+            furthest = max(behind, key=lambda each: each.behind)
             self._log_behind(furthest, f"is furthest behind while BODY_BUFFER_BYTES={self._answers.limit} are in use")
             self._cut(furthest)
 
@@ -290,8 +305,6 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         for _ in range(ACCEPT_BATCH if self.cfg.workers == 1 else 1):
             if not self._accept(listener):
                 return
-            if len(self._connections) > self.settings.max_connections:
-                self._make_room()
             if not self._has_room():
                 self._accept_more(False)
                 return
@@ -307,6 +320,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
                 self._accept_more(False)
             # Else: nobody is there any more, or the client has given up before it was accepted.
             return error.errno == errno.ECONNABORTED
+        # Before it is there itself, or it might be the one that goes.
+        if len(self._connections) >= self.settings.max_connections:
+            self._make_room()
         self._open(sock, address, listener.getsockname())
         return True
 
@@ -333,7 +349,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             sock, address, server, cfg=self.cfg, bodies=self._bodies, answers=self._answers, limits=self._limits
         )
         connection.call_loop = lambda: self._call(connection, self._watch_outgoing)
-        connection.no_room = lambda: self._call(connection, self._relieve)
+        connection.no_room = lambda size: self._call(connection, self._relieve, size)
         self._connections.add(connection)
         self._await_request(connection, self.settings.read_timeout)
         # Often the request is there already, which saves a turn of the loop.
@@ -388,6 +404,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             connection.since = now
             connection.deadline = now + self.settings.read_timeout
         elif connection.stage is Stage.BODY:
+            connection.since = now
             # A client that keeps sending, be it slowly, gets its time: a second for each KiB, but none in advance.
             connection.deadline = min(connection.deadline + len(data) / 1024, now + self.settings.read_timeout)
         if connection.wants_continue:
@@ -414,7 +431,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
 
     def _watch_outgoing(self, connection: Connection) -> None:
         """A thread has left something to be sent."""
-        if connection.behind and not connection.watched & WRITE:
+        # "100 Continue" may have been watched for already, without a deadline since.
+        if connection.behind and not (connection.watched & WRITE and connection.deadline < math.inf):
             self._await_client(connection)
 
     def _on_writable(self, connection: Connection) -> None:
@@ -443,10 +461,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         if self.alive and not self._accepting:
             # It can make room for another now.
             self._accept_more(self._has_room())
-        if connection.broken or connection.taken_over:
+        if connection.broken:
             self._close(connection)
         elif connection.behind:
             self._await_client(connection)
+        elif connection.taken_over:
+            self._close(connection)
         else:
             self._answered(connection)
 
@@ -490,11 +510,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         self.log.warning("Invalid request from %s: %s", connection.client[0], refusal.detail)
         title = refusal.status.phrase
         body = problem_body(refusal.status, title, refusal.detail)
+        shown = b"" if getattr(refusal.request, "method", None) == "HEAD" else body
         head = (
             f"HTTP/1.1 {refusal.status.value} {title}\r\nContent-Type: {CONTENT_TYPE}\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
-        connection.queue(head.encode("latin-1") + body)
+        connection.queue(head.encode("latin-1") + shown)
         connection.keep = False
         connection.stage = Stage.CLIENT
         connection.deadline = time.monotonic() + self.settings.write_timeout
@@ -586,9 +607,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         except ClientGone:
             raise
         except (Exception, SystemExit) as error:
-            if os.getpid() != self.pid:
-                # The application has forked, and this is the child, which has no business here.
-                os._exit(1)
+            self._leave_if_forked()
             if connection.taken_over:
                 # What libraries for WebSockets do at their end, for want of a better way.
                 if not isinstance(error, StopIteration):
@@ -604,8 +623,14 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
                 close = getattr(body, "close", None)
                 if close:
                     close()
-            except Exception:
+            except (Exception, SystemExit):
+                self._leave_if_forked()
                 self.log.exception("Error closing the answer to %s", environ.get("PATH_INFO"))
+
+    def _leave_if_forked(self) -> None:
+        """End the child of an application that has forked: it has no business here."""
+        if os.getpid() != self.pid:
+            os._exit(1)
 
     # --- Stopping ----------------------------------------------------------------------------------------------------
 
