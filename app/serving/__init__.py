@@ -8,6 +8,7 @@ __main__        `check`: the settings in effect, or all that is wrong with them
 gunicorn.conf   how gunicorn runs; the hooks that tie the parts below together
 worker          the gunicorn worker: threads for the application, a loop for clients
 connection      one client's connection
+response        the answer and the input, as the application gets them
 framing         tells when a chunked body is there
 spool           bytes that wait, in memory or in a file
 wsgi            puts the application together with what production needs
