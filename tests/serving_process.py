@@ -126,6 +126,17 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 @contextmanager
+def at_full_speed() -> Iterator[None]:
+    """Servers that are started in the block have no coverage measured, which would make them several times slower."""
+    measured = os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+    try:
+        yield
+    finally:
+        if measured is not None:
+            os.environ["COVERAGE_PROCESS_CONFIG"] = measured
+
+
+@contextmanager
 def starting(tmp_path: Path, *, python: str = sys.executable, **variables: str) -> Iterator[Server]:
     """Start a server with these environment variables, and stop it afterwards."""
     port, management_port = free_port(), free_port()

@@ -21,7 +21,7 @@ from check import EchoCheck
 from connection import Connection
 from harness.records import parse
 from prober import Record
-from tests.serving_process import ROOT, Server, serving, until
+from tests.serving_process import ROOT, Server, at_full_speed, serving, until
 from traffic import KINDS
 from traffic import Traffic as Requests
 
@@ -106,6 +106,7 @@ def stop_under_traffic(
 ) -> tuple[Traffic, float]:
     """Traffic to one server, which `stop` replaces by another: what was seen, and when the stop began."""
     with (
+        at_full_speed(),
         serving(folder, HOSTNAME="first", LOAD_ENDPOINTS="1", **variables) as first,
         serving(folder, HOSTNAME="second", LOAD_ENDPOINTS="1", **variables) as second,
     ):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving_process import ROOT, Server, serving, until
+from tests.serving_process import ROOT, Server, at_full_speed, serving, until
 
 CLIENTS = 100
 FAST_SECONDS = 4.0
@@ -109,7 +109,7 @@ def slowest_answer(server: Server, seconds: float) -> tuple[int, float]:
 def test_slow_clients_do_not_keep_fast_ones_waiting(
     tmp_path: Path, kind: Callable[[socket.socket], None], record_property: Callable[[str, object], None]
 ) -> None:
-    with serving(tmp_path, **application(tmp_path)) as server, ThreadPoolExecutor(1) as fast:
+    with at_full_speed(), serving(tmp_path, **application(tmp_path)) as server, ThreadPoolExecutor(1) as fast:
         # From before the slow ones come until long after.
         measured = fast.submit(slowest_answer, server, FAST_SECONDS)
         with slow_clients(server.port, kind, CLIENTS):
@@ -120,7 +120,7 @@ def test_slow_clients_do_not_keep_fast_ones_waiting(
 
 
 def test_all_kinds_at_once_do_not_either(tmp_path: Path) -> None:
-    with serving(tmp_path, **application(tmp_path)) as server, ThreadPoolExecutor(1) as fast:
+    with at_full_speed(), serving(tmp_path, **application(tmp_path)) as server, ThreadPoolExecutor(1) as fast:
         measured = fast.submit(slowest_answer, server, FAST_SECONDS)
         with (
             slow_clients(server.port, idle, CLIENTS),
