@@ -14,7 +14,8 @@ from tests.serving_process import ROOT
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m app.serving` with these variables, and nothing that a shell may have set."""
-    base = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    kept = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")
+    base = {name: os.environ[name] for name in kept if name in os.environ}
     return subprocess.run(
         [sys.executable, "-m", "app.serving", *arguments],
         cwd=ROOT, env={**base, "PYTHONPATH": str(ROOT), **variables},
