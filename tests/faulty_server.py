@@ -22,7 +22,7 @@ Behaviour = Callable[[int], str]
     delay S         after S seconds
     chunked         in chunks, after an interim answer
     until-close     without a length, up to the connection's end
-    then-close      and then the connection is closed, without a word of it in the answer
+    then-close S    and S seconds later the connection is closed, without a word of it in the answer
     drip S          its head a byte at a time, over S seconds in all
 
 Not so:
@@ -143,6 +143,8 @@ class FaultyServer:
             data = data[end:]
         self.answered_at[number] = time.time()
         connection.sendall(data)
+        if fault == "then-close":
+            self._closing.wait(float(argument))
         if fault == "half-closed":
             connection.shutdown(socket.SHUT_WR)
             self._closing.wait(HANG_SECONDS)

@@ -104,7 +104,7 @@ def test_a_connection_that_is_reset_before_anything_is_read_is_a_failure(tmp_pat
 
 @kinds
 def test_every_way_in_which_http_ends_an_answer_is_understood(tmp_path: Path, program: Path, kind: str) -> None:
-    ways = ("ok", "chunked", "until-close", "delay 0.2", "drip 0.2", "then-close")
+    ways = ("ok", "chunked", "until-close", "delay 0.2", "drip 0.2", "then-close 0")
     with faulty_server(lambda number: ways[number % len(ways)]) as server:
         records = probe(server.port, tmp_path, kind=kind, count=90, rate=50, program=program)
     assert errors(records) == {}
@@ -144,7 +144,8 @@ def test_each_kind_uses_connections_as_it_says(tmp_path: Path, program: Path, ki
 
 def test_a_kept_connection_that_the_server_closed_is_not_used_again(tmp_path: Path, program: Path) -> None:
     """Between requests a server may close: that is no failure, and the next request goes out on another."""
-    with faulty_server(lambda _: "then-close") as server:
+    # Late enough that the end is never seen together with the answer, and before the connection's turn comes again.
+    with faulty_server(lambda _: "then-close 0.1") as server:
         records = probe(server.port, tmp_path, kind="keep-alive", count=60, rate=50, program=program)
     assert errors(records) == {}
     assert server.connections == 60
