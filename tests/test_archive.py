@@ -16,7 +16,7 @@ from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.serving.archive import Archive
-from tests.serving_process import ROOT, serving, until
+from tests.serving_process import ROOT, at_full_speed, serving, until
 
 KEY = mmap_key("orders", "orders_total", ["size"], ["large"], "Orders")
 LIVING = 4242
@@ -134,7 +134,7 @@ def test_a_scrape_takes_less_than_20_ms_after_a_thousand_workers(tmp_path: Path)
         f"@app.get('/route{number}')\ndef view{number}(): return 'ok'" for number in range(5)
     )
     (tmp_path / "routes.py").write_text(application)
-    with serving(tmp_path, WSGI_APP="routes:app", PYTHONPATH=f"{ROOT}:{tmp_path}") as server:
+    with at_full_speed(), serving(tmp_path, WSGI_APP="routes:app", PYTHONPATH=f"{ROOT}:{tmp_path}") as server:
         for number in range(5):
             server.get(f"/route{number}")
         one = server.metrics()
