@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import os
+import random
 import shutil
 import sys
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,15 @@ from kubernetes import client, config
 import cluster as kind_cluster
 import tools
 from harness import diagnostics, images, page, progress
+from harness.conduct import Conduct
 from harness.images import Images
 from harness.prober import NAMESPACE as PROBERS
-from harness.prober import Kind, Prober, StartProber
-from harness.release import Release, Target
+from harness.prober import REQUEST_TIMEOUT_SECONDS, Prober, StartProber
+from harness.release import CHART, TEST_VALUES, Release, Target
 from harness.report import Report
 from harness.shell import run
+from harness.traffic import NEW, Kind
+from scenarios import SCENARIOS
 
 ROOT = Path(__file__).resolve().parents[1]
 PROOF = ROOT / "build" / "proof"
@@ -35,14 +40,97 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("cluster")
     group.addoption("--cluster-name", default="flask-app-test", help="name of the kind cluster (%(default)s)")
     group.addoption("--keep-cluster", action="store_true", help="leave the cluster there afterwards")
-    group.addoption("--kubeconfig", type=Path, help="use the kind cluster of this kubeconfig, which is then left there")
+    group.addoption("--kubeconfig", type=Path, help="use the cluster of this kubeconfig, which is then left there")
+    group.addoption(
+        "--destructive",
+        metavar="CONTEXT",
+        help="also drain nodes and restart parts of a cluster that is not a kind one: the kubeconfig's current context",
+    )
+    group = parser.getgroup("proof")
+    group.addoption("--complete", action="store_true", help="every scenario and mutant, not only the standard set")
+    group.addoption(
+        "--scenario", action="append", default=[], help="only scenarios with this in their name (repeatable)"
+    )
+    group.addoption("--rate", type=_positive, default=NEW.rate, help="requests a second of each client (%(default)s)")
+    group.addoption(
+        "--seed", type=int, help="what is chosen at random is chosen with this (default: another each time)"
+    )
+    group.addoption("--report", type=Path, default=PROOF, metavar="FOLDER", help="where the report goes (build/proof)")
+    group = parser.getgroup("an application or a chart of one's own")
+    group.addoption(
+        "--image", action="append", help="an image of it (name:tag); twice, to roll out from one to the other"
+    )
+    group.addoption("--chart", type=Path, default=CHART, help="the chart's folder (charts/flask-app)")
+    group.addoption("--values", action="append", type=Path, help="a values file for the chart (repeatable)")
+    group.addoption("--path", default="/", help="what --image is asked for; it must answer 200 (%(default)s)")
+    group.addoption("--prober-image", help="the prober's image, for a cluster that is not a kind one")
+
+
+def _positive(text: str) -> float:
+    """A number above 0. Raises ValueError, which argparse turns into a message."""
+    if not (number := float(text)) > 0:
+        raise ValueError(text)
+    return number
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _check_options(config)
     config.stash[_report] = Report(progress.console())
     # What is there afterwards is of this run, also if it ends before it has begun.
-    for folder in (PROOF, DIAGNOSTICS):
+    for folder in (config.getoption("--report"), DIAGNOSTICS):
+        if (
+            folder.exists()
+            and any(folder.iterdir())
+            and folder != DIAGNOSTICS
+            and not (folder / "report.json").exists()
+        ):
+            raise pytest.UsageError(f"--report {folder}: has files of something else; name a new folder")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_options(config: pytest.Config) -> None:
+    """Raise pytest.UsageError for options that can't be meant, before anything is done."""
+    images, values, chart = (config.getoption(name) for name in ("--image", "--values", "--chart"))
+    for file in [*(values or []), *filter(None, [config.getoption("--kubeconfig")])]:
+        if not file.is_file():
+            raise pytest.UsageError(f"{file} is not a file")
+    if not (chart / "Chart.yaml").is_file():
+        raise pytest.UsageError(f"--chart {chart}: there is no Chart.yaml in it")
+    for image in images or []:
+        if ":" not in image.rpartition("/")[2]:
+            raise pytest.UsageError(f"--image {image} is not an image with a tag, such as registry/name:1.0")
+    if len(images or []) > 2:
+        raise pytest.UsageError("--image is given once or twice: what runs first, and what is rolled out")
+    if chart != CHART and not values:
+        raise pytest.UsageError(
+            "--chart: give --values too, as many as the chart needs; those of the tests are not for it"
+        )
+    known = [scenario.name for scenario in SCENARIOS]
+    for name in config.getoption("--scenario"):
+        if not any(name in each for each in known):
+            raise pytest.UsageError(f"--scenario {name}: there is none; there are: {', '.join(known)}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what --scenario does not name and, without it and --complete, what is not in the standard set."""
+    names = config.getoption("--scenario")
+    own = config.getoption("--image") or config.getoption("--chart") != CHART
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        declared = getattr(item, "callspec", None) and item.callspec.params  # type: ignore[attr-defined]
+        scenario = (declared or {}).get("scenario")
+        each = scenario or (declared or {}).get("mutant") or (declared or {}).get("baseline")
+        if names:
+            keep = scenario is not None and any(name in scenario.name for name in names)
+        elif own and scenario is None:
+            # The other tests are of this project's own chart and application.
+            keep = False
+        else:
+            keep = each is None or each.standard or config.getoption("--complete")
+        (kept if keep else left_out).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -52,9 +140,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         for line in report.lines():
             terminalreporter.write_line(line)
     report.environment |= {"time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
-    report.write(PROOF)
-    shown = page.write(PROOF)
-    terminalreporter.write_line(f"kept in {PROOF.relative_to(ROOT)}: see {shown.relative_to(ROOT)}")
+    folder = config.getoption("--report")
+    report.write(folder)
+    shown = page.write(folder)
+    terminalreporter.write_line(f"kept in {os.path.relpath(folder)}: see {os.path.relpath(shown)}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -128,6 +217,7 @@ def target(request: pytest.FixtureRequest, kubeconfig: Path, report: Report) -> 
             apps=client.AppsV1Api(api),
             autoscaling=client.AutoscalingV2Api(api),
             core=client.CoreV1Api(api),
+            context=config.list_kube_config_contexts(str(kubeconfig))[1]["name"],
         )
         request.session.stash[_target] = target
         run(target.kubectl_command("apply", "--filename", "-"), stdin=_namespace(PROBERS, "privileged"))
@@ -148,31 +238,69 @@ def target(request: pytest.FixtureRequest, kubeconfig: Path, report: Report) -> 
 
 
 @pytest.fixture(scope="session")
-def images_(target: Target) -> Images:
-    """The images, built and loaded into the cluster."""
-    built = images.build()
-    context = run(target.kubectl_command("config", "current-context")).stdout.strip()
-    kind_cluster.load(context.removeprefix("kind-"), *built.all())
+def images_(request: pytest.FixtureRequest, target: Target) -> Images:
+    """The images: built here and loaded into the cluster, or those of --image."""
+    own, prober = request.config.getoption("--image"), request.config.getoption("--prober-image")
+    if not target.is_kind:
+        if not (own and len(own) == 2 and prober):
+            pytest.fail(
+                f"nothing can be loaded into {target.context}, which is not a kind cluster: give --image twice and "
+                "--prober-image, all of which it can pull (build the prober's from k8s-tests/prober)",
+                pytrace=False,
+            )
+        return Images(own[0], own[1], "", "", prober, "")
+    built = images.build_around(own) if own else images.build()
+    kind_cluster.load(target.context.removeprefix("kind-"), *built.all())
     return built
 
 
 @pytest.fixture(scope="module")
 def namespace(request: pytest.FixtureRequest, target: Target) -> Iterator[str]:
-    """A namespace for this module that admits only pods of the restricted Pod Security Standard."""
+    """A namespace for this module, which admits only pods of the restricted Pod Security Standard unless the module has
+    another POD_SECURITY."""
     name = request.module.__name__.removeprefix("test_").replace("_", "-")
+    level = getattr(request.module, "POD_SECURITY", "restricted")
     # One of a run before may still be there, or on its way out, on a cluster that was kept.
     run(target.kubectl_command("delete", "namespace", name, "--ignore-not-found", "--wait", "--timeout=120s"))
-    run(target.kubectl_command("create", "--filename", "-"), stdin=_namespace(name, "restricted"))
+    run(target.kubectl_command("create", "--filename", "-"), stdin=_namespace(name, level))
     yield name
     run(target.kubectl_command("delete", "namespace", name, "--wait=false"))
 
 
 @pytest.fixture(scope="module")
-def release(target: Target, namespace: str, images_: Images) -> Release:
+def release(request: pytest.FixtureRequest, target: Target, namespace: str, images_: Images) -> Release:
     """The chart, installed with the first image in this module's namespace."""
-    release = Release(target, namespace)
+    chart, values = request.config.getoption("--chart"), request.config.getoption("--values")
+    files = [*([TEST_VALUES] if chart == CHART else []), *(values or [])]
+    release = Release(target, namespace, chart=chart, values_files=files)
     release.upgrade(images_.first)
     return release
+
+
+@pytest.fixture(scope="session")
+def conduct(request: pytest.FixtureRequest, target: Target, images_: Images, report: Report) -> Iterator[Conduct]:
+    """Measures scenarios; see Conduct."""
+    option = request.config.getoption
+    seed = option("--seed")
+    with ExitStack() as gateways:
+        started: dict[str, str] = {}
+
+        def gateway_url(release: Release) -> str:
+            if release.url not in started:
+                raise NotImplementedError
+            return started[release.url]
+
+        yield Conduct(
+            target,
+            images_,
+            report,
+            rate=option("--rate"),
+            seed=random.SystemRandom().randrange(1_000_000) if seed is None else seed,
+            example=not option("--image"),
+            path=option("--path"),
+            allowed=target.is_kind or option("--destructive") == target.context,
+            gateway_url=gateway_url,
+        )
 
 
 @pytest.fixture
@@ -187,8 +315,11 @@ def probe(target: Target, images_: Images) -> StartProber:
         path: str | None = None,
         url: str | None = None,
         name: str | None = None,
+        timeout: float = REQUEST_TIMEOUT_SECONDS,
     ) -> Prober:
-        return Prober(target, images_.prober, url or release.url, rate=rate, kind=kind, path=path, name=name)
+        return Prober(
+            target, images_.prober, url or release.url, rate=rate, kind=kind, path=path, name=name, timeout=timeout
+        )
 
     return make
 

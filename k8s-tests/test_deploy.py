@@ -5,10 +5,10 @@ import subprocess
 from pathlib import Path
 
 from harness.images import Images, version_of
+from harness.measurement import under_traffic
 from harness.prober import StartProber
 from harness.release import ROOT, TEST_VALUES, Release
 from harness.report import Report
-from harness.scenario import under_traffic
 
 
 def make_deploy(release: Release, image: str, timeout: str) -> subprocess.CompletedProcess[str]:

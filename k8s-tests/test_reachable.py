@@ -12,10 +12,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from harness.measurement import judge
 from harness.prober import StartProber
 from harness.release import Release
 from harness.report import Report
-from harness.scenario import judge
 
 
 @contextmanager

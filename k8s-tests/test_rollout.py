@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from harness.images import Images, version_of
+from harness.measurement import under_traffic
 from harness.prober import Prober, StartProber
 from harness.release import CHART, Release
 from harness.report import Report
-from harness.scenario import under_traffic
 from prober import Record
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.budget import Budget
 from harness.records import Figures
-from harness.report import Report, Scenario, Verdict
+from harness.report import Outcome, Report, Verdict
 from harness.sampler import Sample
 from prober import Record
 
@@ -61,13 +61,13 @@ def records(shape: Shape, *, seed: int = 1) -> list[Record]:
 
 
 def fill(
-    scenario: Scenario,
+    scenario: Outcome,
     shape: Shape,
     *,
     verdict: Verdict,
     names: Iterable[str] = ("new connections", "keep-alive connections"),
     events: Iterable[tuple[float, str]] = (),
-) -> Scenario:
+) -> Outcome:
     """Let `scenario` have gone as `shape` says, with a prober for each of `names`."""
     seeds = enumerate(names, 1)
     scenario.keep_records({name: records(shape, seed=seed) for seed, name in seeds})

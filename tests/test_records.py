@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from harness import measurement
 from harness import sampler as sampler_module
-from harness import scenario as scenario_module
+from harness.measurement import judge
 from harness.prober import Prober
 from harness.records import MAX_LATENESS_SECONDS, Figures, InvalidRun, parse, percentile
-from harness.report import Report, Scenario
+from harness.report import Outcome, Report
 from harness.sampler import Sampler
-from harness.scenario import judge
 from prober import Record, arguments_parser
 
 
@@ -111,7 +111,7 @@ def test_records_that_are_not_complete_are_invalid() -> None:
         Figures.of("x", [])
 
 
-def scenario(*records: Record, control: Record | None = None, confirmed: str = "seen") -> Scenario:
+def scenario(*records: Record, control: Record | None = None, confirmed: str = "seen") -> Outcome:
     made = Report().add("x")
     made.fault_confirmed = confirmed
     made.control = [Figures.of("control", [control or record(0)])]
@@ -191,8 +191,8 @@ class Pretended:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenario_module, "CONTROL_SECONDS", 0)
-    monkeypatch.setattr(scenario_module, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(measurement, "CONTROL_SECONDS", 0)
+    monkeypatch.setattr(measurement, "SETTLE_SECONDS", 0)
 
 
 def due_now(*, error: str = "", seconds: float = 0.0) -> Record:
@@ -201,10 +201,10 @@ def due_now(*, error: str = "", seconds: float = 0.0) -> Record:
     return Record(0, due, due, due, due, 200, "pod", "1", error)
 
 
-def run_scenario(made: Scenario, *clients: Pretended, others: tuple[Pretended, ...] = (), fault: str = "seen") -> None:
+def run_scenario(made: Outcome, *clients: Pretended, others: tuple[Pretended, ...] = (), fault: str = "seen") -> None:
     release: Any = Pretended()
     probers: Any = clients
-    with scenario_module.under_traffic(made, release, probers) as running:
+    with measurement.under_traffic(made, release, probers) as running:
         running.others.extend(others)  # type: ignore[arg-type]
         if fault == "breaks":
             raise RuntimeError("the upgrade failed")

@@ -10,10 +10,10 @@ import pytest
 
 from harness.bound import upper_bound
 from harness.budget import Budget
+from harness.measurement import judge
 from harness.records import Figures, parse
 from harness.report import SCHEMA, Report
 from harness.sampler import Sample
-from harness.scenario import judge
 from prober import Record
 from tests.made_report import Shape, fill, made_report
 

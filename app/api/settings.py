@@ -29,5 +29,5 @@ class ApiSettings(Settings):
         "LOAD_ENDPOINTS",
         boolean(),
         default=False,
-        meaning="Serve `/work?cpu_ms=` and `/sleep?ms=`, which burn or hold a thread on request. For load tests only.",
+        meaning="Serve `/work?cpu_ms=`, `/sleep?ms=` and `/memory?mib=`, which use the processor, a thread or memory. For tests only.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +13,23 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Images:
-    """Image references. `first` and `second` differ in the version they report; `broken` never becomes ready."""
+    """Image references.
+
+    `first` and `second` differ in the version they report; `broken` never becomes ready; `crashing` becomes ready, and
+    ends a moment later.
+    """
 
     first: str
     second: str
     broken: str
+    crashing: str
     prober: str
+    gateway: str
 
     def all(self) -> tuple[str, ...]:
-        """Every one of them."""
-        return self.first, self.second, self.broken, self.prober
+        """Every one that there is."""
+        everything = (self.first, self.second, self.broken, self.crashing, self.prober, self.gateway)
+        return tuple(dict.fromkeys(filter(None, everything)))
 
 
 def version_of(image: str) -> str:
@@ -29,14 +37,52 @@ def version_of(image: str) -> str:
     return image.rpartition(":")[2]
 
 
+PROBER, GATEWAY = "flask-app-prober:test", "flask-app-gateway:test"
+
+# A worker that ends with status 3 makes gunicorn's master end too. 3 s from when the module is loaded it is ready.
+CRASHING = """\
+FROM {image}
+USER root
+RUN printf '%s\\n' 'import os, threading' 'from app.api import create_app' \\
+    'timer = threading.Timer(4, os._exit, [3])' 'timer.daemon = True' 'timer.start()' 'app = create_app()' \\
+    > /srv/crashing.py && chmod a+r /srv/crashing.py
+USER 10001:10001
+ENV WSGI_APP=crashing:app APP_VERSION={version}
+"""
+
+
 def build() -> Images:
     """Build all images with the local engine, the application's from the Dockerfile that is shipped."""
-    # Not the Makefile's variables of whoever started the tests: make passes them on in the environment.
-    images = Images("flask-app:test-1", "flask-app:test-2", "flask-app:test-broken", "flask-app-prober:test")
-    for image in (images.first, images.second):
+    first, second, broken, crashing = (f"flask-app:test-{tag}" for tag in ("1", "2", "broken", "crashing"))
+    for image in (first, second):
+        # Not the Makefile's variables of whoever started the tests: make passes them on in the environment.
         run(["make", "-C", ROOT, "image", f"IMAGE={image}", f"VERSION={version_of(image)}"], timeout=900)
-    broken = f"FROM {images.second}\nENV WSGI_APP=app.gone:app APP_VERSION={version_of(images.broken)}\n"
-    run(["docker", "build", "--tag", images.broken, "-"], stdin=broken)
-    prober = ROOT / "k8s-tests" / "prober"
-    run(["docker", "build", "--tag", images.prober, prober])
-    return images
+    build_from(f"FROM {second}\nENV WSGI_APP=app.gone:app APP_VERSION={version_of(broken)}\n", broken)
+    build_from(CRASHING.format(image=second, version=version_of(crashing)), crashing)
+    return Images(first, second, broken, crashing, build_prober(), build_gateway())
+
+
+def build_around(given: Sequence[str]) -> Images:
+    """The images for an application of one's own: one or two of its images, which the local engine has."""
+    first, second = given[0], given[-1]
+    if first == second:
+        # So that there is something to roll out.
+        second = f"{first}-second"
+        build_from(f"FROM {first}\nLABEL proof=second\n", second)
+    return Images(first, second, "", "", build_prober(), build_gateway())
+
+
+def build_from(dockerfile: str, image: str) -> None:
+    """Build an image from the text of a Dockerfile that needs no files."""
+    run(["docker", "build", "--tag", image, "-"], stdin=dockerfile)
+
+
+def build_prober() -> str:
+    """The prober's image."""
+    run(["docker", "build", "--tag", PROBER, ROOT / "k8s-tests" / "prober"])
+    return PROBER
+
+
+def build_gateway() -> str:
+    """The gateway's image."""
+    return ""

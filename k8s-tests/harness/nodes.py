@@ -1,34 +1,147 @@
-"""The nodes of the cluster, and what operators do to them."""
+"""The nodes of a kind cluster, which are containers: held, stopped, cut off the network, and looked into."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from harness import wait
 from harness.release import Target
 from harness.shell import run
 
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+MANIFESTS = "/etc/kubernetes/manifests"
 
 
 class Nodes:
-    """The nodes of the cluster of `target`."""
+    """The nodes of the cluster of `target`. Names are those of the nodes and of their containers alike."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
 
     @property
+    def control_plane(self) -> str:
+        """The node of the control plane."""
+        return str(next(node.metadata.name for node in self._list() if CONTROL_PLANE in node.metadata.labels))
+
+    @property
     def workers(self) -> list[str]:
-        """The nodes that are not the control plane's."""
+        """The other nodes."""
         return sorted(node.metadata.name for node in self._list() if CONTROL_PLANE not in node.metadata.labels)
+
+    def address(self, name: str) -> str:
+        """The node's address inside the cluster."""
+        addresses = self._target.core.read_node(name).status.addresses
+        return str(next(each.address for each in addresses if each.type == "InternalIP"))
+
+    def uid(self, name: str) -> str:
+        """What tells this node from another one of the same name."""
+        return str(self._target.core.read_node(name).metadata.uid)
+
+    def is_ready(self, name: str) -> bool:
+        """Whether the API server thinks that the node is ready."""
+        conditions = self._target.core.read_node(name).status.conditions
+        return any(condition.type == "Ready" and condition.status == "True" for condition in conditions)
 
     def _list(self) -> list[Any]:
         return list(self._target.core.list_node().items)
+
+    # --- What people do to nodes -------------------------------------------------------------------------------------
 
     def drain(self, name: str, timeout: float = 180) -> None:
         """kubectl drain: cordon, and evict every pod as disruption budgets allow."""
         command = ["drain", name, "--ignore-daemonsets", "--delete-emptydir-data", f"--timeout={timeout:.0f}s"]
         run(self._target.kubectl_command(*command), timeout=timeout + 30)
 
+    def cordon(self, name: str) -> None:
+        """kubectl cordon: nothing new is scheduled there."""
+        run(self._target.kubectl_command("cordon", name))
+
     def uncordon(self, name: str) -> None:
         """kubectl uncordon."""
         run(self._target.kubectl_command("uncordon", name))
+
+    def replace(self, name: str) -> None:
+        """The node leaves the cluster, and registers again as another one of the same name."""
+        run(self._target.kubectl_command("delete", "node", name))
+        self.execute(name, "systemctl", "restart", "kubelet")
+        wait.until(f"{name} has registered", lambda: name in self.workers, timeout=60)
+        self._wait_ready(name)
+
+    # --- What happens to nodes ---------------------------------------------------------------------------------------
+
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """Every process of the node stands still, as on a host that swaps or whose hypervisor stalls."""
+        run(["docker", "pause", name])
+        try:
+            yield
+        finally:
+            run(["docker", "unpause", name])
+            self._wait_ready(name)
+
+    @contextmanager
+    def stopped(self, name: str) -> Iterator[None]:
+        """The node is switched off without notice, and switched on again at the end."""
+        run(["docker", "kill", name])
+        try:
+            yield
+        finally:
+            run(["docker", "start", name])
+            self._wait_ready(name)
+
+    @contextmanager
+    def partitioned(self, name: str) -> Iterator[None]:
+        """Nothing reaches the node and nothing leaves it, while all that runs there goes on."""
+        rules = [["INPUT", "--in-interface", "eth0"], ["OUTPUT", "--out-interface", "eth0"]]
+        # Forwarded too, which is how pods are reached.
+        rules += [["FORWARD", "--in-interface", "eth0"], ["FORWARD", "--out-interface", "eth0"]]
+        for rule in rules:
+            self.execute(name, "iptables", "--insert", *rule, "--jump", "DROP")
+        try:
+            yield
+        finally:
+            for rule in rules:
+                self.execute(name, "iptables", "--delete", *rule, "--jump", "DROP")
+            self._wait_ready(name)
+
+    @contextmanager
+    def without_control_plane(self) -> Iterator[None]:
+        """API server, scheduler and controller manager are stopped; etcd, and what runs in pods, go on."""
+        parts = [f"kube-{part}" for part in ("apiserver", "scheduler", "controller-manager")]
+        node, aside = self.control_plane, "/etc/kubernetes/aside"
+        files = " ".join(f"{MANIFESTS}/{part}.yaml" for part in parts)
+        self.execute(node, "sh", "-c", f"mkdir -p {aside} && mv {files} {aside}/")
+        try:
+            wait.until("they are gone", lambda: not any(self.containers(node, part) for part in parts), timeout=60)
+            yield
+        finally:
+            self.execute(node, "sh", "-c", f"mv {aside}/*.yaml {MANIFESTS}/")
+            wait.until("the API server answers", self.api_answers, timeout=120)
+            wait.until("the node is ready", lambda: self.is_ready(node), timeout=120)
+
+    def api_answers(self) -> bool:
+        """Whether the API server answers."""
+        return run(self._target.kubectl_command("get", "--raw", "/readyz"), check=False, timeout=30).returncode == 0
+
+    def _wait_ready(self, name: str) -> None:
+        wait.until(f"{name} is ready", lambda: self.is_ready(name), timeout=180)
+
+    # --- What is inside ----------------------------------------------------------------------------------------------
+
+    def containers(self, node: str, name: str, pod: str = "") -> list[str]:
+        """The ids of the running containers of this name on a node, of one pod or of all."""
+        of_pod = ["--label", f"io.kubernetes.pod.name={pod}"] if pod else []
+        return self.execute(node, "crictl", "ps", "--quiet", "--name", f"^{name}$", *of_pod).split()
+
+    def kill_container(self, node: str, container: str) -> None:
+        """SIGKILL for the container's first process, from outside, where it can't be ignored."""
+        pid = self.execute(
+            node, "crictl", "inspect", "--output", "go-template", "--template", "{{.info.pid}}", container
+        )
+        self.execute(node, "kill", "-KILL", pid.strip())
+
+    def execute(self, node: str, *command: str) -> str:
+        """Run a command on the node and return what it printed."""
+        return run(["docker", "exec", node, *command]).stdout

@@ -15,31 +15,24 @@ import re
 import secrets
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import Protocol
 
 from harness import wait
 from harness.records import Figures, parse
 from harness.release import Release, Target
 from harness.shell import run
+from harness.traffic import NAMES, Kind
 from prober import Record
 
 NAMESPACE = "probers"
 # Longer than any scenario may take; a prober that ended early makes it invalid.
 MAX_SECONDS = 1800
-# As the prober's --timeout: whatever is under way when it stops takes no longer.
-REQUEST_TIMEOUT_SECONDS = 5
+REQUEST_TIMEOUT_SECONDS = 5.0
 
 # The records are kept in memory: at the longest run and the highest rate they must fit. Measured: 117 bytes.
 RESULTS_MIB = 256
 RECORD_BYTES = 160
 
-Kind = Literal["new", "keep-alive", "slow", "upload"]
-NAMES: dict[Kind, str] = {
-    "new": "new connections",
-    "keep-alive": "keep-alive connections",
-    "slow": "slow requests",
-    "upload": "uploads",
-}
 # Compressed to some 25 bytes a record, and as text, which is what `run` gives back. All of it costs the node some
 # processor time while other probers may be sending, hence the fastest level.
 FETCH = "gzip -1 --stdout {folder}/records.jsonl | base64 --wrap=0"
@@ -58,6 +51,7 @@ class Prober:
 
     url: where to send to, as http://host[:port]: the Service, a NodePort or an Ingress.
     path: path and query; the example application's for this kind if not given.
+    timeout: seconds from when a request is due until it counts as failed.
     options: further arguments of the prober, such as --expect-body for an application that does not echo.
     Raises ValueError if the records of the longest run would not fit.
     """
@@ -72,6 +66,7 @@ class Prober:
         kind: Kind,
         path: str | None = None,
         name: str | None = None,
+        timeout: float = REQUEST_TIMEOUT_SECONDS,
         options: Sequence[str] = (),
     ) -> None:
         most = RESULTS_MIB * 1024 * 1024 / MAX_SECONDS / RECORD_BYTES
@@ -80,10 +75,11 @@ class Prober:
         self._target, self._image = target, image
         self.arguments: list[str] = [
             "--url", url, "--kind", kind, "--rate", str(rate), *(["--path", path] if path else []),
-            "--timeout", str(REQUEST_TIMEOUT_SECONDS), "--max-seconds", str(MAX_SECONDS), "--results", "/results",
+            "--timeout", str(timeout), "--max-seconds", str(MAX_SECONDS), "--results", "/results",
             *options,
         ]  # fmt: skip
         self.name = name or NAMES[kind]
+        self._timeout = timeout
         # The run is in the name, since a cluster that was kept may still hold the pods of one before.
         self._pod = f"prober-{_run}-{next(_numbers)}"
         self.records: list[Record] = []
@@ -122,7 +118,7 @@ class Prober:
         # Also after a failure: the records show what clients saw, and no prober may outlive its target.
         try:
             run(self._exec("touch", "/results/stop"))
-            wait.until(f"{self._pod} is done", self._is_done, timeout=REQUEST_TIMEOUT_SECONDS + 15)
+            wait.until(f"{self._pod} is done", self._is_done, timeout=self._timeout + 15)
             sent = int(run(self._exec("cat", "/results/done")).stdout)
             fetched = run(self._exec("sh", "-c", FETCH.format(folder="/results"))).stdout
             self.records = parse(unpack(fetched), sent)
@@ -185,4 +181,5 @@ class StartProber(Protocol):
         path: str | None = None,
         url: str | None = None,
         name: str | None = None,
+        timeout: float = REQUEST_TIMEOUT_SECONDS,
     ) -> Prober: ...

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from harness import wait
 from harness.shell import run
@@ -27,6 +30,13 @@ class Target:
     apps: Any
     autoscaling: Any
     core: Any
+    context: str = ""
+    """The kubeconfig's current context."""
+
+    @property
+    def is_kind(self) -> bool:
+        """Whether it is a kind cluster, whose nodes are containers of this machine."""
+        return self.context.startswith("kind-")
 
     def kubectl_command(self, *arguments: str) -> list[str]:
         """The command line of kubectl for this cluster."""
@@ -35,7 +45,11 @@ class Target:
 
 @dataclass
 class Release:
-    """A release named `name` in `namespace`; every operation waits until the cluster has done it."""
+    """A release named `name` in `namespace`; every operation waits until the cluster has done it.
+
+    The chart may be any that has one Deployment and one Service with pods behind it, and takes its image as
+    `image.repository` and `image.tag`, as those do that `helm create` makes.
+    """
 
     target: Target
     namespace: str
@@ -43,39 +57,92 @@ class Release:
     helm: Path | None = None
     """The helm to use; the target's when not given."""
     chart: Path = CHART
+    values_files: Sequence[Path] = (TEST_VALUES,)
     sets: dict[str, str] = field(default_factory=dict)
     """Values that every install and upgrade sets."""
+    image: str = ""
+    """The image that was installed last; empty until then."""
+    values: dict[str, str] = field(default_factory=dict)
+    """The values that the last upgrade set beside `sets`."""
 
-    @property
+    @cached_property
+    def objects(self) -> list[dict[str, Any]]:
+        """What the release consists of, as the chart was rendered at first."""
+        listed = yaml.safe_load_all(self._helm("get", "manifest", self.name))
+        return [thing for thing in listed if thing]
+
+    def _only(self, kind: str, matching: Callable[[dict[str, Any]], bool] = lambda _: True) -> str:
+        names = [each["metadata"]["name"] for each in self.objects if each["kind"] == kind and matching(each)]
+        if len(names) != 1:
+            raise AssertionError(
+                f"the chart {self.chart} makes {len(names)} objects of kind {kind} ({', '.join(names)}): "
+                "the proof needs to know which one serves, so it takes charts that have one"
+            )
+        return str(names[0])
+
+    @cached_property
     def fullname(self) -> str:
-        """The name of the Deployment, the Service and the rest."""
-        return f"{self.name}-flask-app"
+        """The name of the Deployment."""
+        return self._only("Deployment")
 
-    @property
+    @cached_property
+    def service(self) -> str:
+        """The name of the Service."""
+        return self._only("Service", lambda service: service["spec"].get("clusterIP") != "None")
+
+    @cached_property
+    def container(self) -> str:
+        """The name of the container that serves: the first one."""
+        return str(self.deployment().spec.template.spec.containers[0].name)
+
+    def service_object(self) -> Any:
+        """The Service as it is now."""
+        return self.target.core.read_namespaced_service(self.service, self.namespace)
+
+    @cached_property
     def url(self) -> str:
         """The Service, as other pods in the cluster reach it."""
-        return f"http://{self.fullname}.{self.namespace}:5000"
+        return f"http://{self.service}.{self.namespace}:{self.service_object().spec.ports[0].port}"
 
     def _helm(self, *arguments: str, timeout: float = 300) -> str:
         helm = self.helm or self.target.helm
         command = [str(helm), "--kubeconfig", str(self.target.kubeconfig), "--namespace", self.namespace, *arguments]
         return run(command, timeout=timeout).stdout
 
-    def upgrade(self, image: str, sets: dict[str, str] | None = None) -> None:
-        """Install or upgrade to `image` (name:tag) and wait until every pod runs it and the minimum is reached."""
+    def upgrade(
+        self, image: str, sets: Mapping[str, str] | None = None, *, timeout: float = 240, options: Sequence[str] = ()
+    ) -> None:
+        """Install or upgrade to `image` (name:tag) and wait until every pod runs it and the minimum is reached.
+
+        timeout: seconds that helm waits. options: further ones of `helm upgrade`.
+        """
         repository, _, tag = image.rpartition(":")
         values = {"image.repository": repository, "image.tag": tag, **self.sets, **(sets or {})}
         self._helm(
-            "upgrade", "--install", self.name, str(self.chart), "--values", str(TEST_VALUES),
-            "--wait", "--timeout", "4m",
+            "upgrade", "--install", self.name, str(self.chart),
+            *(argument for file in self.values_files for argument in ("--values", str(file))),
+            "--wait", "--timeout", f"{timeout:.0f}s", *options,
             *(argument for name, value in values.items() for argument in ("--set", f"{name}={value}")),
+            timeout=timeout + 120,
         )  # fmt: skip
+        self.image, self.values = image, dict(sets or {})
         self.wait_rolled_out()
+
+    def ensure(self, image: str, values: Mapping[str, str]) -> None:
+        """Have the release run with these values: with the image that it runs already, with `image` where it has none.
+
+        Nothing is done where it does already.
+        """
+        if not self.image or self.values != dict(values):
+            self.upgrade(self.image or image, values)
+        self.wait_rolled_out()
+        self.wait_no_pod_stopping()
 
     def rollback(self) -> None:
         """Roll back to the revision before and wait, as for an upgrade."""
         self._helm("rollback", self.name, "--wait", "--timeout", "4m")
         self.wait_rolled_out()
+        self.image = str(self.deployment().spec.template.spec.containers[0].image)
 
     def test(self) -> str:
         """Run `helm test` and return what it printed."""
@@ -97,6 +164,13 @@ class Release:
         """The HorizontalPodAutoscaler as it is now."""
         return self.target.autoscaling.read_namespaced_horizontal_pod_autoscaler(self.fullname, self.namespace)
 
+    @property
+    def minimum(self) -> int:
+        """The fewest replicas that the autoscaler, where there is one, lets it have."""
+        listed = self.target.autoscaling.list_namespaced_horizontal_pod_autoscaler(self.namespace).items
+        minima = [each.spec.min_replicas for each in listed if each.spec.scale_target_ref.name == self.fullname]
+        return int(minima[0]) if minima else 0
+
     def pods(self) -> list[Any]:
         """The server pods there are, those on their way out included."""
         labels = self.deployment().spec.selector.match_labels
@@ -110,9 +184,9 @@ class Release:
 
     def is_rolled_out(self) -> bool:
         """Whether every pod is of the newest template and available, and there are as many as the minimum."""
-        deployment, minimum = self.deployment(), self.autoscaler().spec.min_replicas
+        deployment, minimum = self.deployment(), self.minimum
         status, desired = deployment.status, deployment.spec.replicas
-        return (
+        return bool(
             status.observed_generation == deployment.metadata.generation
             and desired >= minimum
             and (status.updated_replicas, status.ready_replicas, status.available_replicas, status.replicas)

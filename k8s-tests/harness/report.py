@@ -29,7 +29,7 @@ Verdict = Literal["passed", "failed", "invalid"]
 
 
 @dataclass
-class Scenario:
+class Outcome:
     """One scenario's outcome. `failed` until it has been judged, so that one that breaks off counts as failed.
 
     Times are seconds since the epoch, 0 for what was not reached.
@@ -100,8 +100,8 @@ class Report:
 
     def __init__(self, console: TextIO | None = None) -> None:
         self._console = console
-        self.scenarios: list[Scenario] = []
-        self.mutants: list[tuple[str, Scenario]] = []
+        self.scenarios: list[Outcome] = []
+        self.mutants: list[tuple[str, Outcome]] = []
         self.environment: dict[str, str | int] = {}
 
     def add(
@@ -111,15 +111,15 @@ class Report:
         fault: str = "",
         budget: Budget = Budget(),  # noqa: B008  # frozen
         baseline: bool = False,
-    ) -> Scenario:
+    ) -> Outcome:
         """A new scenario, in the report from now on whatever becomes of it."""
-        scenario = Scenario(name, budget, fault, baseline, console=self._console)
+        scenario = Outcome(name, budget, fault, baseline, console=self._console)
         self.scenarios.append(scenario)
         return scenario
 
-    def add_mutant(self, name: str, *, caught_by: str, fault: str = "") -> Scenario:
+    def add_mutant(self, name: str, *, caught_by: str, fault: str = "") -> Outcome:
         """What becomes of the scenario `caught_by` with the mutant `name`, whose verdict must be `failed`."""
-        outcome = Scenario(name, fault=fault, verdict="invalid", console=self._console)
+        outcome = Outcome(name, fault=fault, verdict="invalid", console=self._console)
         self.mutants.append((caught_by, outcome))
         return outcome
 
@@ -169,7 +169,7 @@ class Report:
         return report
 
 
-def _write_records(folder: Path, scenario: Scenario, taken: set[str]) -> dict[str, str]:
+def _write_records(folder: Path, scenario: Outcome, taken: set[str]) -> dict[str, str]:
     """Write the records of each prober; returns their files by the prober's name. `taken` are files not to use."""
     files = {}
     for prober, records in scenario.records.items():

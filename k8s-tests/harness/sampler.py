@@ -35,7 +35,7 @@ class Sampler:
         )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._started = 0.0
+        self._started = self._ended = 0.0
         self._error: BaseException | None = None
         self.samples: list[Sample] = []
 
@@ -44,8 +44,9 @@ class Sampler:
             try:
                 deployment = self._read()
             except Exception as error:
+                # The API server itself may be what is broken.
                 self._error = error
-                return
+                continue
             status = deployment.status
             self.samples.append(
                 Sample(
@@ -61,18 +62,17 @@ class Sampler:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        ended = time.time()
+        self._ended = time.time()
         self._stop.set()
         self._thread.join(30)
-        if error:
-            return
-        # A check of the fewest replicas must not pass because the looking stopped.
-        if self._error:
-            raise self._error
-        times = [self._started, *(sample.at for sample in self.samples), ended]
+
+    def require_complete(self) -> None:
+        """Raise InvalidRun if there was a time in which the replicas were not looked at: nothing is known of it."""
+        times = [self._started, *(sample.at for sample in self.samples), self._ended or time.time()]
         longest = max(later - earlier for earlier, later in itertools.pairwise(times))
         if longest > LONGEST_GAP_SECONDS + INTERVAL_SECONDS:
-            raise InvalidRun(f"the replicas were not looked at for {longest:.1f} s")
+            why = f": {self._error}" if self._error else ""
+            raise InvalidRun(f"the replicas were not looked at for {longest:.1f} s{why}")
 
     def fewest_ready(self) -> int:
         """The fewest ready replicas seen. Raises ValueError if nothing was seen."""

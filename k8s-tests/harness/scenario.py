@@ -1,84 +1,52 @@
-"""A scenario: traffic, a control without a fault, the fault, recovery, the verdict."""
+"""A scenario, declared as data: what is done to a release under which traffic, and what it may cost.
+
+`act` brings the fault about, waits until it is over, and returns how it was seen that the fault really happened. It
+does so with the Stage that it is given, and raises AssertionError for what did not happen. An empty answer makes the
+run invalid.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
-from harness.prober import Prober
-from harness.progress import Progress
-from harness.records import InvalidRun
-from harness.release import Release
-from harness.report import Scenario
-from prober import Record
+from harness.budget import Budget, Loss
+from harness.stage import Stage
+from harness.traffic import CLIENTS, Traffic
 
-CONTROL_SECONDS = 5.0
-SETTLE_SECONDS = 3.0
-SHOWN_FAILURES = 20
-# A prober is told to stop, and looks for that ten times a second, after the end has been noted.
-EARLY_END_SECONDS = 1.0
+Reach = Literal["release", "cluster", "nodes"]
+"""What a fault touches: nothing but the release; what other users of the cluster have too; the nodes themselves, which
+only a kind cluster lets one break."""
 
 
-@contextmanager
-def under_traffic(scenario: Scenario, release: Release, probers: Sequence[Prober]) -> Iterator[Scenario]:
-    """Keep `probers` sending while the `with` block brings the fault about; then judge `scenario`.
+@dataclass(frozen=True)
+class Scenario:
+    """One scenario.
 
-    Before the block a control phase shows that nothing fails without the fault: the run is invalid otherwise. The
-    block must set `fault_confirmed` to how it saw that the fault happened, and may add to `scenario.others` further
-    probers of its own. Afterwards the probers go on until the rollout is over and the last pod that was told to go is
-    gone. Raises AssertionError for more failed requests than the budget has, InvalidRun (which is one too) for a
-    measurement that can't be trusted. Whatever happens, the figures and the records are in the report.
+    name: for the report and for --scenario.
+    fault: what is done, in one sentence.
+    act: does it; see above.
+    budget: the most failed requests.
+    traffic: the probers.
+    values: the chart's values that it needs, beside those of all scenarios.
+    least_ready: the fewest ready replicas at any moment; None where the fault takes them away.
+    stopped_within: seconds after the act within which the last pod that was told to go must be gone.
+    reach: what it touches.
+    needs_example: whether it needs the example application, beside what its traffic needs.
+    standard: whether it is one of those that run without --complete.
+    after: looks at the records of the probers once it is over, and raises AssertionError.
     """
-    try:
-        with (
-            Progress(scenario.name, lambda: [*probers, *scenario.others], scenario.console) as progress,
-            ExitStack() as running,
-        ):
-            for prober in probers:
-                running.enter_context(prober)
-            scenario.started = time.time()
-            time.sleep(CONTROL_SECONDS)
-            scenario.fault_at, progress.phase = time.time(), "fault"
-            yield scenario
-            progress.phase = "recovery"
-            release.wait_rolled_out()
-            release.wait_no_pod_stopping()
-            time.sleep(SETTLE_SECONDS)
-            scenario.ended = time.time()
-    finally:
-        everything = [*probers, *scenario.others]
-        scenario.control = [
-            prober.figures(end=scenario.fault_at) for prober in probers if scenario.fault_at and prober.records
-        ]
-        scenario.probers = [prober.figures() for prober in everything if prober.records]
-        scenario.keep_records({prober.name: prober.records for prober in everything})
-    for prober in probers:
-        if prober.last_due < scenario.ended - EARLY_END_SECONDS:
-            scenario.verdict = "invalid"
-            raise InvalidRun(f"{scenario.name}: {prober.name} stopped sending before the end")
-    judge(scenario, [record for prober in everything for record in prober.records if record.error])
 
-
-def judge(scenario: Scenario, failures: Sequence[Record]) -> None:
-    """Set the verdict of a scenario against its budget; raises as `under_traffic` says.
-
-    failures: the failed requests of all probers, shown in the message.
-    """
-    print(f"{scenario.name}:", *(f"  {figures}" for figures in scenario.probers), sep="\n")
-    try:
-        if not scenario.fault_confirmed:
-            raise InvalidRun(f"{scenario.name}: it was not seen that the fault happened")
-        for figures in scenario.control:
-            if figures.failed:
-                raise InvalidRun(f"{scenario.name}: failures before the fault: {figures}")
-        for figures in scenario.probers:
-            figures.require_valid()
-    except InvalidRun:
-        scenario.verdict = "invalid"
-        raise
-    if len(failures) > scenario.budget.failed:
-        scenario.verdict = "failed"
-        shown = "\n".join(map(str, failures[:SHOWN_FAILURES]))
-        raise AssertionError(f"{scenario.name}: {len(failures)} requests failed ({scenario.budget})\n{shown}")
-    scenario.verdict = "passed"
+    name: str
+    fault: str
+    act: Callable[[Stage], str]
+    budget: Budget | Loss = field(default_factory=Budget)
+    traffic: tuple[Traffic, ...] = CLIENTS
+    values: Mapping[str, str] = field(default_factory=dict)
+    least_ready: int | None = None
+    stopped_within: float = 60.0
+    reach: Reach = "release"
+    needs_example: bool = False
+    standard: bool = True
+    after: Callable[[Stage], None] | None = None

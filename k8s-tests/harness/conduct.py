@@ -1,0 +1,97 @@
+"""Conduct scenarios as the options of a run say: with which images, at which rate, on which cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from harness.images import Images
+from harness.measurement import perform
+from harness.nodes import Nodes
+from harness.prober import Prober
+from harness.release import Release, Target
+from harness.report import Outcome, Report
+from harness.scenario import Scenario
+from harness.traffic import NEW, Traffic
+
+
+@dataclass
+class Conduct:
+    """Measures scenarios, one at a time; what becomes of each is in `report`.
+
+    rate: what the clients send, in requests a second; others in proportion. example: whether the image is the example
+    application's. path: for any other one. allowed: whether faults that reach beyond the release may be brought about.
+    gateway_url: gives the way through the gateway, which is started where it is not there.
+    """
+
+    target: Target
+    images: Images
+    report: Report
+    rate: float
+    seed: int
+    example: bool
+    path: str
+    allowed: bool
+    gateway_url: Callable[[Release], str]
+    prober_options: Sequence[str] = field(default=())
+
+    def __call__(self, scenario: Scenario, release: Release, outcome: Outcome | None = None) -> Outcome:
+        """Measure `scenario` on `release` and judge it; raises as `measurement.perform` does.
+
+        outcome: where to, if not into a new one of the report. What can't be shown with this application, or must not
+        be done to this cluster, is skipped with the reason.
+        """
+        self._require(scenario)
+        outcome = outcome or self.report.add(scenario.name, fault=scenario.fault)
+        traffic = tuple(self._scaled(each) for each in scenario.traffic if self.example or not each.needs_example)
+        played = replace(scenario, traffic=traffic, after=scenario.after if self.example else None)
+        nodes = Nodes(self.target)
+        try:
+            perform(played, outcome, release, self.images, nodes, self.start, self.seed)
+        finally:
+            if scenario.reach != "release":
+                # A drain that failed half-way must not be the next scenario's business.
+                for worker in nodes.workers:
+                    nodes.uncordon(worker)
+        return outcome
+
+    def start(self, release: Release, traffic: Traffic) -> Prober:
+        """The prober of `traffic`, which does not send yet."""
+        urls = {"service": lambda: release.url, "node port": lambda: node_port(release)}
+        urls["gateway"] = lambda: self.gateway_url(release)
+        return Prober(
+            self.target,
+            self.images.prober,
+            urls[traffic.via](),
+            rate=traffic.rate,
+            kind=traffic.kind,
+            path=traffic.path if self.example else self.path,
+            name=traffic.name,
+            timeout=traffic.timeout,
+            options=() if self.example else ("--expect-body", "none", *self.prober_options),
+        )
+
+    def _scaled(self, traffic: Traffic) -> Traffic:
+        return replace(traffic, rate=round(traffic.rate * self.rate / NEW.rate, 3))
+
+    def _require(self, scenario: Scenario) -> None:
+        if scenario.needs_example and not self.example:
+            pytest.skip("it needs requests that only the example application serves")
+        if scenario.reach == "nodes" and not self.target.is_kind:
+            pytest.skip("it breaks nodes, which only a kind cluster lets one do")
+        if scenario.reach != "release" and not self.allowed:
+            pytest.fail(
+                f"{scenario.name} reaches beyond the release, and the context {self.target.context} is not a kind "
+                f"cluster's: give --destructive {self.target.context} if it may be done there",
+                pytrace=False,
+            )
+
+
+def node_port(release: Release) -> str:
+    """The Service's node port, on a worker."""
+    port = release.service_object().spec.ports[0].node_port
+    assert port, f"the Service {release.service} has no node port"
+    nodes = Nodes(release.target)
+    return f"http://{nodes.address(nodes.workers[0])}:{port}"

@@ -1,0 +1,131 @@
+"""How a scenario is measured: traffic, a control without a fault, the fault, recovery, the verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from harness.images import Images
+from harness.nodes import Nodes
+from harness.prober import Prober
+from harness.progress import Progress
+from harness.records import InvalidRun
+from harness.release import Release
+from harness.report import Outcome
+from harness.sampler import Sampler
+from harness.scenario import Scenario
+from harness.stage import Stage, StartTraffic
+from prober import Record
+
+CONTROL_SECONDS = 5.0
+SETTLE_SECONDS = 3.0
+SHOWN_FAILURES = 20
+# A prober is told to stop, and looks for that ten times a second, after the end has been noted.
+EARLY_END_SECONDS = 1.0
+
+
+@contextmanager
+def under_traffic(
+    outcome: Outcome, release: Release, probers: Sequence[Prober], *, stopped_within: float = 120.0
+) -> Iterator[Outcome]:
+    """Keep `probers` sending while the `with` block brings the fault about; then judge `outcome`.
+
+    Before the block a control phase shows that nothing fails without the fault: the run is invalid otherwise. The
+    block must set `fault_confirmed` to how it saw that the fault happened, and may add to `outcome.others` further
+    probers of its own. Afterwards the probers go on until the rollout is over and the last pod that was told to go is
+    gone, which it must be within `stopped_within` seconds. Raises AssertionError for more failed requests than the
+    budget has, InvalidRun (which is one too) for a measurement that can't be trusted. Whatever happens, the figures and
+    the records are in the report.
+    """
+    try:
+        with (
+            Progress(outcome.name, lambda: [*probers, *outcome.others], outcome.console) as progress,
+            ExitStack() as running,
+        ):
+            for prober in probers:
+                running.enter_context(prober)
+            outcome.started = time.time()
+            time.sleep(CONTROL_SECONDS)
+            outcome.fault_at, progress.phase = time.time(), "fault"
+            yield outcome
+            progress.phase = "recovery"
+            release.wait_rolled_out()
+            release.wait_no_pod_stopping(stopped_within)
+            time.sleep(SETTLE_SECONDS)
+            outcome.ended = time.time()
+    finally:
+        everything = [*probers, *outcome.others]
+        outcome.control = [
+            prober.figures(end=outcome.fault_at) for prober in probers if outcome.fault_at and prober.records
+        ]
+        outcome.probers = [prober.figures() for prober in everything if prober.records]
+        outcome.keep_records({prober.name: prober.records for prober in everything})
+    for prober in probers:
+        if prober.last_due < outcome.ended - EARLY_END_SECONDS:
+            outcome.verdict = "invalid"
+            raise InvalidRun(f"{outcome.name}: {prober.name} stopped sending before the end")
+    judge(outcome, [record for prober in everything for record in prober.records if record.error])
+
+
+def judge(outcome: Outcome, failures: Sequence[Record]) -> None:
+    """Set the verdict of a scenario against its budget; raises as `under_traffic` says.
+
+    failures: the failed requests of all probers, shown in the message.
+    """
+    print(f"{outcome.name}:", *(f"  {figures}" for figures in outcome.probers), sep="\n")
+    try:
+        if not outcome.fault_confirmed:
+            raise InvalidRun(f"{outcome.name}: it was not seen that the fault happened")
+        for figures in outcome.control:
+            if figures.failed:
+                raise InvalidRun(f"{outcome.name}: failures before the fault: {figures}")
+        for figures in outcome.probers:
+            figures.require_valid()
+    except InvalidRun:
+        outcome.verdict = "invalid"
+        raise
+    if len(failures) > outcome.budget.failed:
+        outcome.verdict = "failed"
+        shown = "\n".join(map(str, failures[:SHOWN_FAILURES]))
+        raise AssertionError(f"{outcome.name}: {len(failures)} requests failed ({outcome.budget})\n{shown}")
+    outcome.verdict = "passed"
+
+
+def perform(
+    scenario: Scenario,
+    outcome: Outcome,
+    release: Release,
+    images: Images,
+    nodes: Nodes,
+    start: StartTraffic,
+    seed: int = 0,
+) -> None:
+    """Measure one scenario on `release`, which is installed or upgraded first to what the scenario needs.
+
+    start: makes the probers. Raises as `under_traffic` does, and AssertionError for anything else that did not hold;
+    the verdict in `outcome` says the same.
+    """
+    release.ensure(images.first, scenario.values)
+    outcome.budget = scenario.budget.of(scenario.traffic)
+    try:
+        with Sampler(release.target.apps, release.namespace, release.fullname) as sampler:
+            stage = Stage(release, images, nodes, outcome, sampler, start, seed)
+            outcome.replicas = sampler.samples
+            stage.probers = [start(release, traffic) for traffic in scenario.traffic]
+            with under_traffic(outcome, release, stage.probers, stopped_within=scenario.stopped_within):
+                outcome.fault_confirmed = scenario.act(stage)
+        if scenario.least_ready is not None:
+            sampler.require_complete()
+            fewest = sampler.fewest_ready()
+            assert fewest >= scenario.least_ready, (
+                f"{scenario.name}: {fewest} ready replicas at a time, where {scenario.least_ready} must stay"
+            )
+        if scenario.after:
+            scenario.after(stage)
+    except InvalidRun:
+        outcome.verdict = "invalid"
+        raise
+    except BaseException:
+        outcome.verdict = "failed"
+        raise

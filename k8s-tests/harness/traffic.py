@@ -1,0 +1,59 @@
+"""What a scenario puts on the release: probers, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["new", "keep-alive", "slow", "upload"]
+NAMES: dict[Kind, str] = {
+    "new": "new connections",
+    "keep-alive": "keep-alive connections",
+    "slow": "slow requests",
+    "upload": "uploads",
+}
+Via = Literal["service", "node port", "gateway"]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """One prober: what it sends, how often, which way, and how long it waits.
+
+    rate: requests a second. path: path and query; the example application's for this kind if not given.
+    timeout: seconds from when a request is due until it counts as failed. request_seconds: how long the server has a
+    request in hand while nothing is wrong, for the budget of what a sudden loss costs.
+    """
+
+    kind: Kind
+    rate: float
+    path: str | None = None
+    via: Via = "service"
+    timeout: float = 5.0
+    request_seconds: float = 0.05
+    label: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the report calls it."""
+        way = "" if self.via == "service" else f" through the {self.via}"
+        return self.label or NAMES[self.kind] + way
+
+    @property
+    def keeps_connections(self) -> bool:
+        """Whether its connections outlast a request."""
+        return self.kind in ("keep-alive", "upload")
+
+    @property
+    def needs_example(self) -> bool:
+        """Whether only the example application answers it: others have neither its path nor its slow requests."""
+        return self.path is not None or self.kind in ("slow", "upload")
+
+
+NEW = Traffic("new", 50)
+KEPT = Traffic("keep-alive", 50)
+# The prober asks for requests of a second.
+SLOW = Traffic("slow", 4, request_seconds=1.0)
+UPLOAD = Traffic("upload", 20)
+CLIENTS = (NEW, KEPT)
+"""Both kinds of client: each is lost in its own way when a pod goes."""
+EVERY_KIND = (NEW, KEPT, SLOW, UPLOAD)

@@ -1,0 +1,153 @@
+"""Nodes that are drained, replaced, held, switched off, cut off the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from harness.budget import Loss
+from harness.nodes import Nodes
+from harness.scenario import Scenario
+from harness.stage import Stage
+from harness.traffic import EVERY_KIND, Traffic
+from scenarios.rollouts import replaced
+from scenarios.timers import NODE_LOST
+
+# A while longer than all timers together, for what comes after them to be seen.
+NODE_LOST_SECONDS = sum(timer.seconds for timer in NODE_LOST) + 30
+GATEWAY_OUTAGE_SECONDS = 20.0
+THROUGH_GATEWAY = (
+    Traffic("new", 50, via="gateway"),
+    Traffic("keep-alive", 50, via="gateway"),
+)
+
+
+def drain_both(stage: Stage) -> str:
+    """kubectl drain of one worker, then of the other."""
+    before = stage.pods()
+    assert len(stage.release.nodes_of(before)) == 2, "the pods are not spread over both nodes"
+    for worker in stage.nodes.workers:
+        stage.event(f"{worker} is drained")
+        stage.nodes.drain(worker)
+        stage.release.wait_rolled_out()
+        assert worker not in stage.release.nodes_of(stage.pods())
+        stage.nodes.uncordon(worker)
+    return f"{' and '.join(stage.nodes.workers)} were drained; {replaced(stage, before)}"
+
+
+def drain_the_only_one(stage: Stage) -> str:
+    """Every pod is brought to one node, which is then drained: the disruption budget lets one go at a time."""
+    first, other = stage.nodes.workers
+    stage.nodes.drain(other)
+    stage.release.wait_rolled_out()
+    assert stage.release.nodes_of(stage.pods()) == {first}
+    stage.nodes.uncordon(other)
+    stage.release.wait_no_pod_stopping()
+    before = stage.pods()
+    stage.event(f"{first} is drained, which has every pod")
+    stage.nodes.drain(first)
+    stage.release.wait_rolled_out()
+    assert first not in stage.release.nodes_of(stage.pods())
+    stage.nodes.uncordon(first)
+    return f"{first} had every pod and was drained; {replaced(stage, before)}"
+
+
+def replace(stage: Stage) -> str:
+    """A node is cordoned, drained, taken out of the cluster, and comes back as another."""
+    worker = stage.nodes.workers[0]
+    before = stage.nodes.uid(worker)
+    stage.nodes.cordon(worker)
+    stage.event(f"{worker} is cordoned")
+    stage.nodes.drain(worker)
+    stage.nodes.replace(worker)
+    stage.event(f"{worker} is another node")
+    stage.release.wait_rolled_out()
+    assert stage.nodes.uid(worker) != before
+    return f"{worker} left the cluster, and a node of the same name joined it"
+
+
+def lost(how: Callable[[Nodes, str], AbstractContextManager[None]]) -> Callable[[Stage], str]:
+    """The act in which a node is lost for as long as it takes to be noticed, and comes back."""
+
+    def act(stage: Stage) -> str:
+        pod = stage.victim()
+        node = stage.node_of(pod)
+        with how(stage.nodes, node):
+            stage.event(f"{node} is lost")
+            seen = stage.until(f"{node} is not ready", lambda: not stage.nodes.is_ready(node), NODE_LOST_SECONDS)
+            stage.note("noticed after s", seen)
+            stage.until(f"{pod} is out of the Service", lambda: not stage.is_ready(pod), 30)
+        stage.event(f"{node} is back")
+        return f"{node}, with one pod of two, was NotReady after {seen:.0f} s, and is back"
+
+    return act
+
+
+def lost_for_a_while(stage: Stage) -> str:
+    """A node is cut off for a while that is too short for the cluster to notice."""
+    node = stage.node_of(stage.victim())
+    with stage.nodes.partitioned(node):
+        stage.event(f"{node} is cut off")
+        stage.sleep(GATEWAY_OUTAGE_SECONDS)
+        assert stage.nodes.is_ready(node), "the cluster noticed: then it is no proof of what the gateway does"
+    stage.event(f"{node} is back")
+    return (
+        f"{node}, with one pod of two, was cut off for {GATEWAY_OUTAGE_SECONDS:.0f} s, and the cluster did not notice"
+    )
+
+
+SCENARIOS = (
+    Scenario(
+        name="nodes drained",
+        fault="both workers are drained, one after the other",
+        act=drain_both,
+        traffic=EVERY_KIND,
+        least_ready=1,
+        reach="cluster",
+    ),
+    Scenario(
+        name="node with every pod drained",
+        fault="a worker that has every pod is drained",
+        act=drain_the_only_one,
+        least_ready=1,
+        reach="cluster",
+    ),
+    Scenario(
+        name="node replaced",
+        fault="a worker is cordoned and drained, leaves the cluster, and comes back as another node",
+        act=replace,
+        least_ready=1,
+        reach="nodes",
+        standard=False,
+    ),
+    Scenario(
+        name="node cut off",
+        fault="the network of one worker of two is cut until the cluster has noticed",
+        act=lost(Nodes.partitioned),
+        budget=Loss(share=1 / 2, timers=NODE_LOST),
+        reach="nodes",
+    ),
+    Scenario(
+        name="node paused",
+        fault="every process of one worker of two stands still until the cluster has noticed",
+        act=lost(Nodes.paused),
+        budget=Loss(share=1 / 2, timers=NODE_LOST),
+        reach="nodes",
+        standard=False,
+    ),
+    Scenario(
+        name="node stopped",
+        fault="one worker of two is switched off, and on again once the cluster has noticed",
+        act=lost(Nodes.stopped),
+        budget=Loss(share=1 / 2, timers=NODE_LOST),
+        reach="nodes",
+        standard=False,
+    ),
+    Scenario(
+        name="node cut off, behind a gateway",
+        fault="the network of one worker of two is cut, and clients come through a gateway that tries again elsewhere",
+        act=lost_for_a_while,
+        traffic=THROUGH_GATEWAY,
+        reach="nodes",
+    ),
+)

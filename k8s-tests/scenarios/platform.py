@@ -1,0 +1,135 @@
+"""Parts of Kubernetes itself are restarted or gone. What serves goes on serving."""
+
+from __future__ import annotations
+
+from harness import wait
+from harness.scenario import Scenario
+from harness.shell import run
+from harness.stage import Stage
+from scenarios.scaling import LOAD, enough_replicas, metrics_are_there
+
+OUTAGE_SECONDS = 60.0
+METRICS_OUTAGE_SECONDS = 45.0
+SYSTEM = "kube-system"
+
+
+def control_plane_down(stage: Stage) -> str:
+    """No API server, scheduler and controller manager for a minute."""
+    with stage.nodes.without_control_plane():
+        stage.event("no control plane")
+        stage.sleep(OUTAGE_SECONDS)
+        assert not stage.nodes.api_answers(), "the API server was there all the time"
+    stage.event("the control plane is back")
+    return f"API server, scheduler and controller manager were gone for {OUTAGE_SECONDS:.0f} s"
+
+
+def api_server_restarted(stage: Stage) -> str:
+    """The API server is killed, and kubelet starts another."""
+    node = stage.nodes.control_plane
+    [container] = stage.nodes.containers(node, "kube-apiserver")
+    stage.nodes.kill_container(node, container)
+    stage.event("the API server was killed")
+
+    def another_runs() -> bool:
+        return stage.nodes.api_answers() and container not in stage.nodes.containers(node, "kube-apiserver")
+
+    stage.note("API server back after s", stage.until("another API server answers", another_runs, 120))
+    return "the API server was killed, and another one answers"
+
+
+def restart(stage: Stage, workload: str, label: str) -> str:
+    """Kill every pod of a workload of kube-system at once, and wait until it is there again."""
+
+    def pods() -> set[str]:
+        listed = stage.target.core.list_namespaced_pod(SYSTEM, label_selector=label).items
+        return {pod.metadata.name for pod in listed if not pod.metadata.deletion_timestamp}
+
+    system = ("--namespace", SYSTEM)
+    before = pods()
+    assert before, f"no pods with {label}"
+    run(stage.target.kubectl_command(*system, "delete", "pods", "--selector", label, "--now"))
+    stage.event(f"every pod of {workload} was deleted")
+    run(stage.target.kubectl_command(*system, "rollout", "status", workload, "--timeout=120s"))
+    wait.until("others have taken their place", lambda: len(pods()) == len(before), timeout=60)
+    assert not before & pods()
+    return f"{len(before)} pods of {workload} were deleted at once, and as many others run"
+
+
+def kube_proxy_restarted(stage: Stage) -> str:
+    """Every kube-proxy at once."""
+    return restart(stage, "daemonset/kube-proxy", "k8s-app=kube-proxy")
+
+
+def name_server_restarted(stage: Stage) -> str:
+    """Every CoreDNS at once."""
+    return restart(stage, "deployment/coredns", "k8s-app=kube-dns")
+
+
+def metrics_server_down(stage: Stage) -> str:
+    """Under load, the autoscaler loses its metrics. It must keep what there is."""
+    system = ("--namespace", SYSTEM)
+    wait.until("the autoscaler has metrics", lambda: metrics_are_there(stage), timeout=120)
+    with stage.load(LOAD):
+        stage.until("enough replicas", lambda: enough_replicas(stage), 120)
+        held = stage.release.deployment().spec.replicas
+        run(stage.target.kubectl_command(*system, "scale", "deployment/metrics-server", "--replicas=0"))
+        try:
+            stage.until("the autoscaler has no metrics", lambda: not scaling_active(stage), 120)
+            stage.sleep(METRICS_OUTAGE_SECONDS)
+            now = stage.release.deployment().spec.replicas
+            assert now >= held, f"{now} replicas without metrics, {held} before"
+        finally:
+            run(stage.target.kubectl_command(*system, "scale", "deployment/metrics-server", "--replicas=1"))
+            run(
+                stage.target.kubectl_command(
+                    *system, "rollout", "status", "deployment/metrics-server", "--timeout=120s"
+                )
+            )
+        stage.until("the autoscaler has metrics again", lambda: scaling_active(stage), 120)
+    return f"the autoscaler had no metrics for {METRICS_OUTAGE_SECONDS:.0f} s and kept {held} replicas"
+
+
+def scaling_active(stage: Stage) -> bool:
+    """Whether the autoscaler says that it can compute what it wants."""
+    conditions = stage.release.autoscaler().status.conditions or []
+    return any(each.type == "ScalingActive" and each.status == "True" for each in conditions)
+
+
+SCENARIOS = (
+    Scenario(
+        name="API server restarted",
+        fault="the API server is killed, and started again by kubelet",
+        act=api_server_restarted,
+        reach="nodes",
+    ),
+    Scenario(
+        name="control plane down",
+        fault="API server, scheduler and controller manager are gone for a minute",
+        act=control_plane_down,
+        reach="nodes",
+        standard=False,
+    ),
+    Scenario(
+        name="kube-proxy restarted",
+        fault="every kube-proxy is deleted at once",
+        act=kube_proxy_restarted,
+        least_ready=2,
+        reach="cluster",
+    ),
+    Scenario(
+        name="CoreDNS restarted",
+        fault="every CoreDNS is deleted at once",
+        act=name_server_restarted,
+        least_ready=2,
+        reach="cluster",
+    ),
+    Scenario(
+        name="metrics-server down",
+        fault="metrics-server is gone for a while under a load that took more replicas",
+        act=metrics_server_down,
+        least_ready=2,
+        reach="cluster",
+        needs_example=True,
+        standard=False,
+    ),
+)

@@ -1,0 +1,234 @@
+"""Pods and processes that end: on purpose, by a signal, for lack of memory, because they are stuck."""
+
+from __future__ import annotations
+
+from harness.budget import Loss, Timer
+from harness.scenario import Scenario
+from harness.shell import run
+from harness.stage import Stage
+from harness.traffic import CLIENTS, EVERY_KIND, Traffic
+from scenarios.rollouts import replaced
+from scenarios.timers import CONTAINER_LOST, ENDPOINT_REMOVED
+
+# What a wedged server is given before it is restarted: the least that is accepted, and probes that ask often.
+WEDGED_VALUES = {
+    "shutdown.gracefulTimeoutSeconds": "5",
+    "config.STALL_TIMEOUT": "6",
+    "probes.readiness.periodSeconds": "2",
+    "probes.readiness.failureThreshold": "1",
+    "probes.liveness.periodSeconds": "2",
+    "probes.liveness.failureThreshold": "2",
+}
+WEDGED_SECONDS = 40
+OVERLOAD_SECONDS = 40
+# 16 threads serve 5 of these a second, so the last of them wait for some 20 s.
+OVERLOAD = Traffic("slow", 8, path="/sleep?ms=3000", timeout=60, request_seconds=3, label="more than can be served")
+
+# Of the master's children the worker is the one with the most threads. There is no ps in the image.
+WORKER = """
+import os, sys
+def children(of):
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            stat = open(f"/proc/{pid}/stat").read()
+        except OSError:
+            continue
+        if stat.rpartition(")")[2].split()[1] == str(of):
+            found.append(int(pid))
+    return found
+worker = max(children(1), key=lambda pid: len(os.listdir(f"/proc/{pid}/task")))
+os.kill(worker, int(sys.argv[1]))
+print(worker)
+"""
+# Requests that hold every thread, sent from inside, so that they are none of the probers'.
+HOLD_EVERY_THREAD = """
+import threading, urllib.request
+def ask():
+    try:
+        urllib.request.urlopen("http://127.0.0.1:5000/sleep?ms={ms}", timeout=1)
+    except OSError:
+        pass
+threads = [threading.Thread(target=ask) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+FILL_MEMORY = """
+import urllib.request
+try:
+    urllib.request.urlopen("http://127.0.0.1:5000/memory?mib=4096", timeout=20)
+except OSError as error:
+    print(error)
+"""
+# Both versions of cgroups count, each in a file of its own.
+OUT_OF_MEMORY_KILLS = (
+    "cat /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control 2>/dev/null | "
+    "awk '$1 == \"oom_kill\" {print $2}'"
+)
+
+
+def delete_each(stage: Stage) -> str:
+    """kubectl delete pod, for one after the other."""
+    before = stage.pods()
+    for pod in before:
+        stage.event(f"{pod} is deleted")
+        run(stage.kubectl("delete", "pod", pod))
+        stage.release.wait_rolled_out()
+    return replaced(stage, before)
+
+
+def delete_by_force(stage: Stage) -> str:
+    """kubectl delete pod --force --grace-period=0: it is gone for the API server, and killed, at once."""
+    before, pod = stage.pods(), stage.victim()
+    run(stage.kubectl("delete", "pod", pod, "--force", "--grace-period=0"))
+    stage.note("replaced after s", stage.until("rolled out again", stage.release.is_rolled_out, 120))
+    assert pod not in stage.pods()
+    return f"{pod} is gone, {len(before)} are there again"
+
+
+def kill_worker(stage: Stage) -> str:
+    """SIGKILL for gunicorn's worker process."""
+    pod = stage.victim()
+    restarts, worker = stage.restarts(pod), stage.execute(pod, "python", "-c", WORKER, "9").strip()
+    stage.event(f"worker {worker} of {pod} was killed")
+    stage.until("its successor runs", lambda: stage.execute(pod, "python", "-c", WORKER, "0").strip() != worker, 30)
+    stage.until("ready", lambda: stage.is_ready(pod), 30)
+    assert stage.restarts(pod) == restarts, "the container was restarted, not the worker"
+    return f"worker {worker} of {pod} was killed, and the same container runs another"
+
+
+def kill_master(stage: Stage) -> str:
+    """SIGKILL for gunicorn's master, which is the container's first process."""
+    pod = stage.victim()
+    restarts, node = stage.restarts(pod), stage.node_of(pod)
+    [container] = stage.nodes.containers(node, stage.release.container, pod)
+    stage.nodes.kill_container(node, container)
+    stage.event(f"the master of {pod} was killed")
+    stage.until("restarted", lambda: stage.restarts(pod) == restarts + 1, 30)
+    stage.note("ready again after s", stage.until("ready", lambda: stage.is_ready(pod), 60))
+    return f"the container of {pod} was restarted"
+
+
+def fill_memory(stage: Stage) -> str:
+    """A request that takes more memory than the pod may have."""
+    pod = stage.victim()
+    restarts, killed = stage.restarts(pod), _out_of_memory_kills(stage, pod)
+    stage.execute(pod, "python", "-c", FILL_MEMORY, check=False)
+
+    def was_killed() -> bool:
+        return stage.restarts(pod) > restarts or _out_of_memory_kills(stage, pod) > killed
+
+    stage.until("the kernel killed for lack of memory", was_killed, 60)
+    stage.until("ready", lambda: stage.is_ready(pod), 60)
+    return f"the kernel killed the worker of {pod} for lack of memory"
+
+
+def _out_of_memory_kills(stage: Stage, pod: str) -> int:
+    return sum(map(int, stage.execute(pod, "sh", "-c", OUT_OF_MEMORY_KILLS, check=False).split()))
+
+
+def wedge(stage: Stage) -> str:
+    """Requests that never end hold every thread of a pod."""
+    pod = stage.victim()
+    restarts = stage.restarts(pod)
+    stage.execute(pod, "python", "-c", HOLD_EVERY_THREAD.format(ms=WEDGED_SECONDS * 1000))
+    stage.event(f"every thread of {pod} is held")
+    stage.note("out of the Service after s", stage.until("not ready", lambda: not stage.is_ready(pod), 60))
+    stage.note("restarted after s", stage.until("restarted", lambda: stage.restarts(pod) == restarts + 1, 90))
+    stage.until("ready", lambda: stage.is_ready(pod), 60)
+    return f"every thread of {pod} was held, and kubelet restarted it"
+
+
+def overload(stage: Stage) -> str:
+    """More slow requests than all threads can serve, for longer than liveness probes take to lose patience."""
+    pods = stage.pods()
+    restarts = {pod: stage.restarts(pod) for pod in pods}
+    with stage.load(OVERLOAD) as prober:
+        stage.until("requests wait", lambda: prober.progress()[0] > 8 * OVERLOAD_SECONDS, OVERLOAD_SECONDS * 2)
+    waited = max(record.done - record.scheduled for record in prober.records)
+    assert waited > 8, f"no request waited longer than {waited:.1f} s"
+    assert {pod: stage.restarts(pod) for pod in pods} == restarts, "a server that was only busy was restarted"
+    return f"requests of 3 s waited up to {waited:.0f} s, and no pod was restarted"
+
+
+def helm_test(stage: Stage) -> str:
+    """helm test, whose pod has labels of the release and serves nothing."""
+    for _ in range(2):
+        said = stage.release.test()
+    assert "Succeeded" in said
+    return "helm test ran twice"
+
+
+SCENARIOS = (
+    Scenario(
+        name="pods deleted",
+        fault="every pod is deleted, one after the other",
+        act=delete_each,
+        traffic=EVERY_KIND,
+        least_ready=1,
+        stopped_within=30,
+    ),
+    Scenario(
+        name="helm test",
+        fault="helm test runs twice, whose pod must be sent nothing",
+        act=helm_test,
+        least_ready=2,
+    ),
+    Scenario(
+        name="overload",
+        fault="more slow requests come than all threads can serve, for 40 s, from clients that wait for a minute",
+        act=overload,
+        traffic=(),
+        least_ready=2,
+        needs_example=True,
+    ),
+    Scenario(
+        name="pod force-deleted",
+        fault="a pod of two is deleted with --force --grace-period=0",
+        act=delete_by_force,
+        budget=Loss(share=1 / 2, timers=ENDPOINT_REMOVED),
+        traffic=EVERY_KIND,
+    ),
+    Scenario(
+        name="worker killed",
+        fault="gunicorn's worker process in one pod of two gets SIGKILL",
+        act=kill_worker,
+        # The master holds the listening socket, so new connections wait for the next worker.
+        budget=Loss(share=1 / 2),
+        traffic=EVERY_KIND,
+        needs_example=True,
+    ),
+    Scenario(
+        name="master killed",
+        fault="gunicorn's master, the first process of one pod of two, gets SIGKILL",
+        act=kill_master,
+        budget=Loss(share=1 / 2, timers=CONTAINER_LOST),
+        traffic=EVERY_KIND,
+        reach="nodes",
+    ),
+    Scenario(
+        name="out of memory",
+        fault="a request takes more memory than one pod of two may have",
+        act=fill_memory,
+        # With cgroup v2 kubelet has the whole container killed, with cgroup v1 the kernel the largest process.
+        budget=Loss(share=1 / 2, timers=CONTAINER_LOST),
+        traffic=EVERY_KIND,
+        needs_example=True,
+    ),
+    Scenario(
+        name="server wedged",
+        fault="requests that never end hold every thread of one pod of two",
+        act=wedge,
+        values=WEDGED_VALUES,
+        budget=Loss(
+            share=1 / 2,
+            timers=(
+                Timer(6, "without progress until the server says so (STALL_TIMEOUT)"),
+                Timer(2, "until the readiness probe asks (periodSeconds)"),
+                *ENDPOINT_REMOVED,
+            ),
+        ),
+        traffic=CLIENTS,
+        needs_example=True,
+    ),
+)

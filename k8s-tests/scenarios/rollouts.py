@@ -1,0 +1,184 @@
+"""Rollouts and rollbacks. They are announced, so nothing may be lost, whatever is wrong with what is rolled out."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.budget import Loss
+from harness.scenario import Scenario
+from harness.shell import CommandError
+from harness.stage import Stage
+from harness.traffic import CLIENTS, EVERY_KIND
+from scenarios.timers import CONTAINER_LOST
+
+TEN = 10
+BROKEN_TIMEOUT_SECONDS = 30.0
+# It serves for this long after it has become ready; less than minReadySeconds, so that it never counts as available.
+CRASH_AFTER_SECONDS = 3
+# A pod that is new is one of three while the rollout waits for it.
+CRASHES_SEEN = 3
+
+
+def replaced(stage: Stage, before: list[str]) -> str:
+    """That every pod is another one."""
+    after = stage.pods()
+    assert not set(before) & set(after), f"still there: {sorted(set(before) & set(after))}"
+    return f"{len(before)} pods are gone, {len(after)} others have taken their place"
+
+
+def image(stage: Stage) -> str:
+    """helm upgrade to the other image."""
+    before, new = stage.pods(), stage.next_image()
+    stage.release.upgrade(new, stage.release.values)
+    return f"{replaced(stage, before)}, with the image {new}"
+
+
+def configuration(stage: Stage) -> str:
+    """helm upgrade with another setting of the application."""
+    before = stage.pods()
+    # It stays from now on, so that the next scenario finds what it needs without another rollout.
+    revision = int(stage.release.sets.get("config.REVISION", "0")) + 1
+    stage.release.sets["config.REVISION"] = str(revision)
+    stage.release.upgrade(stage.release.image, stage.release.values)
+    assert stage.execute(stage.victim(), "printenv", "REVISION").strip() == str(revision)
+    return replaced(stage, before)
+
+
+def size(stage: Stage) -> str:
+    """helm upgrade with more memory asked for."""
+    before = stage.pods()
+    wanted = "160Mi" if stage.release.sets.get("resources.requests.memory") != "160Mi" else "144Mi"
+    stage.release.sets["resources.requests.memory"] = wanted
+    stage.release.upgrade(stage.release.image, stage.release.values)
+    container = stage.release.deployment().spec.template.spec.containers[0]
+    assert container.resources.requests["memory"] == wanted
+    return replaced(stage, before)
+
+
+def ten_times(stage: Stage) -> str:
+    """helm upgrade to the other image, ten times."""
+    for number in range(1, TEN + 1):
+        image(stage)
+        stage.event(f"rollout {number}")
+    return f"every pod was replaced {TEN} times"
+
+
+def back(stage: Stage) -> str:
+    """helm rollback of the newest revision."""
+    before, ran = stage.pods(), stage.release.image
+    stage.release.rollback()
+    assert stage.release.image != ran, "the revision before had the same image"
+    return f"{replaced(stage, before)}, with the image {stage.release.image}"
+
+
+def image_goes_out_first(stage: Stage) -> str:
+    """Another image, so that there is a revision with another image to go back to; then back."""
+    image(stage)
+    return back(stage)
+
+
+def refused(stage: Stage, broken: str) -> None:
+    """helm upgrade to an image that never becomes available, which helm must take back."""
+    ran = stage.release.image
+    with pytest.raises(CommandError):
+        stage.release.upgrade(
+            broken, stage.release.values, timeout=BROKEN_TIMEOUT_SECONDS, options=["--rollback-on-failure"]
+        )
+    stage.release.wait_rolled_out()
+    now = stage.release.deployment().spec.template.spec.containers[0].image
+    assert now == ran, f"{now} runs, not {ran}"
+    events = stage.target.core.list_namespaced_event(stage.release.namespace).items
+    assert any(broken in (event.message or "") for event in events), "the broken image was tried"
+
+
+def never_ready(stage: Stage) -> str:
+    """An image whose application can't be loaded."""
+    before = stage.pods()
+    refused(stage, stage.images.broken)
+    assert stage.pods() == before, "pods that worked were taken away for one that did not"
+    return "the broken image was tried, and the pods before it were never touched"
+
+
+def crashes(stage: Stage) -> str:
+    """An image that serves for a moment and then ends."""
+    before = stage.pods()
+    refused(stage, stage.images.crashing)
+    assert stage.pods() == before, "pods that worked were taken away for one that did not"
+    return "the crashing image was tried, and the pods before it were never touched"
+
+
+def both_versions_answered(stage: Stage) -> None:
+    """Every prober saw another version at the end than at the beginning."""
+    for prober in stage.probers:
+        answered = [record.version for record in prober.records if not record.error]
+        assert answered[0] != answered[-1], f"{prober.name}: {answered[0]} answered first and last"
+
+
+def only_one_version_answered(stage: Stage) -> None:
+    """No prober ever saw the image that is broken."""
+    seen = {record.version for prober in stage.probers for record in prober.records if not record.error}
+    assert len(seen) == 1, f"answered by {sorted(seen)}"
+
+
+SCENARIOS = (
+    Scenario(
+        name="rolling update",
+        fault="helm upgrade to another image",
+        act=image,
+        traffic=EVERY_KIND,
+        least_ready=2,
+        stopped_within=30,
+        after=both_versions_answered,
+    ),
+    Scenario(
+        name="helm rollback",
+        fault="helm rollback to the revision before, which has another image",
+        act=back,
+        traffic=EVERY_KIND,
+        least_ready=2,
+        stopped_within=30,
+        after=both_versions_answered,
+    ),
+    Scenario(
+        name="configuration changed",
+        fault="helm upgrade with another setting of the application",
+        act=configuration,
+        least_ready=2,
+        stopped_within=30,
+    ),
+    Scenario(
+        name="resources changed",
+        fault="helm upgrade with another memory request",
+        act=size,
+        least_ready=2,
+        stopped_within=30,
+        standard=False,
+    ),
+    Scenario(
+        name="ten rolling updates",
+        fault="helm upgrade to the other image, ten times in a row",
+        act=ten_times,
+        traffic=EVERY_KIND,
+        least_ready=2,
+        stopped_within=30,
+        standard=False,
+    ),
+    Scenario(
+        name="image that never becomes ready",
+        fault="helm upgrade --rollback-on-failure to an image whose application can't be loaded",
+        act=never_ready,
+        least_ready=2,
+        after=only_one_version_answered,
+        needs_example=True,
+    ),
+    Scenario(
+        name="image that crashes after it was ready",
+        fault=f"helm upgrade --rollback-on-failure to an image that ends {CRASH_AFTER_SECONDS} s after it has started",
+        act=crashes,
+        # It is one of three replicas while it is ready.
+        budget=Loss(share=1 / 3, timers=CONTAINER_LOST, times=CRASHES_SEEN),
+        traffic=CLIENTS,
+        least_ready=2,
+        needs_example=True,
+    ),
+)

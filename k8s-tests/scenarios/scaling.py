@@ -1,0 +1,198 @@
+"""Load comes and goes: the autoscaler adds replicas and takes them away, and it is measured how fast and how well."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from harness import wait
+from harness.prober import Prober
+from harness.records import Figures
+from harness.sampler import Sample
+from harness.scenario import Scenario
+from harness.stage import Stage
+from harness.traffic import Traffic
+
+# Beside a load, so that the machine is left something for it.
+QUIET = (Traffic("new", 20), Traffic("keep-alive", 20))
+WORK = "/work?cpu_ms=20"
+# Demand: 25 requests/s x 20 ms = 0.5 cores, and some overhead. A replica is meant to carry 70 % of 200m = 0.14
+# cores, so 4 are wanted; 3 at least prove that load, not noise, scaled it.
+LOAD = Traffic("new", 25, path=WORK, request_seconds=0.05, label="load")
+ENOUGH = 3
+RAMP = tuple(Traffic("new", 8, path=WORK, label=f"load, step {step}") for step in (1, 2, 3))
+RAMP_STEP_SECONDS = 15.0
+SCALE_OUT_SECONDS, SCALE_IN_SECONDS = 120.0, 180.0
+# Until the number has settled, so that what it settles at is known and scaling in starts from there.
+SETTLED_SECONDS = 20.0
+
+# The arithmetic limit. --metric-resolution of metrics-server and the sync period of the autoscaler are the test
+# cluster's (kind-config.yaml, manifests/metrics-server.yaml). A rate needs two readings, so up to two resolutions pass.
+METRIC_RESOLUTION_SECONDS, SYNC_SECONDS = 10.0, 5.0
+
+NOISE_SECONDS, NOISE_HALF_PERIOD_SECONDS = 72.0, 6.0
+NOISE_VALUES = {"autoscaling.behavior.scaleDown.stabilizationWindowSeconds": "60"}
+SWITCHED = {"autoscaling.enabled": "false", "replicaCount": "3"}
+
+
+def metrics_are_there(stage: Stage) -> bool:
+    """Whether the autoscaler has seen the pods' processor use."""
+    metrics = stage.release.autoscaler().status.current_metrics
+    return bool(metrics and metrics[0].container_resource and metrics[0].container_resource.current.average_value)
+
+
+def enough_replicas(stage: Stage) -> bool:
+    """Whether as many replicas are ready as the load at least asks for."""
+    return stage.ready_replicas() >= ENOUGH
+
+
+def is_scaled_in(stage: Stage) -> bool:
+    """Whether the minimum is reached again."""
+    deployment = stage.release.deployment()
+    return bool(deployment.spec.replicas == stage.release.minimum == deployment.status.ready_replicas)
+
+
+def pod_start_seconds(stage: Stage, before: Sequence[str]) -> float:
+    """The longest time from when a new pod was made until it was ready; the API gives whole seconds."""
+    longest = 0.0
+    for pod in stage.release.pods():
+        if pod.metadata.name not in before:
+            ready = [each for each in pod.status.conditions or [] if each.type == "Ready" and each.status == "True"]
+            for condition in ready:
+                took = condition.last_transition_time - pod.metadata.creation_timestamp
+                longest = max(longest, took.total_seconds())
+    return longest
+
+
+def first_time(samples: Sequence[Sample], since: float, ready: int) -> float | None:
+    """Seconds from `since` until that many replicas were ready."""
+    return next(
+        (round(sample.at - since, 1) for sample in samples if sample.at >= since and sample.ready >= ready), None
+    )
+
+
+def scale_ins(samples: Sequence[Sample], start: float, end: float) -> int:
+    """How often fewer replicas were asked for than just before."""
+    within = [sample for sample in samples if start <= sample.at < end]
+    return sum(later.desired < earlier.desired for earlier, later in itertools.pairwise(within))
+
+
+def step(stage: Stage) -> str:
+    """A load comes all at once, and goes."""
+    wait.until("the autoscaler has metrics", lambda: metrics_are_there(stage), timeout=120)
+    wait.until("the minimum of replicas", lambda: is_scaled_in(stage), timeout=120)
+    before, minimum = stage.pods(), stage.release.minimum
+    with stage.load(LOAD):
+        loaded = stage.outcome.events[-1][0]
+        stage.until("enough replicas", lambda: enough_replicas(stage), SCALE_OUT_SECONDS)
+        stage.sleep(SETTLED_SECONDS)
+        start, settled = pod_start_seconds(stage, before), stage.sampler.samples[-1].desired
+    first = first_time(stage.sampler.samples, loaded, minimum + 1)
+    assert first is not None
+    limit = 2 * METRIC_RESOLUTION_SECONDS + SYNC_SECONDS + start
+    stage.note("first new ready pod after s", first)
+    stage.note("enough ready pods after s", first_time(stage.sampler.samples, loaded, ENOUGH) or 0.0)
+    stage.note("arithmetic limit s", limit)
+    stage.note("of which pod start s", start)
+    stage.note("most replicas", stage.sampler.most_desired())
+    stage.note("overshoot", stage.sampler.most_desired() - settled)
+    assert first <= limit + SYNC_SECONDS, f"the first new pod was ready after {first} s, where {limit} s are due"
+    unloaded = stage.outcome.events[-1][0]
+    took = stage.until("scaled in", lambda: is_scaled_in(stage), SCALE_IN_SECONDS)
+    stage.note("scaled in after s", took)
+    stage.phases = {"before": (0.0, loaded), "under load": (loaded, unloaded), "after": (unloaded, float("inf"))}
+    return f"{stage.sampler.most_desired()} replicas were asked for under load, and {minimum} again after it"
+
+
+def latency_of_each_phase(stage: Stage) -> None:
+    """Keep the latency of each prober before, during and after the load."""
+    for prober in stage.probers:
+        for phase, (start, end) in stage.phases.items():
+            figures = _figures(prober, start, end)
+            text = f"{figures.p50_ms:.0f} / {figures.p99_ms:.0f} / {figures.p999_ms:.0f} ms"
+            stage.note(f"{prober.name}, p50 / p99 / p99.9 {phase}", text)
+
+
+def _figures(prober: Prober, start: float, end: float) -> Figures:
+    return Figures.of(prober.name, prober.records, start, end)
+
+
+def ramp(stage: Stage) -> str:
+    """A load grows in steps, and goes."""
+    wait.until("the autoscaler has metrics", lambda: metrics_are_there(stage), timeout=120)
+    with ExitStack() as loads:
+        for traffic in RAMP:
+            loads.enter_context(stage.load(traffic))
+            stage.sleep(RAMP_STEP_SECONDS)
+        stage.until("enough replicas", lambda: enough_replicas(stage), SCALE_OUT_SECONDS)
+    stage.until("scaled in", lambda: is_scaled_in(stage), SCALE_IN_SECONDS)
+    stage.note("most replicas", stage.sampler.most_desired())
+    return f"{stage.sampler.most_desired()} replicas were asked for as the load grew"
+
+
+def noise(stage: Stage) -> str:
+    """A load comes and goes every few seconds. Replicas that it took must not be taken away within the window."""
+    wait.until("the autoscaler has metrics", lambda: metrics_are_there(stage), timeout=120)
+    with stage.load(LOAD):
+        stage.until("enough replicas", lambda: enough_replicas(stage), SCALE_OUT_SECONDS)
+    started = stage.outcome.events[-1][0]
+    for number in range(int(NOISE_SECONDS / NOISE_HALF_PERIOD_SECONDS / 2)):
+        stage.sleep(NOISE_HALF_PERIOD_SECONDS)
+        with stage.load(Traffic("new", LOAD.rate, path=WORK, label=f"load, burst {number + 1}")):
+            stage.sleep(NOISE_HALF_PERIOD_SECONDS)
+    ended = stage.outcome.events[-1][0]
+    times = scale_ins(stage.sampler.samples, started, ended)
+    stage.note("scale-ins under noise", times)
+    assert times == 0, f"replicas were taken away {times} times in {ended - started:.0f} s of noise"
+    return f"the load came and went for {ended - started:.0f} s, and no replica was taken away"
+
+
+def off_and_on(stage: Stage) -> str:
+    """Autoscaling is switched off with three replicas, and on again."""
+    values = stage.release.values
+    stage.release.upgrade(stage.release.image, {**values, **SWITCHED})
+    stage.until("3 ready replicas", lambda: stage.ready_replicas() == 3, 60)
+    stage.release.upgrade(stage.release.image, values)
+    stage.until("back to the minimum", lambda: is_scaled_in(stage), SCALE_IN_SECONDS)
+    return "3 replicas while off, the minimum again once on"
+
+
+SCENARIOS = (
+    Scenario(
+        name="load step",
+        fault="a load comes all at once that four replicas are wanted for, and goes again",
+        act=step,
+        traffic=QUIET,
+        least_ready=2,
+        needs_example=True,
+        after=latency_of_each_phase,
+    ),
+    Scenario(
+        name="load ramp",
+        fault=f"a load grows in {len(RAMP)} steps, and goes again",
+        act=ramp,
+        traffic=QUIET,
+        least_ready=2,
+        needs_example=True,
+        standard=False,
+    ),
+    Scenario(
+        name="noisy load",
+        fault=f"a load comes and goes every {NOISE_HALF_PERIOD_SECONDS:g} s",
+        act=noise,
+        traffic=QUIET,
+        values=NOISE_VALUES,
+        least_ready=2,
+        needs_example=True,
+        standard=False,
+    ),
+    Scenario(
+        name="autoscaling off and on",
+        fault="autoscaling is switched off with three replicas, and on again",
+        act=off_and_on,
+        traffic=QUIET,
+        least_ready=2,
+        needs_example=True,
+    ),
+)
