@@ -282,7 +282,7 @@ def conduct(request: pytest.FixtureRequest, target: Target, images_: Images, rep
     """Measures scenarios; see Conduct."""
     option = request.config.getoption
     seed = option("--seed")
-    with ExitStack() as gateways:
+    with ExitStack():
         started: dict[str, str] = {}
 
         def gateway_url(release: Release) -> str:

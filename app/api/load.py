@@ -1,4 +1,4 @@
-"""`/work`, `/sleep` and `/memory`: requests that cost what they are told to. For load and failure tests; off by default.
+"""`/work`, `/sleep` and `/memory`: requests that cost what they are told to. For load tests; off by default.
 
 They echo the query and say who answers, so that a test can tell that an answer is the answer to its own request.
 """

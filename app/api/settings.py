@@ -29,5 +29,6 @@ class ApiSettings(Settings):
         "LOAD_ENDPOINTS",
         boolean(),
         default=False,
-        meaning="Serve `/work?cpu_ms=`, `/sleep?ms=` and `/memory?mib=`, which use the processor, a thread or memory. For tests only.",
+        meaning="Serve `/work?cpu_ms=`, `/sleep?ms=` and `/memory?mib=`, which use the processor, a thread or memory. "
+        "For tests only.",
     )

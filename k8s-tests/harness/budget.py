@@ -53,8 +53,8 @@ class Timer:
 class Loss:
     """What a sudden loss may cost: what is in hand there, and what is sent there until nothing is sent there any more.
 
-    share: of the replicas that are lost at once, from 0 to 1. timers: what passes, one after the other, until no request
-    is sent there any more. times: how often it happens.
+    share: of the replicas that are lost at once, from 0 to 1. timers: what passes, one after the other, until no
+    request is sent there any more. times: how often it happens.
     """
 
     share: float

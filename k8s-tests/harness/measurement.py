@@ -25,6 +25,10 @@ SHOWN_FAILURES = 20
 EARLY_END_SECONDS = 1.0
 
 
+class OverBudget(AssertionError):
+    """More requests failed than the scenario may lose."""
+
+
 @contextmanager
 def under_traffic(
     outcome: Outcome, release: Release, probers: Sequence[Prober], *, stopped_within: float = 120.0
@@ -34,7 +38,7 @@ def under_traffic(
     Before the block a control phase shows that nothing fails without the fault: the run is invalid otherwise. The
     block must set `fault_confirmed` to how it saw that the fault happened, and may add to `outcome.others` further
     probers of its own. Afterwards the probers go on until the rollout is over and the last pod that was told to go is
-    gone, which it must be within `stopped_within` seconds. Raises AssertionError for more failed requests than the
+    gone, which it must be within `stopped_within` seconds. Raises OverBudget for more failed requests than the
     budget has, InvalidRun (which is one too) for a measurement that can't be trusted. Whatever happens, the figures and
     the records are in the report.
     """
@@ -88,7 +92,7 @@ def judge(outcome: Outcome, failures: Sequence[Record]) -> None:
     if len(failures) > outcome.budget.failed:
         outcome.verdict = "failed"
         shown = "\n".join(map(str, failures[:SHOWN_FAILURES]))
-        raise AssertionError(f"{outcome.name}: {len(failures)} requests failed ({outcome.budget})\n{shown}")
+        raise OverBudget(f"{outcome.name}: {len(failures)} requests failed ({outcome.budget})\n{shown}")
     outcome.verdict = "passed"
 
 

@@ -1,0 +1,181 @@
+"""Charts and images that are broken on purpose, each with the scenario that must catch it.
+
+They are the test of the proof itself: a check that none of them fails proves nothing by passing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.traffic import KEPT, NEW, Traffic
+
+LOST = r"requests failed \(budget"
+DEPLOYMENT = "templates/deployment.yaml"
+BreakChart = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One mutant.
+
+    caught_by: the scenario that must fail. caught: a regular expression of the message it must fail with, so that one
+    that breaks down for another reason does not count. break_chart: changes a copy of the chart. dockerfile: lines that
+    are added to the first and the second image. values: for the chart. traffic: in place of the scenario's. standard:
+    whether it is one of those that run without --complete.
+    """
+
+    name: str
+    caught_by: str
+    caught: str = LOST
+    break_chart: BreakChart | None = None
+    dockerfile: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    traffic: tuple[Traffic, ...] | None = None
+    standard: bool = False
+
+
+def edit(file: str, text: str, replacement: str) -> BreakChart:
+    """Replaces `text`, which must be there once, in a file of the chart."""
+
+    def change(chart: Path) -> None:
+        template = chart / file
+        source = template.read_text()
+        assert source.count(text) == 1, f"the mutation no longer matches {file}: adapt it"
+        template.write_text(source.replace(text, replacement))
+
+    return change
+
+
+def without(file: str, *starts: str) -> BreakChart:
+    """Leaves out the blocks of YAML that begin with these lines, each with the lines that are indented deeper."""
+
+    def change(chart: Path) -> None:
+        template = chart / file
+        source = template.read_text()
+        for start in starts:
+            block = re.compile(rf"^( *){re.escape(start)}\n(?:\1 +.*\n)+", re.MULTILINE)
+            source, found = block.subn("", source)
+            assert found == 1, f"the mutation no longer matches {file}: adapt it"
+        template.write_text(source)
+
+    return change
+
+
+def all_of(*changes: BreakChart) -> BreakChart:
+    """One after the other."""
+
+    def change(chart: Path) -> None:
+        for each in changes:
+            each(chart)
+
+    return change
+
+
+def remove(file: str) -> BreakChart:
+    """Removes a file of the chart."""
+    return lambda chart: (chart / file).unlink()
+
+
+# How much one pod's end costs depends on how fast the news spreads. Four that go at once, under a high rate, leave
+# nothing to luck.
+MANY_AT_ONCE = {"autoscaling.minReplicas": "4", "rollout.maxSurge": "100%"}
+FAST = (Traffic("new", 250),)
+LONG = (NEW, Traffic("slow", 2, path="/sleep?ms=3500", request_seconds=3.5))
+
+MUTANTS = (
+    Mutant(
+        name="no preStop delay",
+        caught_by="rolling update",
+        break_chart=without(DEPLOYMENT, "lifecycle:"),
+        values=MANY_AT_ONCE,
+        traffic=FAST,
+        standard=True,
+    ),
+    Mutant(
+        name="no readiness",
+        caught_by="rolling update",
+        break_chart=without(DEPLOYMENT, "startupProbe:", "readinessProbe:"),
+        traffic=FAST,
+        standard=True,
+    ),
+    Mutant(
+        name="100 % unavailable",
+        caught_by="rolling update",
+        caught=rf"{LOST}|ready replicas at a time",
+        break_chart=edit(DEPLOYMENT, "maxUnavailable: 0", 'maxUnavailable: "100%"'),
+        values={"rollout.maxSurge": "0"},
+    ),
+    Mutant(
+        name="liveness on the application's port",
+        caught_by="overload",
+        caught=rf"{LOST}|was restarted",
+        break_chart=edit(DEPLOYMENT, "{ path: /livez, port: management }", "{ path: /, port: http }"),
+        values={"probes.liveness.periodSeconds": "5", "probes.liveness.timeoutSeconds": "2"},
+    ),
+    Mutant(
+        name="no disruption budget",
+        caught_by="node with every pod drained",
+        caught=r"ready replicas at a time",
+        break_chart=remove("templates/poddisruptionbudget.yaml"),
+        standard=True,
+    ),
+    Mutant(
+        name="grace period shorter than a request",
+        caught_by="rolling update",
+        break_chart=edit(
+            DEPLOYMENT, '{{ include "flask-app.terminationGracePeriodSeconds" . }}\n      {{- with', "1\n      {{- with"
+        ),
+        traffic=LONG,
+    ),
+    Mutant(
+        name="SIGTERM ignored",
+        caught_by="rolling update",
+        caught=r"not within .* is stopping",
+        dockerfile='ENTRYPOINT ["python", "-c", "import signal, subprocess, sys; '
+        'signal.signal(signal.SIGTERM, signal.SIG_IGN); subprocess.run(sys.argv[1:])"]',
+    ),
+    Mutant(
+        name="shell-form command",
+        caught_by="rolling update",
+        caught=r"not within .* is stopping",
+        dockerfile="CMD gunicorn --config app/serving/gunicorn.conf.py; echo it has ended",
+    ),
+    Mutant(
+        name="selector that catches the test's pod",
+        caught_by="helm test",
+        break_chart=all_of(
+            edit("templates/tests/request.yaml", "component: test", "component: server"),
+            edit("templates/service.yaml", "targetPort: http", "targetPort: 5000"),
+        ),
+        traffic=FAST,
+    ),
+    Mutant(
+        name="autoscaler without a processor request",
+        caught_by="load step",
+        caught=r"not within .* the autoscaler has metrics",
+        break_chart=all_of(
+            edit(DEPLOYMENT, "{{- with .Values.resources }}", '{{- with omit .Values.resources "requests" }}'),
+        ),
+    ),
+    Mutant(
+        name="one replica",
+        caught_by="pod force-deleted",
+        values={"autoscaling.minReplicas": "1"},
+        traffic=(NEW, KEPT),
+    ),
+    Mutant(
+        name="never restarted when it is stuck",
+        caught_by="server wedged",
+        caught=r"not within .* not ready",
+        values={"config.STALL_TIMEOUT": "0"},
+    ),
+    Mutant(
+        name="available as soon as it is ready",
+        caught_by="image that crashes after it was ready",
+        caught=rf"{LOST}|ready replicas at a time|pods that worked were taken away|DID NOT RAISE",
+        values={"rollout.minReadySeconds": "0"},
+    ),
+)

@@ -1,0 +1,60 @@
+"""The checks are checked: charts and images that are broken on purpose, each of which its scenario must catch."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import cluster as kind_cluster
+from harness.conduct import Conduct
+from harness.images import Images, build_from, version_of
+from harness.records import InvalidRun
+from harness.release import CHART, Release, Target
+from harness.report import Report
+from mutants import MUTANTS, Mutant
+from scenarios import SCENARIOS
+
+
+@pytest.fixture
+def images_of_mutant(images_: Images, target: Target, mutant: Mutant) -> Images:
+    """The images, the first two with the lines of the mutant's Dockerfile added."""
+    if not mutant.dockerfile:
+        return images_
+    first, second = f"{images_.first}-mutant", f"{images_.second}-mutant"
+    for image, base in ((first, images_.first), (second, images_.second)):
+        build_from(f"FROM {base}\n{mutant.dockerfile}\nENV APP_VERSION={version_of(image)}\n", image)
+    kind_cluster.load(target.context.removeprefix("kind-"), first, second)
+    return dataclasses.replace(images_, first=first, second=second)
+
+
+@pytest.fixture
+def broken(target: Target, namespace: str, mutant: Mutant, tmp_path: Path) -> Iterator[Release]:
+    """A release of the mutant's chart, not installed yet."""
+    chart = shutil.copytree(CHART, tmp_path / CHART.name)
+    if mutant.break_chart:
+        mutant.break_chart(chart)
+    release = Release(target, namespace, name="mutant", chart=chart, sets=dict(mutant.values))
+    yield release
+    if release.image:
+        release.uninstall()
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
+def test_mutant_is_caught(
+    mutant: Mutant, broken: Release, images_of_mutant: Images, conduct: Conduct, report: Report
+) -> None:
+    [scenario] = [each for each in SCENARIOS if each.name == mutant.caught_by]
+    if mutant.traffic is not None:
+        scenario = dataclasses.replace(scenario, traffic=mutant.traffic)
+    # What the mutant sets is what is broken: it goes before what the scenario asks for.
+    values = {name: value for name, value in scenario.values.items() if name not in mutant.values}
+    scenario = dataclasses.replace(scenario, values=values, after=None)
+    outcome = report.add_mutant(mutant.name, caught_by=scenario.name, fault=scenario.fault)
+    with pytest.raises((AssertionError, pytest.fail.Exception), match=mutant.caught) as caught:
+        dataclasses.replace(conduct, images=images_of_mutant)(scenario, broken, outcome)
+    assert not isinstance(caught.value, InvalidRun), "an invalid run has caught nothing"
+    assert outcome.verdict == "failed"
