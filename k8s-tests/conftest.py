@@ -78,13 +78,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_report] = Report(progress.console())
     # What is there afterwards is of this run, also if it ends before it has begun.
     for folder in (config.getoption("--report"), DIAGNOSTICS):
-        if (
-            folder.exists()
-            and any(folder.iterdir())
-            and folder != DIAGNOSTICS
-            and not (folder / "report.json").exists()
-        ):
-            raise pytest.UsageError(f"--report {folder}: has files of something else; name a new folder")
+        if folder not in (PROOF, DIAGNOSTICS) and folder.exists() and not (folder / "report.json").exists():
+            raise pytest.UsageError(f"--report {folder} is there and is no report: name a new folder")
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -106,7 +106,6 @@ MUTANTS = (
         caught_by="rolling update",
         caught=rf"{LOST}|ready replicas at a time",
         break_chart=edit(DEPLOYMENT, "maxUnavailable: 0", 'maxUnavailable: "100%"'),
-        values={"rollout.maxSurge": "0"},
     ),
     Mutant(
         name="liveness on the application's port",

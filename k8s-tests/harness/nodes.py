@@ -114,7 +114,7 @@ class Nodes:
         files = " ".join(f"{MANIFESTS}/{part}.yaml" for part in parts)
         self.execute(node, "sh", "-c", f"mkdir -p {aside} && mv {files} {aside}/")
         try:
-            wait.until("they are gone", lambda: not any(self.containers(node, part) for part in parts), timeout=60)
+            wait.until("they are gone", lambda: not any(self.processes(node, part) for part in parts), timeout=60)
             yield
         finally:
             self.execute(node, "sh", "-c", f"mv {aside}/*.yaml {MANIFESTS}/")
@@ -130,17 +130,21 @@ class Nodes:
 
     # --- What is inside ----------------------------------------------------------------------------------------------
 
-    def containers(self, node: str, name: str, pod: str = "") -> list[str]:
-        """The ids of the running containers of this name on a node, of one pod or of all."""
-        of_pod = ["--label", f"io.kubernetes.pod.name={pod}"] if pod else []
-        return self.execute(node, "crictl", "ps", "--quiet", "--name", f"^{name}$", *of_pod).split()
+    def processes(self, node: str, name: str) -> list[int]:
+        """The ids of the processes of this name on a node, as the node counts them."""
+        # The kernel keeps 15 characters of a name. Not every node image has ps.
+        found = self.execute(node, "sh", "-c", f"grep -lsx '{name[:15]}' /proc/[0-9]*/comm || true")
+        return sorted(int(path.split("/")[2]) for path in found.split())
 
-    def kill_container(self, node: str, container: str) -> None:
-        """SIGKILL for the container's first process, from outside, where it can't be ignored."""
-        pid = self.execute(
-            node, "crictl", "inspect", "--output", "go-template", "--template", "{{.info.pid}}", container
-        )
-        self.execute(node, "kill", "-KILL", pid.strip())
+    def first_process(self, node: str, container: str) -> int:
+        """The process that a container began with, by the container's id as Kubernetes gives it."""
+        number = container.rpartition("/")[2]
+        found = self.execute(node, "sh", "-c", f"grep -ls '{number}' /proc/[0-9]*/cgroup")
+        return min(int(path.split("/")[2]) for path in found.split())
+
+    def kill(self, node: str, process: int) -> None:
+        """SIGKILL from outside, which not even a container's first process can ignore."""
+        self.execute(node, "sh", "-c", f"kill -KILL {process}")
 
     def execute(self, node: str, *command: str) -> str:
         """Run a command on the node and return what it printed."""

@@ -26,12 +26,12 @@ def control_plane_down(stage: Stage) -> str:
 def api_server_restarted(stage: Stage) -> str:
     """The API server is killed, and kubelet starts another."""
     node = stage.nodes.control_plane
-    [container] = stage.nodes.containers(node, "kube-apiserver")
-    stage.nodes.kill_container(node, container)
+    [process] = stage.nodes.processes(node, "kube-apiserver")
+    stage.nodes.kill(node, process)
     stage.event("the API server was killed")
 
     def another_runs() -> bool:
-        return stage.nodes.api_answers() and container not in stage.nodes.containers(node, "kube-apiserver")
+        return stage.nodes.api_answers() and process not in stage.nodes.processes(node, "kube-apiserver")
 
     stage.note("API server back after s", stage.until("another API server answers", another_runs, 120))
     return "the API server was killed, and another one answers"

@@ -101,8 +101,7 @@ def kill_master(stage: Stage) -> str:
     """SIGKILL for gunicorn's master, which is the container's first process."""
     pod = stage.victim()
     restarts, node = stage.restarts(pod), stage.node_of(pod)
-    [container] = stage.nodes.containers(node, stage.release.container, pod)
-    stage.nodes.kill_container(node, container)
+    stage.nodes.kill(node, stage.nodes.first_process(node, stage.container_id(pod)))
     stage.event(f"the master of {pod} was killed")
     stage.until("restarted", lambda: stage.restarts(pod) == restarts + 1, 30)
     stage.note("ready again after s", stage.until("ready", lambda: stage.is_ready(pod), 60))

@@ -1,0 +1,160 @@
+"""What the proof declares: scenarios, budgets, mutants. All of it can be checked without a cluster."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tools
+from baseline import BASELINES, create
+from harness.budget import Budget, Loss, Timer
+from harness.release import CHART, TEST_VALUES
+from harness.scenario import Scenario
+from harness.traffic import CLIENTS, EVERY_KIND, KEPT, NEW, SLOW, Traffic
+from mutants import MUTANTS, Mutant
+from prober import POOL
+from scenarios import SCENARIOS
+from scenarios.combined import AT_RANDOM
+from tests.serving_process import ROOT
+
+NAMES = [scenario.name for scenario in SCENARIOS]
+
+
+def by_name(thing: Scenario | Mutant) -> str:
+    return thing.name
+
+
+# --- Budgets ----------------------------------------------------------------------------------------------------------
+
+
+def test_new_connections_are_lost_in_the_share_of_the_lost_replicas_and_three_deviations() -> None:
+    budget = Loss(share=0.5, timers=(Timer(2, "a"), Timer(1, "b"))).of([Traffic("new", 100, request_seconds=0.1)])
+    # 300 requests are due, of which 150 and three deviations of 8.7; and 5 are in hand.
+    assert budget.failed == math.ceil(150 + 3 * math.sqrt(300 * 0.25) + 5) == 181
+    assert "3 s (2 s a; 1 s b)" in budget.derivation
+    assert "5.0 in hand and 176.0 of 300 sent" in budget.derivation
+
+
+def test_kept_connections_are_lost_in_the_share_that_was_drawn_for_each_of_them() -> None:
+    budget = Loss(share=0.5, timers=(Timer(3, "a"),)).of([Traffic("keep-alive", 100, request_seconds=0.0)])
+    assert budget.failed == math.ceil(300 * (0.5 + 3 * math.sqrt(0.25 / POOL)))
+
+
+def test_no_more_is_lost_than_is_sent() -> None:
+    assert Loss(share=0.99, timers=(Timer(0.1, "a"),)).of([NEW]).failed <= NEW.rate * 0.1 + 3
+    assert Loss(share=1, timers=(Timer(1, "a"),)).of([KEPT]).failed <= KEPT.rate * 1.1
+
+
+def test_without_timers_only_what_is_in_hand_is_lost() -> None:
+    assert Loss(share=0.5).of([SLOW]).failed == SLOW.rate * SLOW.request_seconds * 0.5
+
+
+def test_a_loss_that_happens_often_is_lost_as_often() -> None:
+    once, thrice = (Loss(share=0.5, timers=(Timer(1, "a"),), times=times).of(EVERY_KIND) for times in (1, 3))
+    assert thrice.failed == 3 * once.failed
+    assert ", 3 times" in thrice.derivation
+
+
+def test_a_budget_of_none_is_the_same_under_any_traffic() -> None:
+    assert Budget().of(CLIENTS) == Budget() == Budget().of(())
+
+
+# --- Scenarios --------------------------------------------------------------------------------------------------------
+
+
+def test_scenarios_have_names_of_their_own() -> None:
+    assert len(set(NAMES)) == len(NAMES)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=by_name)
+def test_a_scenario_says_what_is_done_and_what_it_may_cost(scenario: Scenario) -> None:
+    assert scenario.fault
+    budget = scenario.budget.of(scenario.traffic)
+    assert budget.failed == 0 or str(budget.failed) in budget.derivation
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=by_name)
+def test_only_sudden_losses_may_cost_anything(scenario: Scenario) -> None:
+    """Whatever is announced, or tried again by a gateway, costs nothing."""
+    sudden = {
+        "image that crashes after it was ready", "pod force-deleted", "worker killed", "master killed", "out of memory",
+        "server wedged", "node cut off", "node paused", "node stopped",
+    }  # fmt: skip
+    assert (scenario.budget.of(scenario.traffic).failed > 0) == (scenario.name in sudden)
+
+
+def test_the_standard_set_is_a_part_of_all() -> None:
+    assert 10 < sum(scenario.standard for scenario in SCENARIOS) < len(SCENARIOS)
+
+
+def test_two_faults_can_be_drawn() -> None:
+    assert len(AT_RANDOM) >= 2
+
+
+# --- Mutants and the baseline -----------------------------------------------------------------------------------------
+
+
+def rendered(chart: Path, *arguments: str) -> str:
+    return subprocess.run(
+        [str(tools.resolve("helm")), "template", "x", str(chart), *arguments],
+        capture_output=True, text=True, timeout=60, check=True,
+    ).stdout  # fmt: skip
+
+
+def test_there_are_at_least_ten_mutants() -> None:
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 10
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=by_name)
+def test_a_mutant_is_caught_by_a_scenario_that_there_is_and_its_chart_renders_to_something_else(
+    mutant: Mutant, tmp_path: Path
+) -> None:
+    assert mutant.caught_by in NAMES
+    chart = shutil.copytree(CHART, tmp_path / CHART.name)
+    if mutant.break_chart:
+        mutant.break_chart(chart)
+    sets = [argument for name, value in mutant.values.items() for argument in ("--set", f"{name}={value}")]
+    values = ["--values", str(TEST_VALUES)]
+    assert rendered(chart, *values, *sets) != rendered(CHART, *values) or mutant.dockerfile
+
+
+def test_the_baseline_is_what_helm_create_writes(tmp_path: Path) -> None:
+    chart, values = create(tools.resolve("helm"), tmp_path)
+    text = rendered(chart, "--values", str(values))
+    assert "kind: Deployment" in text
+    assert "containerPort: 5000" in text
+    assert {baseline.name for baseline in BASELINES} <= set(NAMES)
+
+
+# --- Options ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--scenario", "no such"], "--scenario no such: there is none; there are: rolling update,"),
+        (["--image", "web"], "--image web is not an image with a tag"),
+        (["--image", "a:1", "--image", "b:1", "--image", "c:1"], "--image is given once or twice"),
+        (["--chart", "charts"], "--chart charts: there is no Chart.yaml in it"),
+        (["--values", "none.yaml"], "none.yaml is not a file"),
+        (["--kubeconfig", "none"], "none is not a file"),
+        (["--rate", "0"], "invalid _positive value: '0'"),
+        (["--report", "{folder}"], "is there and is no report: name a new folder"),
+    ],
+)
+def test_an_option_that_can_not_be_meant_is_refused_before_anything_is_done(
+    tmp_path: Path, options: list[str], message: str
+) -> None:
+    options = [option.format(folder=tmp_path) for option in options]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "k8s-tests", "--collect-only", *options],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert message in done.stdout + done.stderr
+    assert tmp_path.exists()
