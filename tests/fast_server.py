@@ -55,7 +55,8 @@ class Echo(asyncio.Protocol):
 
 def take_body(head: bytes, rest: bytes) -> tuple[bytes, bytes] | None:
     """The body of the request with this head and what follows it, or None while it is not complete."""
-    if b"Transfer-Encoding: chunked" in head:
+    head = head.lower()  # A proxy in between writes names its own way.
+    if b"transfer-encoding: chunked" in head:
         body = b""
         while True:
             size, found, rest = rest.partition(b"\r\n")
@@ -65,7 +66,7 @@ def take_body(head: bytes, rest: bytes) -> tuple[bytes, bytes] | None:
             body, rest = body + rest[:length], rest[length + 2 :]
             if not length:
                 return body, rest
-    _, _, value = head.partition(b"Content-Length: ")
+    _, _, value = head.partition(b"content-length: ")
     length = int(value.partition(b"\r\n")[0] or 0)
     return (rest[:length], rest[length:]) if len(rest) >= length else None
 

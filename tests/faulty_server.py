@@ -50,11 +50,17 @@ class FaultyServer:
 
     behaviour: may be exchanged at any time.
     reset_connections: which connections, in the order in which they come, are reset before anything is read from them.
+    address: where it listens; port 0 for any that is free.
 
     `received` counts numbers, retries too; `answered_at` has when an answer was sent, in seconds since the epoch.
     """
 
-    def __init__(self, behaviour: Behaviour, reset_connections: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        behaviour: Behaviour,
+        reset_connections: frozenset[int] = frozenset(),
+        address: tuple[str, int] = ("127.0.0.1", 0),
+    ) -> None:
         self.behaviour = behaviour
         self.received: Counter[int] = Counter()
         self.heads: dict[int, bytes] = {}
@@ -62,7 +68,7 @@ class FaultyServer:
         self.connections = 0
         self._reset_connections = reset_connections
         self._closing = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self._listener = socket.create_server(address, backlog=1024)
         self.port: int = self._listener.getsockname()[1]
         self._accepting = threading.Thread(target=self._accept, daemon=True)
         self._accepting.start()
