@@ -42,7 +42,7 @@ MAKEFLAGS += --no-print-directory
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: require-python
 require-python:
@@ -65,6 +65,7 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	$(VENV)/bin/mypy
 	$(PY) scripts/chart_docs.py --check
 	$(PY) scripts/settings_docs.py --check
+	$(PY) scripts/proof_docs.py --check
 	@mkdir -p build/coverage && rm -f build/coverage/*
 	$(PY) -m coverage run -m pytest $(ARGS)
 	@$(PY) -m coverage combine --quiet
@@ -87,9 +88,10 @@ lock: $(VENV)/development ## Pin and hash the requirements, of APP_DIR alone if 
 	  requirements requirements-otel requirements-dev tests/applications; do compile $$name.txt $$name.in || exit 1; done)
 
 .PHONY: docs
-docs: $(VENV)/development ## Write the tables of the chart's values and of the settings
+docs: $(VENV)/development ## Write the tables of the chart's values, of the settings and of the proof
 	$(PY) scripts/chart_docs.py
 	$(PY) scripts/settings_docs.py
+	$(PY) scripts/proof_docs.py
 
 .PHONY: tools
 tools: require-python ## Get helm, kind and kubectl, and print the line that puts them on PATH
@@ -116,6 +118,10 @@ down: require-python ## Delete the kind cluster of `make up`
 .PHONY: kind-test
 kind-test: $(VENV)/development ## Prove on a kind cluster that no request is lost (ARGS for pytest)
 	$(PY) -m pytest k8s-tests $(ARGS)
+
+.PHONY: kind-mutants
+kind-mutants: $(VENV)/development ## Prove that the proof can fail: charts and images that are broken must be caught
+	$(PY) -m pytest k8s-tests/test_mutants.py --complete $(ARGS)
 
 .PHONY: report
 report: $(VENV)/development ## Write the page of the last proof again (ARGS='--picture FILE --scenario NAME' for a picture)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import proof_docs
 import tools
 from baseline import BASELINES, create
 from harness.budget import Budget, Loss, Timer
@@ -129,6 +130,10 @@ def test_the_baseline_is_what_helm_create_writes(tmp_path: Path) -> None:
     assert "kind: Deployment" in text
     assert "containerPort: 5000" in text
     assert {baseline.name for baseline in BASELINES} <= set(NAMES)
+
+
+def test_the_document_lists_what_is_declared() -> None:
+    assert {path: path.read_text() for path in proof_docs.rendered()} == proof_docs.rendered(), "run make docs"
 
 
 # --- Options ----------------------------------------------------------------------------------------------------------

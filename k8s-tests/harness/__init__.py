@@ -5,7 +5,13 @@ wait          wait for a condition, with a deadline
 release       a Helm release of the chart, and what the cluster says of it
 prober        start a prober in the cluster and fetch its records
 records       from records to figures
-scenario      traffic before, during and after a fault, and the verdict
+traffic       what a scenario puts on the release
+scenario      a scenario, declared as data
+stage         what a fault is brought about with
+measurement   traffic before, during and after a fault, and the verdict
+conduct       scenarios as the options of a run say
+nodes         the cluster's nodes: drained, held, cut off, looked into
+gateway       a gateway with retries in front of the release
 sampler       the Deployment's replicas over time
 images        build the images and load them into the cluster
 diagnostics   what to keep when a test fails
