@@ -1,0 +1,185 @@
+"""A scenario is measured and judged as it is declared: against pretended clients, and a release that does nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness import measurement
+from harness import sampler as sampler_module
+from harness.budget import Loss
+from harness.measurement import OverBudget, perform
+from harness.records import Figures, InvalidRun
+from harness.report import Outcome, Report
+from harness.scenario import Scenario
+from harness.stage import Stage
+from harness.traffic import NEW, Traffic
+from prober import Record
+
+
+def answered(error: str = "") -> Record:
+    due = time.time()
+    return Record(0, due, due, due, due, 200, "pod", "1", error)
+
+
+class Client:
+    """A prober that sends a request when it starts, which is answered, and one when it stops, with this error."""
+
+    def __init__(self, name: str, error: str) -> None:
+        self.name, self._error = name, error
+        self.records: list[Record] = []
+
+    def __enter__(self) -> Client:
+        self.records = [answered()]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.records.append(answered(self._error))
+
+    def figures(self, start: float = 0.0, end: float = float("inf")) -> Figures:
+        return Figures.of(self.name, self.records, start, end)
+
+    @property
+    def last_due(self) -> float:
+        return self.records[-1].scheduled
+
+    def progress(self) -> tuple[int, int]:
+        return 1, 0
+
+
+class Still:
+    """A release in which nothing happens. `ready`: what its Deployment says from now on; None: it does not answer."""
+
+    namespace, fullname = "n", "web"
+
+    def __init__(self) -> None:
+        self.target = SimpleNamespace(apps=self)
+        self.ready: int | None = 2
+        self.ensured: list[object] = []
+
+    def read_namespaced_deployment(self, *_: object, **__: object) -> Any:
+        if self.ready is None:
+            raise OSError("gone")
+        return SimpleNamespace(
+            spec=SimpleNamespace(replicas=2),
+            status=SimpleNamespace(ready_replicas=self.ready, available_replicas=self.ready),
+        )
+
+    def ensure(self, image: str, values: object) -> None:
+        self.ensured.append((image, values))
+
+    def wait_rolled_out(self) -> None:
+        pass
+
+    def wait_no_pod_stopping(self, timeout: float) -> None:
+        self.ensured.append(timeout)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measurement, "CONTROL_SECONDS", 0)
+    monkeypatch.setattr(measurement, "SETTLE_SECONDS", 0)
+
+
+def passes(_: Stage) -> str:
+    time.sleep(0.6)
+    return "seen"
+
+
+def measured(scenario: Scenario, error: str = "", release: Still | None = None) -> Outcome:
+    """The outcome of a scenario, whatever it is."""
+    outcome = Report().add(scenario.name)
+    anything: Any = release or Still()
+    images: Any = SimpleNamespace(first="web:1", second="web:2")
+    nodes: Any = None
+    start: Callable[[Any, Traffic], Any] = lambda _, traffic: Client(traffic.name, error)  # noqa: E731
+    outcome.caught = None  # type: ignore[attr-defined]
+    try:
+        perform(scenario, outcome, anything, images, nodes, start)
+    except AssertionError as caught:
+        outcome.caught = caught  # type: ignore[attr-defined]
+    return outcome
+
+
+def caught(outcome: Outcome) -> Any:
+    return outcome.caught  # type: ignore[attr-defined]
+
+
+def test_one_that_loses_nothing_passes_with_its_evidence() -> None:
+    release = Still()
+    outcome = measured(Scenario("x", "y", passes, values={"a": "b"}, stopped_within=7), release=release)
+    assert (outcome.verdict, outcome.fault_confirmed, caught(outcome)) == ("passed", "seen", None)
+    assert release.ensured == [("web:1", {"a": "b"}), 7]
+    assert [figures.name for figures in outcome.probers] == ["new connections", "keep-alive connections"]
+
+
+def test_one_request_above_the_budget_fails_it() -> None:
+    outcome = measured(Scenario("x", "y", passes), error="reset")
+    assert outcome.verdict == "failed"
+    assert isinstance(caught(outcome), OverBudget)
+    assert "2 requests failed (budget: 0" in str(caught(outcome))
+
+
+def test_what_a_sudden_loss_may_cost_is_derived_from_the_traffic() -> None:
+    outcome = measured(Scenario("x", "y", passes, Loss(share=1), traffic=(NEW,)), error="reset")
+    assert (outcome.verdict, outcome.budget.failed, outcome.failed) == ("passed", 3, 1)
+
+
+def test_a_fault_that_was_not_seen_makes_it_invalid() -> None:
+    outcome = measured(Scenario("x", "y", lambda _: ""))
+    assert outcome.verdict == "invalid"
+    assert isinstance(caught(outcome), InvalidRun)
+
+
+def test_too_few_ready_replicas_fail_it_though_no_request_failed() -> None:
+    release = Still()
+
+    def one_goes(_: Stage) -> str:
+        release.ready = 1
+        time.sleep(0.6)
+        return "seen"
+
+    outcome = measured(Scenario("x", "y", one_goes, least_ready=2), release=release)
+    assert outcome.verdict == "failed"
+    assert "1 ready replicas at a time, where 2 must stay" in str(caught(outcome))
+    assert measured(Scenario("x", "y", one_goes, least_ready=1), release=release).verdict == "passed"
+
+
+def test_replicas_that_could_not_be_looked_at_make_it_invalid_where_they_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampler_module, "LONGEST_GAP_SECONDS", 0.1)
+    release = Still()
+
+    def nobody_answers(_: Stage) -> str:
+        time.sleep(0.6)
+        release.ready = None
+        time.sleep(0.8)
+        return "seen"
+
+    outcome = measured(Scenario("x", "y", nobody_answers, least_ready=1), release=release)
+    assert outcome.verdict == "invalid"
+    release.ready = 2
+    assert measured(Scenario("x", "y", nobody_answers), release=release).verdict == "passed"
+
+
+def test_what_the_records_show_can_fail_it_afterwards() -> None:
+    def only_pod(stage: Stage) -> None:
+        assert {record.host for prober in stage.probers for record in prober.records} == {"another"}
+
+    assert measured(Scenario("x", "y", passes, after=only_pod)).verdict == "failed"
+
+
+def test_an_act_that_breaks_off_fails_it_and_what_was_measured_is_kept(tmp_path: Path) -> None:
+    def breaks(stage: Stage) -> str:
+        stage.event("begun")
+        raise AssertionError("the upgrade failed")
+
+    outcome = measured(Scenario("x", "y", breaks))
+    assert outcome.verdict == "failed"
+    assert outcome.sent == 4
+    assert [text for _, text in outcome.events] == ["begun"]
+    assert tmp_path.exists()
