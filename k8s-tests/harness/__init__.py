@@ -5,6 +5,7 @@ wait          wait for a condition, with a deadline
 release       a Helm release of the chart, and what the cluster says of it
 prober        start a prober in the cluster and fetch its records
 records       from records to figures
+gateway       a gateway with retries in front of a release
 scenario      traffic before, during and after a fault, and the verdict
 sampler       the Deployment's replicas over time
 images        build the images and load them into the cluster

@@ -1,4 +1,4 @@
-"""The images the tests use: the application in two versions and one that can't start, and the prober."""
+"""The images the tests use: the application in two versions and one that can't start, the prober and the gateway."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ class Images:
     second: str
     broken: str
     prober: str
+    gateway: str
 
     def all(self) -> tuple[str, ...]:
         """Every one of them."""
-        return self.first, self.second, self.broken, self.prober
+        return self.first, self.second, self.broken, self.prober, self.gateway
 
 
 def version_of(image: str) -> str:
@@ -32,11 +33,17 @@ def version_of(image: str) -> str:
 def build() -> Images:
     """Build all images with the local engine, the application's from the Dockerfile that is shipped."""
     # Not the Makefile's variables of whoever started the tests: make passes them on in the environment.
-    images = Images("flask-app:test-1", "flask-app:test-2", "flask-app:test-broken", "flask-app-prober:test")
+    images = Images(
+        first="flask-app:test-1",
+        second="flask-app:test-2",
+        broken="flask-app:test-broken",
+        prober="flask-app-prober:test",
+        gateway="flask-app-gateway:test",
+    )
     for image in (images.first, images.second):
         run(["make", "-C", ROOT, "image", f"IMAGE={image}", f"VERSION={version_of(image)}"], timeout=900)
     broken = f"FROM {images.second}\nENV WSGI_APP=app.gone:app APP_VERSION={version_of(images.broken)}\n"
     run(["docker", "build", "--tag", images.broken, "-"], stdin=broken)
-    prober = ROOT / "k8s-tests" / "prober"
-    run(["docker", "build", "--tag", images.prober, prober])
+    for image, folder in ((images.prober, "prober"), (images.gateway, "gateway")):
+        run(["docker", "build", "--tag", image, ROOT / "k8s-tests" / folder])
     return images
