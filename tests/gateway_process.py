@@ -140,13 +140,15 @@ class PodProcess:
 class LostPod:
     """A pod whose node is gone: nothing that is sent to it is answered, not even by a kernel.
 
-    A listening socket whose queue is full takes no part in any handshake.
+    A listening socket whose queue is full takes no part in any handshake. With `ready` its health is served all the
+    same.
     """
 
-    def __init__(self, address: str, ports: Ports) -> None:
+    def __init__(self, address: str, ports: Ports, *, ready: bool) -> None:
         self.address = address
         self._sockets: list[socket.socket] = []
-        for port in (ports.application, ports.health):
+        self._health = FaultyServer(lambda _: "ok", address=(address, ports.health)) if ready else None
+        for port in (ports.application,) if ready else (ports.application, ports.health):
             listener = socket.create_server((address, port), backlog=0)
             self._sockets.append(listener)
             while self._joins_queue((address, port)):
@@ -166,6 +168,8 @@ class LostPod:
         """Let go of its address."""
         for each in self._sockets:
             each.close()
+        if self._health:
+            self._health.close()
 
 
 @dataclass
@@ -224,9 +228,9 @@ class Cluster:
         self._stack.callback(pod.close)
         return pod
 
-    def lost_pod(self) -> LostPod:
-        """A pod that can't be reached."""
-        pod = LostPod(self._address(), self.ports)
+    def lost_pod(self, *, ready: bool = False) -> LostPod:
+        """A pod that can't be reached, though it may be `ready`."""
+        pod = LostPod(self._address(), self.ports, ready=ready)
         self._stack.callback(pod.close)
         return pod
 
