@@ -8,7 +8,6 @@ import random
 import shutil
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -273,29 +272,20 @@ def release(request: pytest.FixtureRequest, target: Target, namespace: str, imag
 
 
 @pytest.fixture(scope="session")
-def conduct(request: pytest.FixtureRequest, target: Target, images_: Images, report: Report) -> Iterator[Conduct]:
+def conduct(request: pytest.FixtureRequest, target: Target, images_: Images, report: Report) -> Conduct:
     """Measures scenarios; see Conduct."""
     option = request.config.getoption
     seed = option("--seed")
-    with ExitStack():
-        started: dict[str, str] = {}
-
-        def gateway_url(release: Release) -> str:
-            if release.url not in started:
-                raise NotImplementedError
-            return started[release.url]
-
-        yield Conduct(
-            target,
-            images_,
-            report,
-            rate=option("--rate"),
-            seed=random.SystemRandom().randrange(1_000_000) if seed is None else seed,
-            example=not option("--image"),
-            path=option("--path"),
-            allowed=target.is_kind or option("--destructive") == target.context,
-            gateway_url=gateway_url,
-        )
+    return Conduct(
+        target,
+        images_,
+        report,
+        rate=option("--rate"),
+        seed=random.SystemRandom().randrange(1_000_000) if seed is None else seed,
+        example=not option("--image"),
+        path=option("--path"),
+        allowed=target.is_kind or option("--destructive") == target.context,
+    )
 
 
 @pytest.fixture

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pytest
 
+from harness.gateway import Gateway
 from harness.images import Images
 from harness.measurement import perform
 from harness.nodes import Nodes
@@ -23,7 +26,6 @@ class Conduct:
 
     rate: what the clients send, in requests a second; others in proportion. example: whether the image is the example
     application's. path: for any other one. allowed: whether faults that reach beyond the release may be brought about.
-    gateway_url: gives the way through the gateway, which is started where it is not there.
     """
 
     target: Target
@@ -34,7 +36,6 @@ class Conduct:
     example: bool
     path: str
     allowed: bool
-    gateway_url: Callable[[Release], str]
     prober_options: Sequence[str] = field(default=())
 
     def __call__(self, scenario: Scenario, release: Release, outcome: Outcome | None = None) -> Outcome:
@@ -49,7 +50,15 @@ class Conduct:
         played = replace(scenario, traffic=traffic, after=scenario.after if self.example else None)
         nodes = Nodes(self.target)
         try:
-            perform(played, outcome, release, self.images, nodes, self.start, self.seed)
+            with ExitStack() as stack:
+                gateway = None
+                if any(each.via == "gateway" for each in traffic):
+                    # It looks for the pods that there are.
+                    release.ensure(self.images.first, scenario.values)
+                    gateway = stack.enter_context(Gateway(self.target, self.images.gateway, release))
+                perform(played, outcome, release, self.images, nodes, partial(self._start, gateway), self.seed)
+                if gateway:
+                    outcome.notes["tried again at another pod"] = gateway.retried()
         finally:
             if scenario.reach != "release":
                 # A drain that failed half-way must not be the next scenario's business.
@@ -57,14 +66,17 @@ class Conduct:
                     nodes.uncordon(worker)
         return outcome
 
-    def start(self, release: Release, traffic: Traffic) -> Prober:
+    def _start(self, gateway: Gateway | None, release: Release, traffic: Traffic) -> Prober:
         """The prober of `traffic`, which does not send yet."""
-        urls = {"service": lambda: release.url, "node port": lambda: node_port(release)}
-        urls["gateway"] = lambda: self.gateway_url(release)
+        if traffic.via == "gateway":
+            assert gateway
+            url = gateway.url
+        else:
+            url = node_port(release) if traffic.via == "node port" else release.url
         return Prober(
             self.target,
             self.images.prober,
-            urls[traffic.via](),
+            url,
             rate=traffic.rate,
             kind=traffic.kind,
             path=traffic.path if self.example else self.path,

@@ -1,4 +1,4 @@
-"""The images the tests use: the application in two versions and one that can't start, and the prober."""
+"""The images the tests use: the application in two versions and one that can't start, the prober and the gateway."""
 
 from __future__ import annotations
 
@@ -36,8 +36,6 @@ def version_of(image: str) -> str:
     """The version an image built here reports: its tag."""
     return image.rpartition(":")[2]
 
-
-PROBER, GATEWAY = "flask-app-prober:test", "flask-app-gateway:test"
 
 # A worker that ends with status 3 makes gunicorn's master end too. 3 s from when the module is loaded it is ready.
 CRASHING = """\
@@ -79,10 +77,15 @@ def build_from(dockerfile: str, image: str) -> None:
 
 def build_prober() -> str:
     """The prober's image."""
-    run(["docker", "build", "--tag", PROBER, ROOT / "k8s-tests" / "prober"])
-    return PROBER
+    return build_folder("prober", "flask-app-prober:test")
 
 
 def build_gateway() -> str:
     """The gateway's image."""
-    return ""
+    return build_folder("gateway", "flask-app-gateway:test")
+
+
+def build_folder(name: str, image: str) -> str:
+    """Build an image from a folder of these tests, and return its name."""
+    run(["docker", "build", "--tag", image, ROOT / "k8s-tests" / name], timeout=900)
+    return image
