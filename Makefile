@@ -42,7 +42,7 @@ MAKEFLAGS += --no-print-directory
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: require-python
 require-python:
@@ -71,6 +71,14 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	@$(PY) -m coverage combine --quiet
 	@# Of a part of the tests nothing can be said.
 	@$(PY) -m coverage report $(if $(ARGS),--fail-under=0 >/dev/null)
+
+# Tests that find no browser or no HAProxy are skipped with that reason, and in CI they fail.
+.PHONY: test-packages
+test-packages: ## Install what some tests use, where it is missing (Debian, Ubuntu): a browser and HAProxy
+	@missing=$$(PATH=$$PATH:/usr/sbin; command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	  command -v google-chrome >/dev/null || echo chromium fonts-dejavu-core; command -v haproxy >/dev/null || echo haproxy); \
+	[ -z "$$missing" ] || { sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); $$sudo apt-get update && \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $$missing; }
 
 .PHONY: bench
 bench: $(VENV)/development ## Compare the server with gunicorn's own workers: slow clients, then speed; what probers cost

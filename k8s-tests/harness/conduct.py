@@ -14,6 +14,7 @@ from harness.images import Images
 from harness.measurement import perform
 from harness.nodes import Nodes
 from harness.prober import Prober
+from harness.records import InvalidRun
 from harness.release import Release, Target
 from harness.report import Outcome, Report
 from harness.scenario import Scenario
@@ -58,13 +59,20 @@ class Conduct:
                     gateway = stack.enter_context(Gateway(self.target, self.images.gateway, release))
                 perform(played, outcome, release, self.images, nodes, partial(self._start, gateway), self.seed)
                 if gateway:
-                    outcome.notes["tried again at another pod"] = gateway.retried()
+                    self._require_tries(outcome, gateway)
         finally:
             if scenario.reach != "release":
                 # A drain that failed half-way must not be the next scenario's business.
                 for worker in nodes.workers:
                     nodes.uncordon(worker)
         return outcome
+
+    def _require_tries(self, outcome: Outcome, gateway: Gateway) -> None:
+        """That nothing failed is the gateway's doing only if it had something to do."""
+        tries = outcome.notes["tried again at another pod"] = gateway.retried()
+        if not tries:
+            outcome.verdict = "invalid"
+            raise InvalidRun(f"{outcome.name}: no request was tried again, so the gateway was not needed")
 
     def _start(self, gateway: Gateway | None, release: Release, traffic: Traffic) -> Prober:
         """The prober of `traffic`, which does not send yet."""
