@@ -190,7 +190,7 @@ def kubeconfig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     try:
         kind_cluster.create(name, file)
         # The probers' node goes first where the processor is short, or starting pods would hold up what measures them.
-        run(["docker", "update", "--cpu-shares", "4096", f"{name}-control-plane"])
+        run(["docker", "update", "--cpu-shares", "8192", f"{name}-control-plane"])
         yield file
     finally:
         if not keep:
