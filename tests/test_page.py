@@ -150,9 +150,11 @@ def test_the_first_glance_has_the_totals_of_the_report(browser: Browser, run: Pa
     show(browser, run)
     tiles = browser.evaluate("[...document.querySelectorAll('.tiles dd')].map(node => node.textContent)")
     totals = report_of(run)["totals"]
-    assert [tiles[0], tiles[4]] == ["2 of 4", "1 of 2"]
-    assert [int(tile.replace("\u202f", "")) for tile in tiles[1:3]] == [totals["sent"], totals["failed"]]
-    assert float(tiles[3].removesuffix("\u00a0%")) == pytest.approx(100 * totals["upper_bound_95"], rel=0.05)
+    zero, losses = totals["zero_budget"], totals["losses"]
+    assert [tiles[0], tiles[5]] == ["2 of 4", "1 of 2"]
+    assert [int(tile.replace("\u202f", "")) for tile in tiles[1:3]] == [totals["sent"], zero["failed"]]
+    assert float(tiles[3].removesuffix("\u00a0%")) == pytest.approx(100 * zero["upper_bound_95"], rel=0.05)
+    assert tiles[4] == f"{losses['failed']} of {losses['budget']}"
     assert (
         browser.evaluate("document.querySelector('h1').textContent") == "Of 4 scenarios: 1 failed, 1 invalid, 2 passed"
     )
@@ -314,7 +316,8 @@ def one_in_thirty_thousand(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_one_failure_among_thirty_thousand_is_seen_where_it_happened(
     browser: Browser, one_in_thirty_thousand: Path, scheme: str, colour: list[int], selector: str, width: int
 ) -> None:
-    assert report_of(one_in_thirty_thousand)["totals"] | {"upper_bound_95": 0} == {
+    totals = report_of(one_in_thirty_thousand)["totals"]
+    assert totals["zero_budget"] | {"upper_bound_95": 0} == {
         "sent": 30000, "failed": 1, "upper_bound_95": 0,
     }  # fmt: skip
     show(browser, one_in_thirty_thousand, scheme=scheme, width=width)

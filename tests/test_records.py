@@ -231,7 +231,7 @@ def test_what_was_measured_is_kept_when_the_scenario_breaks_off(tmp_path: Path) 
     with pytest.raises(RuntimeError):
         run_scenario(made, Pretended("client", due_now(error="reset")), fault="breaks")
     assert made.verdict == "failed"
-    assert report.lines()[-1].startswith("in all: 1 requests recorded, 1 failed")
+    assert report.lines()[-2].startswith("in all: 1 requests recorded, 1 failed")
     report.write(tmp_path)
     assert json.loads((tmp_path / "report.json").read_text())["scenarios"][0]["probers"][0]["failed"] == 1
     assert len((tmp_path / "x-client.jsonl").read_text().splitlines()) == 1
@@ -242,7 +242,7 @@ def test_no_failure_in_a_number_of_requests_bounds_the_rate() -> None:
     report.add("x").probers = [Figures.of("all", [record(n) for n in range(300)])]
     assert (
         report.lines()[-1]
-        == "in all: 300 requests recorded, 0 failed; with 95 % confidence fewer than 0.994% of requests fail"
+        == "where none may fail: 300 requests recorded, 0 failed; with 95 % confidence fewer than 0.994% of requests fail"
     )
 
 

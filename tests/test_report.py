@@ -113,7 +113,8 @@ def test_a_run_that_broke_off_leaves_a_report_as_the_schema_says(tmp_path: Path)
     content = written(report, tmp_path)
     assert content["scenarios"][0]["verdict"] == "failed"
     assert not content["mutants"][0]["caught"]
-    assert content["totals"] == {"sent": 0, "failed": 0, "upper_bound_95": 1.0}
+    nothing = {"sent": 0, "failed": 0, "upper_bound_95": 1.0}
+    assert content["totals"] == {**nothing, "zero_budget": nothing, "losses": {**nothing, "budget": 0}}
 
 
 def test_the_totals_are_of_the_chart_that_is_judged_alone(tmp_path: Path) -> None:
@@ -122,6 +123,16 @@ def test_the_totals_are_of_the_chart_that_is_judged_alone(tmp_path: Path) -> Non
     assert content["totals"]["sent"] == sum(p["sent"] for s in judged for p in s["probers"])
     assert content["totals"]["failed"] == sum(p["failed"] for s in judged for p in s["probers"])
     assert content["totals"]["failed"] < sum(s["failed"] for s in content["scenarios"] + content["mutants"])
+
+
+def test_sudden_losses_do_not_hide_what_is_lost_where_nothing_may_be(tmp_path: Path) -> None:
+    content = written(made_report(), tmp_path)
+    totals = content["totals"]
+    [loss] = [s for s in content["scenarios"] if s["budget"]["failed"]]
+    assert totals["losses"]["failed"] == loss["failed"] > 0
+    assert totals["losses"]["budget"] == loss["budget"]["failed"]
+    assert totals["zero_budget"]["failed"] == totals["failed"] - loss["failed"] > 0
+    assert totals["zero_budget"]["upper_bound_95"] < totals["upper_bound_95"]
 
 
 def test_the_records_that_the_report_names_are_those_of_the_prober(tmp_path: Path) -> None:

@@ -46,6 +46,14 @@ def test_kept_connections_are_lost_in_the_share_that_was_drawn_for_each_of_them(
     assert budget.failed == math.ceil(300 * (0.5 + 3 * math.sqrt(0.25 / POOL)))
 
 
+def test_a_kept_connection_that_leads_nowhere_costs_one_request_for_each_time_that_a_client_waits() -> None:
+    silent = Loss(share=0.5, timers=(Timer(50, "a"),), silent=True)
+    share = 0.5 + 3 * math.sqrt(0.25 / POOL)
+    kept = Traffic("keep-alive", 100, timeout=5, request_seconds=0.0)
+    assert silent.of([kept]).failed == math.ceil(POOL * share * 11)
+    assert silent.of([NEW]) == Loss(share=0.5, timers=(Timer(50, "a"),)).of([NEW]), "each new one is drawn by itself"
+
+
 def test_no_more_is_lost_than_is_sent() -> None:
     assert Loss(share=0.99, timers=(Timer(0.1, "a"),)).of([NEW]).failed <= NEW.rate * 0.1 + 3
     assert Loss(share=1, timers=(Timer(1, "a"),)).of([KEPT]).failed <= KEPT.rate * 1.1

@@ -54,12 +54,14 @@ class Loss:
     """What a sudden loss may cost: what is in hand there, and what is sent there until nothing is sent there any more.
 
     share: of the replicas that are lost at once, from 0 to 1. timers: what passes, one after the other, until no
-    request is sent there any more. times: how often it happens.
+    request is sent there any more. times: how often it happens. silent: whether nobody answers at all there, not even
+    the kernel, so that a connection that leads there holds its request until the client's patience ends.
     """
 
     share: float
     timers: tuple[Timer, ...] = ()
     times: int = 1
+    silent: bool = False
 
     def of(self, traffic: Sequence[Traffic]) -> Budget:
         """The budget under this traffic."""
@@ -84,6 +86,9 @@ class Loss:
             # Drawn once for each connection, not for each request.
             share = min(1.0, self.share + DEVIATIONS * math.sqrt(self.share * (1 - self.share) / POOL))
             sent = due * share
+            if self.silent:
+                # One request for each connection and each time that a client waits, however many are due.
+                sent = min(sent, POOL * share * (1 + seconds / traffic.timeout))
         else:
             sent = min(due, due * self.share + DEVIATIONS * math.sqrt(due * self.share * (1 - self.share)))
         return in_hand + sent, f"{traffic.name}: {in_hand:.1f} in hand and {sent:.1f} of {due:.0f} sent"

@@ -154,24 +154,30 @@ def _headline(judged: Sequence[Mapping[str, Any]]) -> str:
 
 def _tiles(report: Mapping[str, Any], judged: Sequence[Mapping[str, Any]]) -> str:
     totals, mutants = report["totals"], report["mutants"]
+    zero, losses = totals["zero_budget"], totals["losses"]
     passed = sum(scenario["verdict"] == "passed" for scenario in judged)
     caught = sum(mutant["caught"] for mutant in mutants)
     # A term, its text, and whether it is as it should be.
     tiles = [
         ("Scenarios passed", f"{passed} of {len(judged)}", passed == len(judged)),
         ("Requests recorded", _number(totals["sent"]), True),
-        ("Requests failed", _number(totals["failed"]), True),
-        ("Failures, at most", _percent(totals["upper_bound_95"]), True),
+        ("Failed where none may", _number(zero["failed"]), not zero["failed"]),
+        ("That is at most", _percent(zero["upper_bound_95"]), True),
     ]
+    if losses["sent"]:
+        within = losses["failed"] <= losses["budget"]
+        text = f"{_number(losses['failed'])} of {_number(losses['budget'])}"
+        tiles.append(("Failed in sudden losses, of what may", text, within))
     if mutants:
         tiles.append(("Mutants caught", f"{caught} of {len(mutants)}", caught == len(mutants)))
     shown = "".join(
         f"<div><dt>{term}</dt><dd{'' if good else ' class=bad'}>{text}</dd></div>" for term, text, good in tiles
     )
     return (
-        f'<dl class="tiles">{shown}</dl><p class="small muted">The share of failures is an upper bound with 95 % '
-        "confidence (Clopper-Pearson), for failures that are independent of one another: it holds for this traffic and "
-        "these faults. An invalid scenario is one whose measurement can't be trusted, whatever it shows.</p>"
+        f'<dl class="tiles">{shown}</dl><p class="small muted">Where none may fail, the share of failures is below an '
+        "upper bound with 95 % confidence (Clopper-Pearson), for failures that are independent of one another: it holds "
+        "for this traffic and these faults. A sudden loss may cost what its budget derives. An invalid scenario is one "
+        "whose measurement can't be trusted, whatever it shows.</p>"
     )
 
 

@@ -123,11 +123,20 @@ class Report:
         self.mutants.append((caught_by, outcome))
         return outcome
 
-    def totals(self) -> dict[str, float]:
-        """The requests of all scenarios that are judged: neither of the mutants nor of the chart compared with."""
+    def totals(self) -> dict[str, Any]:
+        """The requests of all scenarios that are judged: neither of the mutants nor of the chart compared with.
+
+        Those of the scenarios in which none may fail are there once more by themselves, and so are the others with the
+        sum of what they may lose: one rate of failures for both would say nothing of either.
+        """
         judged = [scenario for scenario in self.scenarios if not scenario.baseline]
-        sent, failed = sum(scenario.sent for scenario in judged), sum(scenario.failed for scenario in judged)
-        return {"sent": sent, "failed": failed, "upper_bound_95": upper_bound(failed, sent)}
+        losses = [scenario for scenario in judged if scenario.budget.failed]
+        announced = [scenario for scenario in judged if not scenario.budget.failed]
+        return {
+            **_counts(judged),
+            "zero_budget": _counts(announced),
+            "losses": {**_counts(losses), "budget": sum(scenario.budget.failed for scenario in losses)},
+        }
 
     def lines(self) -> list[str]:
         """The report for a terminal."""
@@ -139,9 +148,18 @@ class Report:
             if scenario.notes:
                 lines.append("        " + ", ".join(f"{name} {value}" for name, value in scenario.notes.items()))
         totals = self.totals()
+        zero, losses = totals["zero_budget"], totals["losses"]
         lines.append(f"in all: {totals['sent']} requests recorded, {totals['failed']} failed")
-        if totals["sent"]:
-            lines[-1] += f"; with 95 % confidence fewer than {totals['upper_bound_95']:.3%} of requests fail"
+        if zero["sent"]:
+            lines.append(
+                f"where none may fail: {zero['sent']} requests recorded, {zero['failed']} failed; "
+                f"with 95 % confidence fewer than {zero['upper_bound_95']:.3%} of requests fail"
+            )
+        if losses["sent"]:
+            lines.append(
+                f"in sudden losses: {losses['sent']} requests recorded, {losses['failed']} failed, of the "
+                f"{losses['budget']} that may"
+            )
         for caught_by, mutant in self.mutants:
             caught = "CAUGHT" if mutant.verdict == "failed" else "SURVIVED"
             lines.append(f"{caught} mutant: {mutant.name} (by {caught_by})")
@@ -167,6 +185,12 @@ class Report:
         }
         (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
         return report
+
+
+def _counts(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The requests of these scenarios together."""
+    sent, failed = sum(outcome.sent for outcome in outcomes), sum(outcome.failed for outcome in outcomes)
+    return {"sent": sent, "failed": failed, "upper_bound_95": upper_bound(failed, sent)}
 
 
 def _write_records(folder: Path, scenario: Outcome, taken: set[str]) -> dict[str, str]:
