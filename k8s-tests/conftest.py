@@ -16,7 +16,7 @@ from kubernetes import client, config
 
 import cluster as kind_cluster
 import tools
-from harness import diagnostics, images, page, progress
+from harness import diagnostics, images, options, page, progress
 from harness.conduct import Conduct
 from harness.images import Images
 from harness.prober import NAMESPACE as PROBERS
@@ -24,107 +24,25 @@ from harness.prober import REQUEST_TIMEOUT_SECONDS, Prober, StartProber
 from harness.release import CHART, TEST_VALUES, Release, Target
 from harness.report import Report
 from harness.shell import run
-from harness.traffic import NEW, Kind
-from scenarios import SCENARIOS
+from harness.traffic import Kind
 
 ROOT = Path(__file__).resolve().parents[1]
-PROOF = ROOT / "build" / "proof"
 DIAGNOSTICS = ROOT / "build" / "diagnostics"
+
+# Hooks of pytest's.
+pytest_addoption = options.add
+pytest_collection_modifyitems = options.select
 
 _report = pytest.StashKey[Report]()
 _target = pytest.StashKey[Target]()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("cluster")
-    group.addoption("--cluster-name", default="flask-app-test", help="name of the kind cluster (%(default)s)")
-    group.addoption("--keep-cluster", action="store_true", help="leave the cluster there afterwards")
-    group.addoption("--kubeconfig", type=Path, help="use the cluster of this kubeconfig, which is then left there")
-    group.addoption(
-        "--destructive",
-        metavar="CONTEXT",
-        help="also drain nodes and restart parts of a cluster that is not a kind one: the kubeconfig's current context",
-    )
-    group = parser.getgroup("proof")
-    group.addoption("--complete", action="store_true", help="every scenario and mutant, not only the standard set")
-    group.addoption(
-        "--scenario", action="append", default=[], help="only scenarios with this in their name (repeatable)"
-    )
-    group.addoption("--rate", type=_positive, default=NEW.rate, help="requests a second of each client (%(default)s)")
-    group.addoption(
-        "--seed", type=int, help="what is chosen at random is chosen with this (default: another each time)"
-    )
-    group.addoption("--report", type=Path, default=PROOF, metavar="FOLDER", help="where the report goes (build/proof)")
-    group = parser.getgroup("an application or a chart of one's own")
-    group.addoption(
-        "--image", action="append", help="an image of it (name:tag); twice, to roll out from one to the other"
-    )
-    group.addoption("--chart", type=Path, default=CHART, help="the chart's folder (charts/flask-app)")
-    group.addoption("--values", action="append", type=Path, help="a values file for the chart (repeatable)")
-    group.addoption("--path", default="/", help="what --image is asked for; it must answer 200 (%(default)s)")
-    group.addoption("--prober-image", help="the prober's image, for a cluster that is not a kind one")
-
-
-def _positive(text: str) -> float:
-    """A number above 0. Raises ValueError, which argparse turns into a message."""
-    if not (number := float(text)) > 0:
-        raise ValueError(text)
-    return number
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    _check_options(config)
+    options.check(config)
     config.stash[_report] = Report(progress.console())
     # What is there afterwards is of this run, also if it ends before it has begun.
     for folder in (config.getoption("--report"), DIAGNOSTICS):
-        if folder not in (PROOF, DIAGNOSTICS) and folder.exists() and not (folder / "report.json").exists():
-            raise pytest.UsageError(f"--report {folder} is there and is no report: name a new folder")
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _check_options(config: pytest.Config) -> None:
-    """Raise pytest.UsageError for options that can't be meant, before anything is done."""
-    images, values, chart = (config.getoption(name) for name in ("--image", "--values", "--chart"))
-    for file in [*(values or []), *filter(None, [config.getoption("--kubeconfig")])]:
-        if not file.is_file():
-            raise pytest.UsageError(f"{file} is not a file")
-    if not (chart / "Chart.yaml").is_file():
-        raise pytest.UsageError(f"--chart {chart}: there is no Chart.yaml in it")
-    for image in images or []:
-        if ":" not in image.rpartition("/")[2]:
-            raise pytest.UsageError(f"--image {image} is not an image with a tag, such as registry/name:1.0")
-    if len(images or []) > 2:
-        raise pytest.UsageError("--image is given once or twice: what runs first, and what is rolled out")
-    if chart != CHART and not values:
-        raise pytest.UsageError(
-            "--chart: give --values too, as many as the chart needs; those of the tests are not for it"
-        )
-    known = [scenario.name for scenario in SCENARIOS]
-    for name in config.getoption("--scenario"):
-        if not any(name in each for each in known):
-            raise pytest.UsageError(f"--scenario {name}: there is none; there are: {', '.join(known)}")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what --scenario does not name and, without it and --complete, what is not in the standard set."""
-    names = config.getoption("--scenario")
-    own = config.getoption("--image") or config.getoption("--chart") != CHART
-    kept: list[pytest.Item] = []
-    left_out: list[pytest.Item] = []
-    for item in items:
-        declared = getattr(item, "callspec", None) and item.callspec.params  # type: ignore[attr-defined]
-        scenario = (declared or {}).get("scenario")
-        each = scenario or (declared or {}).get("mutant") or (declared or {}).get("baseline")
-        if names:
-            keep = scenario is not None and any(name in scenario.name for name in names)
-        elif own and scenario is None:
-            # The other tests are of this project's own chart and application.
-            keep = False
-        else:
-            keep = each is None or each.standard or config.getoption("--complete")
-        (kept if keep else left_out).append(item)
-    items[:] = kept
-    config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -241,8 +241,8 @@ def test_no_failure_in_a_number_of_requests_bounds_the_rate() -> None:
     report = Report()
     report.add("x").probers = [Figures.of("all", [record(n) for n in range(300)])]
     assert (
-        report.lines()[-1]
-        == "where none may fail: 300 requests recorded, 0 failed; with 95 % confidence fewer than 0.994% of requests fail"
+        report.lines()[-1] == "where none may fail: 300 requests recorded, 0 failed; "
+        "with 95 % confidence fewer than 0.994% of requests fail"
     )
 
 

@@ -7,6 +7,7 @@ prober        start a prober in the cluster and fetch its records
 records       from records to figures
 traffic       what a scenario puts on the release
 scenario      a scenario, declared as data
+options       the options of a run, and which tests they choose
 stage         what a fault is brought about with
 measurement   traffic before, during and after a fault, and the verdict
 conduct       scenarios as the options of a run say

@@ -174,10 +174,10 @@ def _tiles(report: Mapping[str, Any], judged: Sequence[Mapping[str, Any]]) -> st
         f"<div><dt>{term}</dt><dd{'' if good else ' class=bad'}>{text}</dd></div>" for term, text, good in tiles
     )
     return (
-        f'<dl class="tiles">{shown}</dl><p class="small muted">Where none may fail, the share of failures is below an '
-        "upper bound with 95 % confidence (Clopper-Pearson), for failures that are independent of one another: it holds "
-        "for this traffic and these faults. A sudden loss may cost what its budget derives. An invalid scenario is one "
-        "whose measurement can't be trusted, whatever it shows.</p>"
+        f'<dl class="tiles">{shown}</dl><p class="small muted">Where none may fail, the share of failures is below '
+        "an upper bound with 95 % confidence (Clopper-Pearson), for failures that are independent of one another: it "
+        "holds for this traffic and these faults. A sudden loss may cost what its budget derives. An invalid scenario "
+        "is one whose measurement can't be trusted, whatever it shows.</p>"
     )
 
 

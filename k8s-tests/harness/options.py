@@ -1,0 +1,101 @@
+"""The options of a run, and which tests they choose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.release import CHART, ROOT
+from harness.traffic import NEW
+from scenarios import SCENARIOS
+
+PROOF = ROOT / "build" / "proof"
+
+
+def add(parser: pytest.Parser) -> None:
+    """Add the options to the command line."""
+    group = parser.getgroup("cluster")
+    group.addoption("--cluster-name", default="flask-app-test", help="name of the kind cluster (%(default)s)")
+    group.addoption("--keep-cluster", action="store_true", help="leave the cluster there afterwards")
+    group.addoption("--kubeconfig", type=Path, help="use the cluster of this kubeconfig, which is then left there")
+    group.addoption(
+        "--destructive",
+        metavar="CONTEXT",
+        help="also drain nodes and restart parts of a cluster that is not a kind one: the kubeconfig's current context",
+    )
+    group = parser.getgroup("proof")
+    group.addoption("--complete", action="store_true", help="every scenario and mutant, not only the standard set")
+    group.addoption(
+        "--scenario", action="append", default=[], help="only scenarios with this in their name (repeatable)"
+    )
+    group.addoption("--rate", type=_positive, default=NEW.rate, help="requests a second of each client (%(default)s)")
+    group.addoption(
+        "--seed", type=int, help="what is chosen at random is chosen with this (default: another each time)"
+    )
+    group.addoption("--report", type=Path, default=PROOF, metavar="FOLDER", help="where the report goes (build/proof)")
+    group = parser.getgroup("an application or a chart of one's own")
+    group.addoption(
+        "--image", action="append", help="an image of it (name:tag); twice, to roll out from one to the other"
+    )
+    group.addoption("--chart", type=Path, default=CHART, help="the chart's folder (charts/flask-app)")
+    group.addoption("--values", action="append", type=Path, help="a values file for the chart (repeatable)")
+    group.addoption("--path", default="/", help="what --image is asked for; it must answer 200 (%(default)s)")
+    group.addoption("--prober-image", help="the prober's image, for a cluster that is not a kind one")
+
+
+def _positive(text: str) -> float:
+    """A number above 0. Raises ValueError, which argparse turns into a message."""
+    if not (number := float(text)) > 0:
+        raise ValueError(text)
+    return number
+
+
+def check(config: pytest.Config) -> None:
+    """Raise pytest.UsageError for options that can't be meant, before anything is done."""
+    images, values, chart = (config.getoption(name) for name in ("--image", "--values", "--chart"))
+    for file in [*(values or []), *filter(None, [config.getoption("--kubeconfig")])]:
+        if not file.is_file():
+            raise pytest.UsageError(f"{file} is not a file")
+    if not (chart / "Chart.yaml").is_file():
+        raise pytest.UsageError(f"--chart {chart}: there is no Chart.yaml in it")
+    for image in images or []:
+        if ":" not in image.rpartition("/")[2]:
+            raise pytest.UsageError(f"--image {image} is not an image with a tag, such as registry/name:1.0")
+    if len(images or []) > 2:
+        raise pytest.UsageError("--image is given once or twice: what runs first, and what is rolled out")
+    if chart != CHART and not values:
+        raise pytest.UsageError(
+            "--chart: give --values too, as many as the chart needs; those of the tests are not for it"
+        )
+    folder = config.getoption("--report")
+    if folder != PROOF and folder.exists() and not (folder / "report.json").exists():
+        # It is emptied before a run.
+        raise pytest.UsageError(f"--report {folder} is there and is no report: name a new folder")
+    known = [scenario.name for scenario in SCENARIOS]
+    for name in config.getoption("--scenario"):
+        if not any(name in each for each in known):
+            raise pytest.UsageError(f"--scenario {name}: there is none; there are: {', '.join(known)}")
+
+
+def select(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what --scenario does not name and, without it and --complete, what is not in the standard set."""
+    names, complete = config.getoption("--scenario"), config.getoption("--complete")
+    own = config.getoption("--image") or config.getoption("--chart") != CHART
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        declared = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        scenario: Any = declared.get("scenario")
+        each: Any = scenario or declared.get("mutant") or declared.get("baseline")
+        if names:
+            keep = scenario is not None and any(name in scenario.name for name in names)
+        elif own and scenario is None:
+            # The other tests are of this project's own chart and application.
+            keep = False
+        else:
+            keep = each is None or each.standard or complete
+        (kept if keep else left_out).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
