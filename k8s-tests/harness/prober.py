@@ -29,6 +29,9 @@ NAMESPACE = "probers"
 MAX_SECONDS = 1800
 REQUEST_TIMEOUT_SECONDS = 5.0
 
+# A kubelet whose API server was away may take more than a minute until it hears of new pods again.
+START_SECONDS = 150
+
 # The records are kept in memory: at the longest run and the highest rate they must fit. Measured: 117 bytes.
 RESULTS_MIB = 256
 RECORD_BYTES = 160
@@ -105,7 +108,7 @@ class Prober:
     def __enter__(self) -> Prober:
         run(self._kubectl("create", "--filename", "-"), stdin=json.dumps(self._manifest()))
         try:
-            wait.until(f"{self._pod} sends", self._is_sending, timeout=60)
+            wait.until(f"{self._pod} sends", self._is_sending, timeout=START_SECONDS)
         except BaseException:
             # It may start later, with nobody left to stop it.
             self._delete()
