@@ -99,7 +99,6 @@ MUTANTS = (
         caught_by="rolling update",
         break_chart=without(DEPLOYMENT, "startupProbe:", "readinessProbe:"),
         traffic=FAST,
-        standard=True,
     ),
     Mutant(
         name="100 % unavailable",
@@ -119,7 +118,6 @@ MUTANTS = (
         caught_by="node with every pod drained",
         caught=r"ready replicas at a time",
         break_chart=remove("templates/poddisruptionbudget.yaml"),
-        standard=True,
     ),
     Mutant(
         name="grace period shorter than a request",

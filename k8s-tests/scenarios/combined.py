@@ -92,6 +92,7 @@ SCENARIOS = (
         least_ready=1,
         reach="cluster",
         after=rollouts.both_versions_answered,
+        standard=False,
     ),
     Scenario(
         name="two faults at random",

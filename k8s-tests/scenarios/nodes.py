@@ -149,6 +149,7 @@ SCENARIOS = (
         act=lost(Nodes.partitioned),
         budget=Loss(share=1 / 2, timers=NODE_LOST, silent=True),
         reach="nodes",
+        standard=False,
     ),
     Scenario(
         name="node paused",

@@ -101,6 +101,7 @@ SCENARIOS = (
         fault="the API server is killed, and started again by kubelet",
         act=api_server_restarted,
         reach="nodes",
+        standard=False,
     ),
     Scenario(
         name="control plane down",

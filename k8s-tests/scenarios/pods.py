@@ -172,6 +172,7 @@ SCENARIOS = (
         fault="helm test runs twice, whose pod must be sent nothing",
         act=helm_test,
         least_ready=2,
+        standard=False,
     ),
     Scenario(
         name="overload",
@@ -180,6 +181,7 @@ SCENARIOS = (
         traffic=(),
         least_ready=2,
         needs_example=True,
+        standard=False,
     ),
     Scenario(
         name="pod force-deleted",
@@ -229,5 +231,6 @@ SCENARIOS = (
         ),
         traffic=CLIENTS,
         needs_example=True,
+        standard=False,
     ),
 )

@@ -145,6 +145,7 @@ SCENARIOS = (
         act=configuration,
         least_ready=2,
         stopped_within=30,
+        standard=False,
     ),
     Scenario(
         name="resources changed",
@@ -170,6 +171,7 @@ SCENARIOS = (
         least_ready=2,
         after=only_one_version_answered,
         needs_example=True,
+        standard=False,
     ),
     Scenario(
         name="image that crashes after it was ready",
