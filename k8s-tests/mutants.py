@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.traffic import KEPT, NEW, Traffic
+from harness.traffic import NEW, Traffic
 
 LOST = r"requests failed \(budget"
 DEPLOYMENT = "templates/deployment.yaml"
@@ -123,8 +123,10 @@ MUTANTS = (
         name="grace period shorter than a request",
         caught_by="rolling update",
         break_chart=edit(
-            DEPLOYMENT, '{{ include "flask-app.terminationGracePeriodSeconds" . }}\n      {{- with', "1\n      {{- with"
+            DEPLOYMENT, '{{ include "flask-app.terminationGracePeriodSeconds" . }}\n      {{- with', "2\n      {{- with"
         ),
+        # Kubernetes accepts only a delay that is shorter than the grace period.
+        values={"shutdown.preStopSeconds": "1"},
         traffic=LONG,
     ),
     Mutant(
@@ -132,7 +134,8 @@ MUTANTS = (
         caught_by="rolling update",
         caught=r"not within .* is stopping",
         dockerfile='ENTRYPOINT ["python", "-c", "import signal, subprocess, sys; '
-        'signal.signal(signal.SIGTERM, signal.SIG_IGN); subprocess.run(sys.argv[1:])"]',
+        'signal.signal(signal.SIGTERM, signal.SIG_IGN); subprocess.run(sys.argv[1:])"]\n'
+        'CMD ["gunicorn", "--config", "app/serving/gunicorn.conf.py"]',
     ),
     Mutant(
         name="shell-form command",
@@ -159,9 +162,9 @@ MUTANTS = (
     ),
     Mutant(
         name="one replica",
-        caught_by="pod force-deleted",
+        caught_by="pods deleted",
+        caught=r"ready replicas at a time",
         values={"autoscaling.minReplicas": "1"},
-        traffic=(NEW, KEPT),
     ),
     Mutant(
         name="never restarted when it is stuck",

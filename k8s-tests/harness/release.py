@@ -149,8 +149,8 @@ class Release:
         return self._helm("test", self.name, "--logs")
 
     def uninstall(self) -> None:
-        """Uninstall and wait."""
-        self._helm("uninstall", self.name, "--wait", "--timeout", "4m")
+        """Uninstall, if it is there, and wait."""
+        self._helm("uninstall", self.name, "--ignore-not-found", "--wait", "--timeout", "4m")
 
     def revision_status(self) -> str:
         """The status of the newest revision, such as `deployed`."""
