@@ -166,6 +166,26 @@ def test_replicas_that_could_not_be_looked_at_make_it_invalid_where_they_count(m
     assert measured(Scenario("x", "y", nobody_answers), release=release).verdict == "passed"
 
 
+def test_what_is_prepared_is_over_before_anything_is_measured() -> None:
+    seen: list[int] = []
+
+    def prepare(stage: Stage) -> None:
+        stage.event("prepared")
+        seen.extend([len(stage.probers), len(stage.sampler.samples)])
+
+    outcome = measured(Scenario("x", "y", passes, prepare=prepare))
+    assert (outcome.verdict, outcome.events) == ("passed", [])
+    assert seen == [0, 0]
+
+
+def test_what_can_not_be_prepared_fails_it() -> None:
+    def prepare(_: Stage) -> None:
+        raise AssertionError("no metrics")
+
+    outcome = measured(Scenario("x", "y", passes, prepare=prepare))
+    assert (outcome.verdict, outcome.probers, str(caught(outcome))) == ("failed", [], "no metrics")
+
+
 def test_what_the_records_show_can_fail_it_afterwards() -> None:
     def only_pod(stage: Stage) -> None:
         assert {record.host for prober in stage.probers for record in prober.records} == {"another"}

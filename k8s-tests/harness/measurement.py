@@ -113,9 +113,14 @@ def perform(
     release.ensure(images.first, scenario.values)
     outcome.budget = scenario.budget.of(scenario.traffic)
     try:
-        with Sampler(release.target.apps, release.namespace, release.fullname) as sampler:
-            stage = Stage(release, images, nodes, outcome, sampler, start, seed)
-            outcome.replicas = sampler.samples
+        sampler = Sampler(release.target.apps, release.namespace, release.fullname)
+        stage = Stage(release, images, nodes, outcome, sampler, start, seed)
+        outcome.replicas = sampler.samples
+        if scenario.prepare:
+            scenario.prepare(stage)
+            # What was done for it is not what is to be seen on its timeline.
+            outcome.events.clear()
+        with sampler:
             stage.probers = [start(release, traffic) for traffic in scenario.traffic]
             with under_traffic(outcome, release, stage.probers, stopped_within=scenario.stopped_within):
                 outcome.fault_confirmed = scenario.act(stage)

@@ -62,6 +62,8 @@ class Release:
     """Values that every install and upgrade sets."""
     image: str = ""
     """The image that was installed last; empty until then."""
+    image_before: str = ""
+    """The image of the revision before, which a rollback goes to; empty where there is none that worked."""
     values: dict[str, str] = field(default_factory=dict)
     """The values that the last upgrade set beside `sets`."""
 
@@ -116,6 +118,7 @@ class Release:
 
         timeout: seconds that helm waits. options: further ones of `helm upgrade`.
         """
+        before, self.image_before = self.image, ""
         repository, _, tag = image.rpartition(":")
         values = {"image.repository": repository, "image.tag": tag, **self.sets, **(sets or {})}
         self._helm(
@@ -125,7 +128,7 @@ class Release:
             *(argument for name, value in values.items() for argument in ("--set", f"{name}={value}")),
             timeout=timeout + 120,
         )  # fmt: skip
-        self.image, self.values = image, dict(sets or {})
+        self.image, self.image_before, self.values = image, before, dict(sets or {})
         self.wait_rolled_out()
 
     def ensure(self, image: str, values: Mapping[str, str]) -> None:
@@ -142,7 +145,7 @@ class Release:
         """Roll back to the revision before and wait, as for an upgrade."""
         self._helm("rollback", self.name, "--wait", "--timeout", "4m")
         self.wait_rolled_out()
-        self.image = str(self.deployment().spec.template.spec.containers[0].image)
+        self.image, self.image_before = self.image_before, self.image
 
     def test(self) -> str:
         """Run `helm test` and return what it printed."""

@@ -27,6 +27,7 @@ class Scenario:
     name: for the report and for --scenario.
     fault: what is done, in one sentence.
     act: does it; see above.
+    prepare: what must be done before the probers start, so that it is no part of what is measured.
     budget: the most failed requests.
     traffic: the probers.
     values: the chart's values that it needs, beside those of all scenarios.
@@ -49,4 +50,5 @@ class Scenario:
     reach: Reach = "release"
     needs_example: bool = False
     standard: bool = True
+    prepare: Callable[[Stage], None] | None = None
     after: Callable[[Stage], None] | None = None

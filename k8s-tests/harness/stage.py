@@ -127,7 +127,7 @@ class Stage:
         """A further prober, for the time of the `with` block. Its failures count too."""
         prober = self._start(self.release, traffic)
         self.outcome.others.append(prober)
-        self.event(f"{traffic.name}: {traffic.rate:g} requests/s")
         with prober:
+            self.event(f"{traffic.name}: {traffic.rate:g} requests/s")
             yield prober
         self.event(f"{traffic.name}: over")

@@ -6,13 +6,12 @@ import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from harness import wait
 from harness.scenario import Scenario
 from harness.shell import run
 from harness.stage import Stage
 from harness.traffic import EVERY_KIND
 from scenarios import platform, rollouts
-from scenarios.scaling import LOAD, QUIET, SCALE_IN_SECONDS, SCALE_OUT_SECONDS, is_scaled_in, metrics_are_there
+from scenarios.scaling import LOAD, QUIET, SCALE_IN_SECONDS, SCALE_OUT_SECONDS, autoscaler_works, is_scaled_in
 
 
 def together(*faults: Callable[[], str]) -> str:
@@ -55,7 +54,6 @@ def drain_during_rollout(stage: Stage) -> str:
 
 def rollout_during_scale_out(stage: Stage) -> str:
     """A rollout begins as soon as the autoscaler asks for more replicas."""
-    wait.until("the autoscaler has metrics", lambda: metrics_are_there(stage), timeout=120)
     minimum = stage.release.minimum
     with stage.load(LOAD):
         stage.until("more replicas wanted", lambda: stage.sampler.most_desired() > minimum, SCALE_OUT_SECONDS)
@@ -106,6 +104,7 @@ SCENARIOS = (
         name="rollout during scale-out",
         fault="helm upgrade brings out another image while the autoscaler adds replicas",
         act=rollout_during_scale_out,
+        prepare=autoscaler_works,
         traffic=QUIET,
         least_ready=2,
         needs_example=True,

@@ -35,15 +35,20 @@ def drain_both(stage: Stage) -> str:
     return f"{' and '.join(stage.nodes.workers)} were drained; {replaced(stage, before)}"
 
 
-def drain_the_only_one(stage: Stage) -> str:
-    """Every pod is brought to one node, which is then drained: the disruption budget lets one go at a time."""
-    first, other = stage.nodes.workers
+def all_on_one_node(stage: Stage) -> None:
+    """Bring every pod to one node."""
+    other = stage.nodes.workers[1]
     stage.nodes.drain(other)
     stage.release.wait_rolled_out()
-    assert stage.release.nodes_of(stage.pods()) == {first}
     stage.nodes.uncordon(other)
     stage.release.wait_no_pod_stopping()
+
+
+def drain_the_only_one(stage: Stage) -> str:
+    """The node that has every pod is drained: the disruption budget lets one go at a time."""
+    first = stage.nodes.workers[0]
     before = stage.pods()
+    assert stage.release.nodes_of(before) == {first}
     stage.event(f"{first} is drained, which has every pod")
     stage.nodes.drain(first)
     stage.release.wait_rolled_out()
@@ -132,6 +137,7 @@ SCENARIOS = (
         name="node with every pod drained",
         fault="a worker that has every pod is drained",
         act=drain_the_only_one,
+        prepare=all_on_one_node,
         least_ready=1,
         reach="cluster",
     ),

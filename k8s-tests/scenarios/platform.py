@@ -6,7 +6,7 @@ from harness import wait
 from harness.scenario import Scenario
 from harness.shell import run
 from harness.stage import Stage
-from scenarios.scaling import LOAD, enough_replicas, metrics_are_there
+from scenarios.scaling import LOAD, autoscaler_works, enough_replicas
 
 OUTAGE_SECONDS = 60.0
 METRICS_OUTAGE_SECONDS = 45.0
@@ -68,7 +68,6 @@ def name_server_restarted(stage: Stage) -> str:
 def metrics_server_down(stage: Stage) -> str:
     """Under load, the autoscaler loses its metrics. It must keep what there is."""
     system = ("--namespace", SYSTEM)
-    wait.until("the autoscaler has metrics", lambda: metrics_are_there(stage), timeout=120)
     with stage.load(LOAD):
         stage.until("enough replicas", lambda: enough_replicas(stage), 120)
         held = stage.release.deployment().spec.replicas
@@ -128,6 +127,7 @@ SCENARIOS = (
         name="metrics-server down",
         fault="metrics-server is gone for a while under a load that took more replicas",
         act=metrics_server_down,
+        prepare=autoscaler_works,
         least_ready=2,
         reach="cluster",
         needs_example=True,

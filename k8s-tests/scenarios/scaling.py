@@ -42,6 +42,12 @@ def metrics_are_there(stage: Stage) -> bool:
     return bool(metrics and metrics[0].container_resource and metrics[0].container_resource.current.average_value)
 
 
+def autoscaler_works(stage: Stage) -> None:
+    """Wait until the autoscaler has metrics, and wants no more than the minimum."""
+    wait.until("the autoscaler has metrics", lambda: metrics_are_there(stage), timeout=120)
+    wait.until("the minimum of replicas", lambda: is_scaled_in(stage), timeout=SCALE_IN_SECONDS)
+
+
 def enough_replicas(stage: Stage) -> bool:
     """Whether as many replicas are ready as the load at least asks for."""
     return stage.ready_replicas() >= ENOUGH
@@ -80,8 +86,6 @@ def scale_ins(samples: Sequence[Sample], start: float, end: float) -> int:
 
 def step(stage: Stage) -> str:
     """A load comes all at once, and goes."""
-    wait.until("the autoscaler has metrics", lambda: metrics_are_there(stage), timeout=120)
-    wait.until("the minimum of replicas", lambda: is_scaled_in(stage), timeout=120)
     before, minimum = stage.pods(), stage.release.minimum
     with stage.load(LOAD):
         loaded = stage.outcome.events[-1][0]
@@ -120,7 +124,6 @@ def _figures(prober: Prober, start: float, end: float) -> Figures:
 
 def ramp(stage: Stage) -> str:
     """A load grows in steps, and goes."""
-    wait.until("the autoscaler has metrics", lambda: metrics_are_there(stage), timeout=120)
     with ExitStack() as loads:
         for traffic in RAMP:
             loads.enter_context(stage.load(traffic))
@@ -133,7 +136,6 @@ def ramp(stage: Stage) -> str:
 
 def noise(stage: Stage) -> str:
     """A load comes and goes every few seconds. Replicas that it took must not be taken away within the window."""
-    wait.until("the autoscaler has metrics", lambda: metrics_are_there(stage), timeout=120)
     with stage.load(LOAD):
         stage.until("enough replicas", lambda: enough_replicas(stage), SCALE_OUT_SECONDS)
     started = stage.outcome.events[-1][0]
@@ -163,6 +165,7 @@ SCENARIOS = (
         name="load step",
         fault="a load comes all at once that four replicas are wanted for, and goes again",
         act=step,
+        prepare=autoscaler_works,
         traffic=QUIET,
         least_ready=2,
         needs_example=True,
@@ -172,6 +175,7 @@ SCENARIOS = (
         name="load ramp",
         fault=f"a load grows in {len(RAMP)} steps, and goes again",
         act=ramp,
+        prepare=autoscaler_works,
         traffic=QUIET,
         least_ready=2,
         needs_example=True,
@@ -181,6 +185,7 @@ SCENARIOS = (
         name="noisy load",
         fault=f"a load comes and goes every {NOISE_HALF_PERIOD_SECONDS:g} s",
         act=noise,
+        prepare=autoscaler_works,
         traffic=QUIET,
         values=NOISE_VALUES,
         least_ready=2,
