@@ -28,6 +28,8 @@ from harness.traffic import Kind
 
 ROOT = Path(__file__).resolve().parents[1]
 DIAGNOSTICS = ROOT / "build" / "diagnostics"
+# On the namespaces that the tests make, and so may delete.
+OURS = "proof-of-the-deployment"
 
 # Hooks of pytest's.
 pytest_addoption = options.add
@@ -40,17 +42,22 @@ _target = pytest.StashKey[Target]()
 def pytest_configure(config: pytest.Config) -> None:
     options.check(config)
     config.stash[_report] = Report(progress.console())
-    # What is there afterwards is of this run, also if it ends before it has begun.
-    for folder in (config.getoption("--report"), DIAGNOSTICS):
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """What is there afterwards is of this run, also if it ends before it has begun. Listing the tests is no run."""
+    if not session.config.option.collectonly:
+        for folder in (session.config.getoption("--report"), DIAGNOSTICS):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     report = config.stash[_report]
-    if report.scenarios or report.mutants:
-        terminalreporter.section("availability and scaling")
-        for line in report.lines():
-            terminalreporter.write_line(line)
+    if not (report.scenarios or report.mutants):
+        return
+    terminalreporter.section("availability and scaling")
+    for line in report.lines():
+        terminalreporter.write_line(line)
     report.environment |= {"time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
     folder = config.getoption("--report")
     report.write(folder)
@@ -141,7 +148,9 @@ def target(request: pytest.FixtureRequest, kubeconfig: Path, report: Report) -> 
             "helm": tools.pinned("helm"),
             "kind": tools.pinned("kind"),
         }
-        remove_probers = target.kubectl_command("--namespace", PROBERS, "delete", "pods", "--all", "--now")
+        remove_probers = target.kubectl_command(
+            "--namespace", PROBERS, "delete", "pods", "--selector", "app.kubernetes.io/name=prober", "--now"
+        )
         # Of a run before that was killed, on a cluster that was kept.
         run(remove_probers)
         yield target
@@ -171,8 +180,12 @@ def namespace(request: pytest.FixtureRequest, target: Target) -> Iterator[str]:
     """A namespace for this module, which admits only pods of the restricted Pod Security Standard unless the module has
     another POD_SECURITY."""
     name = request.module.__name__.removeprefix("test_").replace("_", "-")
-    level = getattr(request.module, "POD_SECURITY", "restricted")
+    own = request.config.getoption("--chart") == CHART
+    level = getattr(request.module, "POD_SECURITY", "restricted" if own else "privileged")
     # One of a run before may still be there, or on its way out, on a cluster that was kept.
+    there = target.core.list_namespace(field_selector=f"metadata.name={name}").items
+    if there and (there[0].metadata.labels or {}).get(OURS) != "true":
+        pytest.fail(f"the namespace {name} is there and not of these tests: use another cluster", pytrace=False)
     run(target.kubectl_command("delete", "namespace", name, "--ignore-not-found", "--wait", "--timeout=120s"))
     run(target.kubectl_command("create", "--filename", "-"), stdin=_namespace(name, level))
     yield name
@@ -200,8 +213,9 @@ def conduct(request: pytest.FixtureRequest, target: Target, images_: Images, rep
         report,
         rate=option("--rate"),
         seed=random.SystemRandom().randrange(1_000_000) if seed is None else seed,
-        example=not option("--image"),
+        example=not option("--image") and option("--chart") == CHART,
         path=option("--path"),
+        prober_node=option("--prober-node"),
         allowed=target.is_kind or option("--destructive") == target.context,
     )
 
@@ -230,5 +244,5 @@ def probe(target: Target, images_: Images) -> StartProber:
 def _namespace(name: str, level: str) -> str:
     return (
         f"{{apiVersion: v1, kind: Namespace, metadata: "
-        f"{{name: {name}, labels: {{pod-security.kubernetes.io/enforce: {level}}}}}}}"
+        f"{{name: {name}, labels: {{{OURS}: 'true', pod-security.kubernetes.io/enforce: {level}}}}}}}"
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.traffic import NEW, Traffic
+from harness.traffic import Traffic
 
 LOST = r"requests failed \(budget"
 DEPLOYMENT = "templates/deployment.yaml"
@@ -83,7 +83,7 @@ def remove(file: str) -> BreakChart:
 # nothing to luck.
 MANY_AT_ONCE = {"autoscaling.minReplicas": "4", "rollout.maxSurge": "100%"}
 FAST = (Traffic("new", 250),)
-LONG = (NEW, Traffic("slow", 2, path="/sleep?ms=3500", request_seconds=3.5))
+LONG = (Traffic("slow", 2, path="/sleep?ms=3500", request_seconds=3.5),)
 
 MUTANTS = (
     Mutant(
@@ -116,7 +116,7 @@ MUTANTS = (
     Mutant(
         name="no disruption budget",
         caught_by="node with every pod drained",
-        caught=r"ready replicas at a time",
+        caught=rf"{LOST}|ready replicas at a time",
         break_chart=remove("templates/poddisruptionbudget.yaml"),
     ),
     Mutant(
@@ -127,6 +127,7 @@ MUTANTS = (
         ),
         # Kubernetes accepts only a delay that is shorter than the grace period.
         values={"shutdown.preStopSeconds": "1"},
+        caught=rf"(?s){LOST}.*error='closed'",
         traffic=LONG,
     ),
     Mutant(
@@ -155,7 +156,7 @@ MUTANTS = (
     Mutant(
         name="autoscaler without a processor request",
         caught_by="load step",
-        caught=r"not within .* the autoscaler has metrics",
+        caught=r"the autoscaler has metrics .*missing request for cpu",
         break_chart=all_of(
             edit(DEPLOYMENT, "{{- with .Values.resources }}", '{{- with omit .Values.resources "requests" }}'),
         ),
@@ -163,7 +164,7 @@ MUTANTS = (
     Mutant(
         name="one replica",
         caught_by="pods deleted",
-        caught=r"ready replicas at a time",
+        caught=rf"{LOST}|ready replicas at a time",
         values={"autoscaling.minReplicas": "1"},
     ),
     Mutant(
@@ -175,7 +176,7 @@ MUTANTS = (
     Mutant(
         name="available as soon as it is ready",
         caught_by="image that crashes after it was ready",
-        caught=rf"{LOST}|ready replicas at a time|pods that worked were taken away|DID NOT RAISE",
+        caught=rf"{LOST}|ready replicas at a time|pods that worked were taken away",
         values={"rollout.minReadySeconds": "0"},
     ),
 )

@@ -14,6 +14,8 @@ from baseline import BASELINES  # noqa: E402  # needs the path set above
 from mutants import MUTANTS  # noqa: E402
 from scenarios import SCENARIOS  # noqa: E402
 
+# The chart's default.
+REPLICAS = 2
 PAGE = ROOT / "docs" / "proof.md"
 
 
@@ -22,7 +24,7 @@ def scenarios() -> str:
     compared = {baseline.name for baseline in BASELINES}
     rows = ["| scenario | what is done | may lose | of | set |", "| --- | --- | --- | --- | --- |"]
     for each in SCENARIOS:
-        budget = each.budget.of(each.traffic).failed
+        budget = each.budget.of(each.traffic, REPLICAS).failed
         traffic = ", ".join(f"{one.rate:g}/s {one.name}" for one in each.traffic) or "a load of its own"
         marks = ("standard" if each.standard else "complete") + (", compared" if each.name in compared else "")
         rows.append(f"| {' | '.join(map(generated.cell, (each.name, each.fault, str(budget), traffic, marks)))} |")

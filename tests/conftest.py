@@ -1,6 +1,7 @@
 """Fixtures of more than one test file, and the rule that nothing is skipped in CI."""
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -8,6 +9,11 @@ import pytest
 
 import tools
 from tests.serving_process import Server, serving
+
+
+# Whoever starts the tests in the background may have Ctrl-C ignored, which what they start would inherit.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

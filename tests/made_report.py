@@ -144,6 +144,7 @@ def made_report() -> Report:
     )
     mutant.fault_confirmed = "every pod was replaced three times"
     fill(mutant, Shape(rate=250, fails=mixed()), verdict="failed", names=("new connections",))
+    mutant.caught = True
     mutant = report.add_mutant(
         "no readiness probe", caught_by="rolling update", fault="the readiness probe is taken out"
     )

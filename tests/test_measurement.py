@@ -62,6 +62,9 @@ class Still:
         self.ready: int | None = 2
         self.ensured: list[object] = []
 
+    def pods(self) -> list[Any]:
+        return [SimpleNamespace(metadata=SimpleNamespace(name="web-1", deletion_timestamp=None))]
+
     def read_namespaced_deployment(self, *_: object, **__: object) -> Any:
         if self.ready is None:
             raise OSError("gone")
@@ -98,16 +101,16 @@ def measured(scenario: Scenario, error: str = "", release: Still | None = None) 
     images: Any = SimpleNamespace(first="web:1", second="web:2")
     nodes: Any = None
     start: Callable[[Any, Traffic], Any] = lambda _, traffic: Client(traffic.name, error)  # noqa: E731
-    outcome.caught = None  # type: ignore[attr-defined]
+    outcome.error = None  # type: ignore[attr-defined]
     try:
         perform(scenario, outcome, anything, images, nodes, start)
     except AssertionError as caught:
-        outcome.caught = caught  # type: ignore[attr-defined]
+        outcome.error = caught  # type: ignore[attr-defined]
     return outcome
 
 
 def caught(outcome: Outcome) -> Any:
-    return outcome.caught  # type: ignore[attr-defined]
+    return outcome.error  # type: ignore[attr-defined]
 
 
 def test_one_that_loses_nothing_passes_with_its_evidence() -> None:
@@ -126,7 +129,7 @@ def test_one_request_above_the_budget_fails_it() -> None:
 
 
 def test_what_a_sudden_loss_may_cost_is_derived_from_the_traffic() -> None:
-    outcome = measured(Scenario("x", "y", passes, Loss(share=1), traffic=(NEW,)), error="reset")
+    outcome = measured(Scenario("x", "y", passes, Loss(), traffic=(NEW,)), error="reset")
     assert (outcome.verdict, outcome.budget.failed, outcome.failed) == ("passed", 3, 1)
 
 

@@ -36,7 +36,7 @@ class Budget:
     def __str__(self) -> str:
         return f"budget: {self.failed} failed requests"
 
-    def of(self, _traffic: Sequence[Traffic]) -> Budget:
+    def of(self, _traffic: Sequence[Traffic], _replicas: int) -> Budget:
         """The budget under this traffic: the same under any."""
         return self
 
@@ -51,44 +51,45 @@ class Timer:
 
 @dataclass(frozen=True)
 class Loss:
-    """What a sudden loss may cost: what is in hand there, and what is sent there until nothing is sent there any more.
+    """What the sudden loss of a pod may cost: what it has in hand, and what is sent there until nothing is any more.
 
-    share: of the replicas that are lost at once, from 0 to 1. timers: what passes, one after the other, until no
-    request is sent there any more. times: how often it happens. silent: whether nobody answers at all there, not even
-    the kernel, so that a connection that leads there holds its request until the client's patience ends.
+    timers: what passes, one after the other, until no request is sent there any more. beside: how many pods are there
+    beside the wanted number. times: how often it happens.
     """
 
-    share: float
     timers: tuple[Timer, ...] = ()
+    beside: int = 0
     times: int = 1
-    silent: bool = False
 
-    def of(self, traffic: Sequence[Traffic]) -> Budget:
-        """The budget under this traffic."""
+    def of(self, traffic: Sequence[Traffic], replicas: int) -> Budget:
+        """The budget under this traffic, where so many replicas are wanted."""
         seconds = sum(timer.seconds for timer in self.timers)
-        parts = [self._of_one(each, seconds) for each in traffic]
+        share = 1 / (replicas + self.beside)
+        parts = [_of_one(each, seconds, share) for each in traffic]
         failed = self.times * sum(math.ceil(number) for number, _ in parts)
         timers = "; ".join(f"{timer.seconds:g} s {timer.what}" for timer in self.timers)
         until = f" and what is sent there in {seconds:g} s ({timers})" if self.timers else ""
         often = f", {self.times} times" if self.times > 1 else ""
         return Budget(
             failed,
-            f"{failed}: {self.share:.0%} of the replicas are lost without notice{often}. That costs what they have in "
+            f"{failed}: one of {replicas + self.beside} pods is lost without notice{often}. That costs what it has in "
             f"hand{until}. Which pod a connection leads to is drawn by lot, so {DEVIATIONS:g} standard deviations are "
             f"added. {'. '.join(text for _, text in parts)}.",
         )
 
-    def _of_one(self, traffic: Traffic, seconds: float) -> tuple[float, str]:
-        """The requests of one prober, and how they are counted."""
-        in_hand = traffic.rate * traffic.request_seconds * self.share
-        due = traffic.rate * seconds
-        if traffic.keeps_connections:
-            # Drawn once for each connection, not for each request.
-            share = min(1.0, self.share + DEVIATIONS * math.sqrt(self.share * (1 - self.share) / POOL))
-            sent = due * share
-            if self.silent:
-                # One request for each connection and each time that a client waits, however many are due.
-                sent = min(sent, POOL * share * (1 + seconds / traffic.timeout))
-        else:
-            sent = min(due, due * self.share + DEVIATIONS * math.sqrt(due * self.share * (1 - self.share)))
-        return in_hand + sent, f"{traffic.name}: {in_hand:.1f} in hand and {sent:.1f} of {due:.0f} sent"
+
+def _of_one(traffic: Traffic, seconds: float, share: float) -> tuple[float, str]:
+    """The requests of one prober, and how they are counted. share: of the pods that is lost."""
+    in_hand = traffic.rate * traffic.request_seconds * share
+    due = traffic.rate * seconds
+    if not traffic.keeps_connections:
+        # Each is drawn by itself: binomial.
+        sent = due * share + DEVIATIONS * math.sqrt(due * share * (1 - share))
+    elif share < 1:
+        # A connection costs one request, is thrown away, and another one drawn, until it leads to a pod that is there:
+        # geometric, for each connection, however long it takes and however many are due.
+        sent = POOL * share / (1 - share) + DEVIATIONS * math.sqrt(POOL * share) / (1 - share)
+    else:
+        sent = due
+    sent = min(sent, due)
+    return in_hand + sent, f"{traffic.name}: {in_hand:.1f} in hand and {sent:.1f} of {due:.0f} sent"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
@@ -25,8 +24,10 @@ from harness.traffic import NEW, Traffic
 class Conduct:
     """Measures scenarios, one at a time; what becomes of each is in `report`.
 
-    rate: what the clients send, in requests a second; others in proportion. example: whether the image is the example
-    application's. path: for any other one. allowed: whether faults that reach beyond the release may be brought about.
+    rate: what the clients send, in requests a second; others in proportion, but for the loads of single scenarios.
+    example: whether image and chart are this project's own. path: what is asked of any other application. prober_node:
+    where the probers run, if not on the control plane's node. allowed: whether faults that reach beyond the release may
+    be brought about.
     """
 
     target: Target
@@ -37,7 +38,7 @@ class Conduct:
     example: bool
     path: str
     allowed: bool
-    prober_options: Sequence[str] = field(default=())
+    prober_node: str | None = None
 
     def __call__(self, scenario: Scenario, release: Release, outcome: Outcome | None = None) -> Outcome:
         """Measure `scenario` on `release` and judge it; raises as `measurement.perform` does.
@@ -50,6 +51,7 @@ class Conduct:
         traffic = tuple(self._scaled(each) for each in scenario.traffic if self.example or not each.needs_example)
         played = replace(scenario, traffic=traffic, after=scenario.after if self.example else None)
         nodes = Nodes(self.target)
+        open_before = nodes.can_be_scheduled_to()
         try:
             with ExitStack() as stack:
                 gateway = None
@@ -61,9 +63,9 @@ class Conduct:
                 if gateway:
                     self._require_tries(outcome, gateway)
         finally:
-            if scenario.reach != "release":
-                # A drain that failed half-way must not be the next scenario's business.
-                for worker in nodes.workers:
+            # A drain that failed half-way must not be the next scenario's business.
+            for worker in open_before:
+                if scenario.reach != "release":
                     nodes.uncordon(worker)
         return outcome
 
@@ -90,7 +92,13 @@ class Conduct:
             path=traffic.path if self.example else self.path,
             name=traffic.name,
             timeout=traffic.timeout,
-            options=() if self.example else ("--expect-body", "none", *self.prober_options),
+            node=self.prober_node,
+            options=()
+            if self.example
+            else (
+                "--expect-body",
+                "none",
+            ),
         )
 
     def _scaled(self, traffic: Traffic) -> Traffic:
@@ -98,7 +106,7 @@ class Conduct:
 
     def _require(self, scenario: Scenario) -> None:
         if scenario.needs_example and not self.example:
-            pytest.skip("it needs requests that only the example application serves")
+            pytest.skip("it needs what only the example application, or this project's chart, has")
         if scenario.reach == "nodes" and not self.target.is_kind:
             pytest.skip("it breaks nodes, which only a kind cluster lets one do")
         if scenario.reach != "release" and not self.allowed:

@@ -111,7 +111,6 @@ def perform(
     the verdict in `outcome` says the same.
     """
     release.ensure(images.first, scenario.values)
-    outcome.budget = scenario.budget.of(scenario.traffic)
     try:
         sampler = Sampler(release.target.apps, release.namespace, release.fullname)
         stage = Stage(release, images, nodes, outcome, sampler, start, seed)
@@ -120,6 +119,7 @@ def perform(
             scenario.prepare(stage)
             # What was done for it is not what is to be seen on its timeline.
             outcome.events.clear()
+        outcome.budget = scenario.budget.of(scenario.traffic, len(stage.pods()))
         with sampler:
             stage.probers = [start(release, traffic) for traffic in scenario.traffic]
             with under_traffic(outcome, release, stage.probers, stopped_within=scenario.stopped_within):

@@ -35,6 +35,10 @@ class Nodes:
         addresses = self._target.core.read_node(name).status.addresses
         return str(next(each.address for each in addresses if each.type == "InternalIP"))
 
+    def can_be_scheduled_to(self) -> list[str]:
+        """The workers that are not cordoned."""
+        return [node.metadata.name for node in self._list() if not node.spec.unschedulable]
+
     def uid(self, name: str) -> str:
         """What tells this node from another one of the same name."""
         return str(self._target.core.read_node(name).metadata.uid)
@@ -120,6 +124,22 @@ class Nodes:
             self.execute(node, "sh", "-c", f"mv {aside}/*.yaml {MANIFESTS}/")
             wait.until("the API server answers", self.api_answers, timeout=120)
             wait.until("the node is ready", lambda: self.is_ready(node), timeout=120)
+            self.wait_control_plane()
+
+    def wait_control_plane(self) -> None:
+        """Wait until scheduler and controller manager work: each renews its lease, from now on."""
+        names = ("kube-scheduler", "kube-controller-manager")
+        before = {name: self._lease(name) for name in names}
+        wait.until(
+            "scheduler and controller manager work",
+            lambda: all(self._lease(name) not in ("", before[name]) for name in names),
+            timeout=120,
+        )
+
+    def _lease(self, name: str) -> str:
+        """When the lease of a part of the control plane was renewed; empty if nobody says."""
+        command = ["--namespace", "kube-system", "get", "lease", name, "--output", "jsonpath={.spec.renewTime}"]
+        return run(self._target.kubectl_command(*command), check=False, timeout=30).stdout
 
     def api_answers(self) -> bool:
         """Whether the API server answers."""
@@ -141,6 +161,10 @@ class Nodes:
         number = container.rpartition("/")[2]
         found = self.execute(node, "sh", "-c", f"grep -ls '{number}' /proc/[0-9]*/cgroup")
         return min(int(path.split("/")[2]) for path in found.split())
+
+    def is_there(self, node: str, process: int) -> bool:
+        """Whether a process of a node has not ended."""
+        return "yes" in self.execute(node, "sh", "-c", f"test -d /proc/{process} && echo yes || true")
 
     def kill(self, node: str, process: int) -> None:
         """SIGKILL from outside, which not even a container's first process can ignore."""

@@ -42,6 +42,7 @@ def add(parser: pytest.Parser) -> None:
     group.addoption("--chart", type=Path, default=CHART, help="the chart's folder (charts/flask-app)")
     group.addoption("--values", action="append", type=Path, help="a values file for the chart (repeatable)")
     group.addoption("--path", default="/", help="what --image is asked for; it must answer 200 (%(default)s)")
+    group.addoption("--prober-node", help="where the probers run, which no fault should hit (the control plane's node)")
     group.addoption("--prober-image", help="the prober's image, for a cluster that is not a kind one")
 
 
@@ -70,13 +71,19 @@ def check(config: pytest.Config) -> None:
             "--chart: give --values too, as many as the chart needs; those of the tests are not for it"
         )
     folder = config.getoption("--report")
-    if folder != PROOF and folder.exists() and not (folder / "report.json").exists():
+    if folder != PROOF and folder.exists() and not is_report(folder):
         # It is emptied before a run.
         raise pytest.UsageError(f"--report {folder} is there and is no report: name a new folder")
     known = [scenario.name for scenario in SCENARIOS]
     for name in config.getoption("--scenario"):
         if not any(name in each for each in known):
             raise pytest.UsageError(f"--scenario {name}: there is none; there are: {', '.join(known)}")
+
+
+def is_report(folder: Path) -> bool:
+    """Whether a folder holds the report of a run, and nothing of anything else."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return bool(names) and all(name in ("report.json", "report.html") or name.endswith(".jsonl") for name in names)
 
 
 def select(config: pytest.Config, items: list[pytest.Item]) -> None:

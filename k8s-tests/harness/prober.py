@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Protocol
 
 from harness import wait
+from harness.nodes import CONTROL_PLANE
 from harness.records import Figures, parse
 from harness.release import Release, Target
 from harness.shell import run
@@ -25,6 +26,7 @@ from harness.traffic import NAMES, Kind
 from prober import Record
 
 NAMESPACE = "probers"
+LABELS = {"app.kubernetes.io/name": "prober"}
 # Longer than any scenario may take; a prober that ended early makes it invalid.
 MAX_SECONDS = 1800
 REQUEST_TIMEOUT_SECONDS = 5.0
@@ -49,12 +51,22 @@ def unpack(text: str) -> str:
     return gzip.decompress(base64.b64decode(text)).decode()
 
 
+def control_plane(target: Target) -> dict[str, str]:
+    """The node selector of the control plane's node; none where the cluster shows no such node."""
+    return next(
+        ({CONTROL_PLANE: node.metadata.labels[CONTROL_PLANE]} for node in target.core.list_node().items
+         if CONTROL_PLANE in node.metadata.labels),
+        {},
+    )  # fmt: skip
+
+
 class Prober:
     """A prober that runs while the `with` block does; afterwards `records` and `figures()` are there.
 
     url: where to send to, as http://host[:port]: the Service, a NodePort or an Ingress.
     path: path and query; the example application's for this kind if not given.
     timeout: seconds from when a request is due until it counts as failed.
+    node: where it runs; on the control plane's node if not given, and anywhere if the cluster shows none.
     options: further arguments of the prober, such as --expect-body for an application that does not echo.
     Raises ValueError if the records of the longest run would not fit.
     """
@@ -70,6 +82,7 @@ class Prober:
         path: str | None = None,
         name: str | None = None,
         timeout: float = REQUEST_TIMEOUT_SECONDS,
+        node: str | None = None,
         options: Sequence[str] = (),
     ) -> None:
         most = RESULTS_MIB * 1024 * 1024 / MAX_SECONDS / RECORD_BYTES
@@ -83,6 +96,7 @@ class Prober:
         ]  # fmt: skip
         self.name = name or NAMES[kind]
         self._timeout = timeout
+        self._selector = {"kubernetes.io/hostname": node} if node else control_plane(target)
         # The run is in the name, since a cluster that was kept may still hold the pods of one before.
         self._pod = f"prober-{_run}-{next(_numbers)}"
         self.records: list[Record] = []
@@ -147,12 +161,12 @@ class Prober:
         return {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": self._pod, "namespace": NAMESPACE},
+            "metadata": {"name": self._pod, "namespace": NAMESPACE, "labels": LABELS},
             "spec": {
                 "restartPolicy": "Never",
                 "automountServiceAccountToken": False,
                 "enableServiceLinks": False,
-                "nodeSelector": {"node-role.kubernetes.io/control-plane": ""},
+                "nodeSelector": self._selector,
                 "tolerations": [{"operator": "Exists"}],
                 "containers": [
                     {

@@ -118,7 +118,9 @@ class Release:
 
         timeout: seconds that helm waits. options: further ones of `helm upgrade`.
         """
-        before, self.image_before = self.image, ""
+        before = self.image
+        # Of one that fails nothing is known.
+        self.image = self.image_before = ""
         repository, _, tag = image.rpartition(":")
         values = {"image.repository": repository, "image.tag": tag, **self.sets, **(sets or {})}
         self._helm(
@@ -134,7 +136,7 @@ class Release:
     def ensure(self, image: str, values: Mapping[str, str]) -> None:
         """Have the release run with these values: with the image that it runs already, with `image` where it has none.
 
-        Nothing is done where it does already.
+        Nothing is done where it does already. After an upgrade that failed, it is `image`.
         """
         if not self.image or self.values != dict(values):
             self.upgrade(self.image or image, values)

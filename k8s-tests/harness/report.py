@@ -55,6 +55,8 @@ class Outcome:
     probers: list[Figures] = field(default_factory=list)
     """What the probers saw in all."""
     notes: dict[str, float | str] = field(default_factory=dict)
+    caught: bool = False
+    """Of a mutant: whether the scenario failed, and as it was expected to."""
     others: list[Prober] = field(default_factory=list, repr=False)
     """Probers that ran for a part of the scenario only, such as a load."""
     records: dict[str, Sequence[Record]] = field(default_factory=dict, repr=False)
@@ -118,7 +120,7 @@ class Report:
         return scenario
 
     def add_mutant(self, name: str, *, caught_by: str, fault: str = "") -> Outcome:
-        """What becomes of the scenario `caught_by` with the mutant `name`, whose verdict must be `failed`."""
+        """What becomes of the scenario `caught_by` with the mutant `name`. It must fail; set `caught` when it has."""
         outcome = Outcome(name, fault=fault, verdict="invalid", console=self._console)
         self.mutants.append((caught_by, outcome))
         return outcome
@@ -161,7 +163,7 @@ class Report:
                 f"{losses['budget']} that may"
             )
         for caught_by, mutant in self.mutants:
-            caught = "CAUGHT" if mutant.verdict == "failed" else "SURVIVED"
+            caught = "CAUGHT" if mutant.caught else "INVALID" if mutant.verdict == "invalid" else "SURVIVED"
             lines.append(f"{caught} mutant: {mutant.name} (by {caught_by})")
             lines += [f"        {figures}" for figures in mutant.probers]
         return lines
@@ -177,7 +179,7 @@ class Report:
             "mutants": [
                 {
                     "caught_by": caught_by,
-                    "caught": mutant.verdict == "failed",
+                    "caught": mutant.caught,
                     **mutant.figures(_write_records(folder, mutant, taken)),
                 }
                 for caught_by, mutant in self.mutants

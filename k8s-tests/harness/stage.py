@@ -71,6 +71,14 @@ class Stage:
         """The pod that the fault hits."""
         return self.pods()[0]
 
+    def restored(self, lost: str, number: int) -> bool:
+        """Whether there are so many pods again, all ready, without the one that was lost.
+
+        The pods themselves are asked: what the Deployment says of them may be of before.
+        """
+        pods = self.pods()
+        return len(pods) == number and lost not in pods and all(map(self.is_ready, pods))
+
     def node_of(self, pod: str) -> str:
         """The node of a pod."""
         return next(iter(self.release.nodes_of([pod])))
@@ -83,6 +91,11 @@ class Stage:
     def restarts(self, pod: str) -> int:
         """How often the pod's container was restarted."""
         return int(self._status(pod).restart_count)
+
+    def last_end(self, pod: str) -> str:
+        """Why the pod's container ended last, such as OOMKilled."""
+        ended = self._status(pod).last_state.terminated
+        return str(ended.reason) if ended else ""
 
     def _status(self, pod: str) -> Any:
         found = self.target.core.read_namespaced_pod(pod, self.release.namespace)
@@ -100,6 +113,11 @@ class Stage:
             timeout=timeout,
             check=check,
         ).stdout
+
+    def succeeds(self, pod: str, *command: str) -> bool:
+        """Whether a command in the pod's container succeeds."""
+        container = ["exec", pod, "--container", self.release.container, "--"]
+        return run(self.kubectl(*container, *command), timeout=60, check=False).returncode == 0
 
     def kubectl(self, *arguments: str) -> list[str]:
         """The command line of kubectl in the release's namespace."""

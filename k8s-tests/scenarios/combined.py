@@ -11,45 +11,66 @@ from harness.shell import run
 from harness.stage import Stage
 from harness.traffic import EVERY_KIND
 from scenarios import platform, rollouts
+from scenarios.nodes import spread
 from scenarios.scaling import LOAD, QUIET, SCALE_IN_SECONDS, SCALE_OUT_SECONDS, autoscaler_works, is_scaled_in
 
+Fault = Callable[[], str]
+"""Brings it about, and returns how that was seen."""
 
-def together(*faults: Callable[[], str]) -> str:
+
+def together(*faults: Fault) -> str:
     """Bring all of them about at once, and wait for all."""
     with ThreadPoolExecutor(len(faults)) as threads:
         seen = [each.result() for each in [threads.submit(fault) for fault in faults]]
     return "; ".join(seen)
 
 
-def drain_one(stage: Stage) -> str:
-    """kubectl drain of one worker, which can be scheduled to again afterwards."""
-    node = stage.node_of(stage.victim())
-    stage.event(f"{node} is drained")
-    stage.nodes.drain(node)
-    stage.nodes.uncordon(node)
-    return f"{node} was drained"
+def drain_one(stage: Stage) -> Fault:
+    """kubectl drain of the worker of the first pod, which can be scheduled to again afterwards."""
+    node = stage.node_of(stage.pods()[0])
+
+    def fault() -> str:
+        stage.event(f"{node} is drained")
+        stage.nodes.drain(node)
+        stage.nodes.uncordon(node)
+        return f"{node} was drained"
+
+    return fault
 
 
-def delete_one(stage: Stage) -> str:
-    """kubectl delete pod of one pod."""
-    pod = stage.victim()
-    stage.event(f"{pod} is deleted")
-    run(stage.kubectl("delete", "pod", pod))
-    assert pod not in stage.pods()
-    return f"{pod} was deleted"
+def delete_one(stage: Stage) -> Fault:
+    """kubectl delete pod of the last pod."""
+    pod = stage.pods()[-1]
+
+    def fault() -> str:
+        stage.event(f"{pod} is deleted")
+        run(stage.kubectl("delete", "pod", pod))
+        assert pod not in stage.pods()
+        return f"{pod} was deleted"
+
+    return fault
 
 
-def roll_out(stage: Stage) -> str:
+def roll_out(stage: Stage) -> Fault:
     """helm upgrade to the other image. That no pod of before is left, other faults see to as well."""
-    stage.event("rollout")
     new = stage.next_image()
-    stage.release.upgrade(new, stage.release.values)
-    return f"{new} was rolled out"
+
+    def fault() -> str:
+        stage.event("rollout")
+        stage.release.upgrade(new, stage.release.values)
+        return f"{new} was rolled out"
+
+    return fault
+
+
+def restart_kube_proxy(stage: Stage) -> Fault:
+    """Every kube-proxy at once."""
+    return lambda: platform.kube_proxy_restarted(stage)
 
 
 def drain_during_rollout(stage: Stage) -> str:
     """A node is drained while a rollout goes on."""
-    return together(lambda: roll_out(stage), lambda: drain_one(stage))
+    return together(roll_out(stage), drain_one(stage))
 
 
 def rollout_during_scale_out(stage: Stage) -> str:
@@ -57,28 +78,27 @@ def rollout_during_scale_out(stage: Stage) -> str:
     minimum = stage.release.minimum
     with stage.load(LOAD):
         stage.until("more replicas wanted", lambda: stage.sampler.most_desired() > minimum, SCALE_OUT_SECONDS)
-        seen = roll_out(stage)
+        seen = roll_out(stage)()
     stage.until("scaled in", lambda: is_scaled_in(stage), SCALE_IN_SECONDS)
     return f"{stage.sampler.most_desired()} replicas were asked for while {seen}"
 
 
-AT_RANDOM: dict[str, Callable[[Stage], str]] = {
+AT_RANDOM: dict[str, Callable[[Stage], Fault]] = {
     "rollout": roll_out,
     "pod deleted": delete_one,
     "node drained": drain_one,
-    "kube-proxy restarted": platform.kube_proxy_restarted,
-    "CoreDNS restarted": platform.name_server_restarted,
+    "kube-proxy restarted": restart_kube_proxy,
 }
-"""What loses nothing alone, and must lose nothing together either."""
+"""What loses nothing alone, and must lose nothing together either. Each chooses its victim before any begins."""
 
 
 def two_at_random(stage: Stage) -> str:
     """Two of them, which ones says the seed."""
-    one, other = random.Random(stage.seed).sample(sorted(AT_RANDOM), 2)
+    names = random.Random(stage.seed).sample(sorted(AT_RANDOM), 2)
     stage.note("seed", stage.seed)
-    stage.note("faults", f"{one}, {other}")
-    print(f"{one} and {other}: repeat it with --seed {stage.seed}")
-    return together(lambda: AT_RANDOM[one](stage), lambda: AT_RANDOM[other](stage))
+    stage.note("faults", " and ".join(names))
+    print(f"{' and '.join(names)}: repeat it with --seed {stage.seed}")
+    return together(*[AT_RANDOM[name](stage) for name in names])
 
 
 SCENARIOS = (
@@ -86,6 +106,7 @@ SCENARIOS = (
         name="drain during rollout",
         fault="a worker is drained while helm upgrade brings out another image",
         act=drain_during_rollout,
+        prepare=spread,
         traffic=EVERY_KIND,
         least_ready=1,
         reach="cluster",
@@ -96,6 +117,7 @@ SCENARIOS = (
         name="two faults at random",
         fault="two faults at once, which the seed chooses",
         act=two_at_random,
+        prepare=spread,
         traffic=EVERY_KIND,
         least_ready=1,
         reach="cluster",

@@ -9,8 +9,18 @@ from harness.stage import Stage
 from scenarios.scaling import LOAD, autoscaler_works, enough_replicas
 
 OUTAGE_SECONDS = 60.0
+# kubelet may hear of new pods more than a minute after its API server came back.
+CATCH_UP_SECONDS = 240.0
 METRICS_OUTAGE_SECONDS = 45.0
 SYSTEM = "kube-system"
+
+
+def works_again(stage: Stage) -> None:
+    """Have the cluster do something, which shows that it does, and what it does when it has caught up."""
+    number, pod = len(stage.pods()), stage.victim()
+    stage.event(f"{pod} is deleted")
+    run(stage.kubectl("delete", "pod", pod), timeout=CATCH_UP_SECONDS)
+    stage.until("another pod has taken its place", lambda: stage.restored(pod, number), CATCH_UP_SECONDS)
 
 
 def control_plane_down(stage: Stage) -> str:
@@ -20,6 +30,7 @@ def control_plane_down(stage: Stage) -> str:
         stage.sleep(OUTAGE_SECONDS)
         assert not stage.nodes.api_answers(), "the API server was there all the time"
     stage.event("the control plane is back")
+    works_again(stage)
     return f"API server, scheduler and controller manager were gone for {OUTAGE_SECONDS:.0f} s"
 
 
@@ -34,6 +45,8 @@ def api_server_restarted(stage: Stage) -> str:
         return stage.nodes.api_answers() and process not in stage.nodes.processes(node, "kube-apiserver")
 
     stage.note("API server back after s", stage.until("another API server answers", another_runs, 120))
+    stage.nodes.wait_control_plane()
+    works_again(stage)
     return "the API server was killed, and another one answers"
 
 
@@ -62,7 +75,11 @@ def kube_proxy_restarted(stage: Stage) -> str:
 
 def name_server_restarted(stage: Stage) -> str:
     """Every CoreDNS at once."""
-    return restart(stage, "deployment/coredns", "k8s-app=kube-dns")
+    seen = restart(stage, "deployment/coredns", "k8s-app=kube-dns")
+    # The probers look the Service up once; that names are found again is seen from inside.
+    look_up = f"import socket; socket.getaddrinfo('{stage.release.service}', 80)"
+    stage.until("names are found", lambda: stage.succeeds(stage.victim(), "python", "-c", look_up), 60)
+    return f"{seen}; names are found again"
 
 
 def metrics_server_down(stage: Stage) -> str:
@@ -118,8 +135,9 @@ SCENARIOS = (
     ),
     Scenario(
         name="CoreDNS restarted",
-        fault="every CoreDNS is deleted at once",
+        fault="every CoreDNS is deleted at once, under clients that know the Service's address",
         act=name_server_restarted,
+        needs_example=True,
         least_ready=2,
         reach="cluster",
     ),

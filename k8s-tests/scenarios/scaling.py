@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from harness import wait
-from harness.prober import Prober
-from harness.records import Figures
 from harness.sampler import Sample
 from harness.scenario import Scenario
 from harness.stage import Stage
@@ -32,7 +30,8 @@ SETTLED_SECONDS = 20.0
 METRIC_RESOLUTION_SECONDS, SYNC_SECONDS = 10.0, 5.0
 
 NOISE_SECONDS, NOISE_HALF_PERIOD_SECONDS = 72.0, 6.0
-NOISE_VALUES = {"autoscaling.behavior.scaleDown.stabilizationWindowSeconds": "60"}
+# Longer than the noise lasts, the starts of the probers included.
+NOISE_VALUES = {"autoscaling.behavior.scaleDown.stabilizationWindowSeconds": "150"}
 SWITCHED = {"autoscaling.enabled": "false", "replicaCount": "3"}
 
 
@@ -44,7 +43,11 @@ def metrics_are_there(stage: Stage) -> bool:
 
 def autoscaler_works(stage: Stage) -> None:
     """Wait until the autoscaler has metrics, and wants no more than the minimum."""
-    wait.until("the autoscaler has metrics", lambda: metrics_are_there(stage), timeout=120)
+    try:
+        wait.until("the autoscaler has metrics", lambda: metrics_are_there(stage), timeout=120)
+    except AssertionError as error:
+        conditions = stage.release.autoscaler().status.conditions or []
+        raise AssertionError(f"{error}: {'; '.join(str(each.message) for each in conditions)}") from None
     wait.until("the minimum of replicas", lambda: is_scaled_in(stage), timeout=SCALE_IN_SECONDS)
 
 
@@ -113,13 +116,9 @@ def latency_of_each_phase(stage: Stage) -> None:
     """Keep the latency of each prober before, during and after the load."""
     for prober in stage.probers:
         for phase, (start, end) in stage.phases.items():
-            figures = _figures(prober, start, end)
+            figures = prober.figures(start, end)
             text = f"{figures.p50_ms:.0f} / {figures.p99_ms:.0f} / {figures.p999_ms:.0f} ms"
             stage.note(f"{prober.name}, p50 / p99 / p99.9 {phase}", text)
-
-
-def _figures(prober: Prober, start: float, end: float) -> Figures:
-    return Figures.of(prober.name, prober.records, start, end)
 
 
 def ramp(stage: Stage) -> str:
@@ -136,6 +135,7 @@ def ramp(stage: Stage) -> str:
 
 def noise(stage: Stage) -> str:
     """A load comes and goes every few seconds. Replicas that it took must not be taken away within the window."""
+    window = float(NOISE_VALUES["autoscaling.behavior.scaleDown.stabilizationWindowSeconds"])
     with stage.load(LOAD):
         stage.until("enough replicas", lambda: enough_replicas(stage), SCALE_OUT_SECONDS)
     started = stage.outcome.events[-1][0]
@@ -144,6 +144,7 @@ def noise(stage: Stage) -> str:
         with stage.load(Traffic("new", LOAD.rate, path=WORK, label=f"load, burst {number + 1}")):
             stage.sleep(NOISE_HALF_PERIOD_SECONDS)
     ended = stage.outcome.events[-1][0]
+    assert ended - started < window, f"the noise lasted {ended - started:.0f} s, longer than the window"
     times = scale_ins(stage.sampler.samples, started, ended)
     stage.note("scale-ins under noise", times)
     assert times == 0, f"replicas were taken away {times} times in {ended - started:.0f} s of noise"
@@ -183,7 +184,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="noisy load",
-        fault=f"a load comes and goes every {NOISE_HALF_PERIOD_SECONDS:g} s",
+        fault="a load comes and goes every few seconds, for as long as replicas must be kept",
         act=noise,
         prepare=autoscaler_works,
         traffic=QUIET,

@@ -4,8 +4,8 @@ from harness.budget import Timer
 
 # kubelet's generic PLEG looks at the containers once a second.
 CONTAINER_END_SEEN = Timer(1.0, "until kubelet looks at the containers again")
-# EndpointSlice controller: at most one update a second (endpointslice.maxSyncBackOff and minSyncDelay are below that);
-# the status has to be written and watched first.
+# An allowance: kubelet writes the status, the EndpointSlice controller sees it and writes the slice, each kube-proxy
+# sees that. There is no timer in between, only work.
 ENDPOINTS_UPDATED = Timer(1.0, "until the pod is out of the EndpointSlice")
 # KubeProxyConfiguration.iptables.minSyncPeriod.
 RULES_UPDATED = Timer(1.0, "until every kube-proxy has written its rules (minSyncPeriod)")
