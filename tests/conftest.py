@@ -10,7 +10,6 @@ import pytest
 import tools
 from tests.serving_process import Server, serving
 
-
 # Whoever starts the tests in the background may have Ctrl-C ignored, which what they start would inherit.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
