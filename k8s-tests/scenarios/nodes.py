@@ -171,6 +171,8 @@ SCENARIOS = (
         act=lost(Nodes.partitioned),
         prepare=spread,
         budget=Loss(NODE_LOST),
+        # The pods of a node that comes back are ended there first.
+        stopped_within=150,
         reach="nodes",
         standard=False,
     ),
@@ -180,6 +182,8 @@ SCENARIOS = (
         act=lost(Nodes.paused),
         prepare=spread,
         budget=Loss(NODE_LOST),
+        # The pods of a node that comes back are ended there first.
+        stopped_within=150,
         reach="nodes",
         standard=False,
     ),
@@ -190,6 +194,8 @@ SCENARIOS = (
         prepare=spread,
         values=REPLACED_SOON,
         budget=Loss(NODE_LOST),
+        # The pods of a node that comes back are ended there first.
+        stopped_within=150,
         reach="nodes",
         standard=False,
     ),
