@@ -127,9 +127,17 @@ def as_kubernetes_does(service: Service, first: Server, second: Server) -> None:
     first.process.terminate()
 
 
+def refuses(port: int) -> bool:
+    """Whether nobody listens there."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) != 0
+
+
 def without_pre_stop(service: Service, first: Server, second: Server) -> None:
     """SIGTERM at the same time as the endpoint's removal, which takes a moment to reach every node."""
     first.process.terminate()
+    # On a busy machine the server may take longer to hear of it than the endpoint's removal takes.
+    until("it accepts nothing any more", lambda: refuses(first.port))
     time.sleep(PRE_STOP_SECONDS)
     service.port = second.port
 

@@ -96,7 +96,7 @@ class Prober:
         ]  # fmt: skip
         self.name = name or NAMES[kind]
         self._timeout = timeout
-        self._selector = {"kubernetes.io/hostname": node} if node else control_plane(target)
+        self._node = node
         # The run is in the name, since a cluster that was kept may still hold the pods of one before.
         self._pod = f"prober-{_run}-{next(_numbers)}"
         self.records: list[Record] = []
@@ -166,7 +166,7 @@ class Prober:
                 "restartPolicy": "Never",
                 "automountServiceAccountToken": False,
                 "enableServiceLinks": False,
-                "nodeSelector": self._selector,
+                "nodeSelector": {"kubernetes.io/hostname": self._node} if self._node else control_plane(self._target),
                 "tolerations": [{"operator": "Exists"}],
                 "containers": [
                     {
