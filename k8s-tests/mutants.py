@@ -83,7 +83,8 @@ def remove(file: str) -> BreakChart:
 # nothing to luck.
 MANY_AT_ONCE = {"autoscaling.minReplicas": "4", "rollout.maxSurge": "100%"}
 FAST = (Traffic("new", 250),)
-LONG = (Traffic("slow", 2, path="/sleep?ms=3500", request_seconds=3.5),)
+# A pod that is told to go is given 2 seconds more than its grace period at most, so these are cut off half-way.
+LONG = (Traffic("slow", 1, path="/sleep?ms=8000", timeout=20, request_seconds=8),)
 
 MUTANTS = (
     Mutant(
