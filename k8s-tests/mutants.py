@@ -177,7 +177,7 @@ MUTANTS = (
     Mutant(
         name="available as soon as it is ready",
         caught_by="image that crashes after it was ready",
-        caught=rf"{LOST}|ready replicas at a time|pods that worked were taken away",
+        caught=rf"{LOST}|ready replicas at a time|pods that worked were taken away|was taken for one that works",
         values={"rollout.minReadySeconds": "0"},
     ),
 )
