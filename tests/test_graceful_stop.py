@@ -165,6 +165,8 @@ def test_no_request_is_lost(tmp_path: Path) -> None:
         while_it_serves.extend(ask(held))
         as_kubernetes_does(service, first, second)
         until("it accepts nothing any more", lambda: refuses(first.port))
+        # Kept connections are to be kept for a while yet, for what is on its way.
+        time.sleep(0.5)
         while_it_stops.extend(ask(held))
 
     seen, began = stop_under_traffic(tmp_path, stop)
