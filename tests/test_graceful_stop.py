@@ -166,7 +166,7 @@ def test_no_request_is_lost(tmp_path: Path) -> None:
         as_kubernetes_does(service, first, second)
         until("it accepts nothing any more", lambda: refuses(first.port))
         # Kept connections are to be kept for a while yet, for what is on its way.
-        time.sleep(0.5)
+        time.sleep(1.5)
         while_it_stops.extend(ask(held))
 
     seen, began = stop_under_traffic(tmp_path, stop)
