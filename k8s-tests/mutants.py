@@ -170,7 +170,7 @@ MUTANTS = (
     ),
     Mutant(
         name="never restarted when it is stuck",
-        caught_by="server wedged",
+        caught_by="server wedged, noticed soon",
         caught=r"not within .* not ready",
         values={"config.STALL_TIMEOUT": "0"},
     ),

@@ -106,7 +106,7 @@ def test_only_sudden_losses_may_cost_anything(scenario: Scenario) -> None:
     """Whatever is announced, or tried again by a gateway, costs nothing."""
     sudden = {
         "image that crashes after it was ready", "pod force-deleted", "worker killed", "master killed", "out of memory",
-        "server wedged", "node cut off", "node paused", "node stopped",
+        "server wedged", "server wedged, noticed soon", "node cut off", "node paused", "node stopped",
     }  # fmt: skip
     assert (scenario.budget.of(scenario.traffic, 2).failed > 0) == (scenario.name in sudden)
 
