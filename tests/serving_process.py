@@ -120,8 +120,10 @@ def command(python: str = sys.executable) -> list[str]:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """The environment of a server: this process's, without what other tests or a shell may have set."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("PORT", "SERVING_RUNTIME")}
+    """The environment of a server, or of a make: this process's, without what other tests, a shell, or the make that
+    has started the tests may have set."""
+    own = ("PORT", "SERVING_RUNTIME", "ARGS")
+    kept = {name: v for name, v in os.environ.items() if name not in own and not name.startswith(("MAKE", "MFLAGS"))}
     return {**kept, "PYTHONPATH": str(ROOT), **variables}
 
 

@@ -194,6 +194,8 @@ def test_counts_equal_what_clients_were_answered_while_workers_and_the_merger_ar
         for number in range(kills):
             until("two workers", lambda: server.manage("/readyz").body == b"ready: 2 workers\n")
             os.kill(server.workers()[number], signal.SIGKILL)
+            # Until then /readyz may not have heard of its death.
+            until("its successor starts", lambda: len(server.workers()) == number + 3)  # noqa: B023 - called at once
             if number % 5 == 4:
                 supervisor = children(server.process.pid, "app.serving.management")[0]
                 os.kill(children(supervisor)[0], signal.SIGKILL)

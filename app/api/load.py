@@ -12,7 +12,7 @@ from app.api.routes import who_answers
 from app.api.settings import ApiSettings
 
 MAX_CPU_MS = 5_000
-MAX_SLEEP_MS = 60_000
+MAX_SLEEP_MS = 600_000
 MAX_MEMORY_MIB = 65_536
 
 

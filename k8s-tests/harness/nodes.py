@@ -101,13 +101,16 @@ class Nodes:
         rules = [["INPUT", "--in-interface", "eth0"], ["OUTPUT", "--out-interface", "eth0"]]
         # Forwarded too, which is how pods are reached.
         rules += [["FORWARD", "--in-interface", "eth0"], ["FORWARD", "--out-interface", "eth0"]]
-        for rule in rules:
-            self.execute(name, "iptables", "--insert", *rule, "--jump", "DROP")
+        made: list[list[str]] = []
         try:
+            for rule in rules:
+                # kube-proxy writes rules too, hence --wait.
+                self.execute(name, "iptables", "--wait", "--insert", *rule, "--jump", "DROP")
+                made.append(rule)
             yield
         finally:
-            for rule in rules:
-                self.execute(name, "iptables", "--delete", *rule, "--jump", "DROP")
+            for rule in made:
+                self.execute(name, "iptables", "--wait", "--delete", *rule, "--jump", "DROP")
             self._wait_ready(name)
 
     @contextmanager
@@ -159,7 +162,9 @@ class Nodes:
     def first_process(self, node: str, container: str) -> int:
         """The process that a container began with, by the container's id as Kubernetes gives it."""
         number = container.rpartition("/")[2]
-        found = self.execute(node, "sh", "-c", f"grep -ls '{number}' /proc/[0-9]*/cgroup")
+        # grep fails, though it has found it, when any other process ends while it looks.
+        found = self.execute(node, "sh", "-c", f"grep -ls '{number}' /proc/[0-9]*/cgroup || true")
+        assert found, f"no process of the container {number} on {node}"
         return min(int(path.split("/")[2]) for path in found.split())
 
     def is_there(self, node: str, process: int) -> bool:

@@ -46,10 +46,12 @@ for pid in sorted(map(int, filter(str.isdigit, os.listdir("/proc")))):
 """
 # Requests that hold every thread, sent from inside, so that they are none of the probers'.
 HOLD_EVERY_THREAD = """
-import threading, urllib.request
+import threading, urllib.error, urllib.request
 def ask():
     try:
         urllib.request.urlopen("http://127.0.0.1:5000/sleep?ms={ms}", timeout=1)
+    except urllib.error.HTTPError as error:
+        print("refused:", error.code, error.read()[:200])
     except OSError:
         pass
 threads = [threading.Thread(target=ask) for _ in range(8)]
@@ -102,8 +104,13 @@ def kill_worker(stage: Stage) -> str:
     """SIGKILL for gunicorn's worker process."""
     pod = stage.victim()
     restarts, worker = stage.restarts(pod), stage.execute(pod, "python", "-c", WORKER, "9").strip()
+    assert worker, f"no worker was found in {pod}"
     stage.event(f"worker {worker} of {pod} was killed")
-    stage.until("its successor runs", lambda: stage.execute(pod, "python", "-c", WORKER, "0").strip() != worker, 30)
+
+    def another_runs() -> bool:
+        return stage.execute(pod, "python", "-c", WORKER, "0").strip() not in ("", worker)
+
+    stage.until("its successor runs", another_runs, 30)
     stage.until("ready", lambda: stage.is_ready(pod), 30)
     assert stage.restarts(pod) == restarts, "the container was restarted, not the worker"
     return f"worker {worker} of {pod} was killed, and the same container runs another"
@@ -152,7 +159,7 @@ def wedged(stall_seconds: int) -> Callable[[Stage], str]:
         restarts = stage.restarts(pod)
         # Longer than it takes until it is told to stop, is given its grace period, and is killed.
         held = stage.execute(pod, "python", "-c", HOLD_EVERY_THREAD.format(ms=(2 * stall_seconds + 60) * 1000))
-        assert held.strip() == "held", "the pod still answers"
+        assert held.strip() == "held", f"the pod still answers: {held}"
         stage.event(f"every thread of {pod} is held")
         unready = stage.until("not ready", lambda: not stage.is_ready(pod), stall_seconds + 50)
         stage.note("out of the Service after s", unready)
