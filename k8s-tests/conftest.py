@@ -17,7 +17,7 @@ from kubernetes import client, config
 import cluster as kind_cluster
 import tools
 from harness import diagnostics, images, options, page, progress
-from harness.conduct import Conduct
+from harness.conduct import Application, Conduct
 from harness.images import Images
 from harness.prober import NAMESPACE as PROBERS
 from harness.prober import REQUEST_TIMEOUT_SECONDS, Prober, StartProber
@@ -128,6 +128,8 @@ def kubeconfig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 def target(request: pytest.FixtureRequest, kubeconfig: Path, report: Report) -> Iterator[Target]:
     """The cluster and the tools for it, with a namespace for the probers."""
     with config.new_client_from_config(str(kubeconfig)) as api:
+        core, context = client.CoreV1Api(api), config.list_kube_config_contexts(str(kubeconfig))[1]["name"]
+        nodes: list[Any] = core.list_node().items
         target = Target(
             kubeconfig=kubeconfig,
             helm=tools.resolve("helm"),
@@ -135,12 +137,14 @@ def target(request: pytest.FixtureRequest, kubeconfig: Path, report: Report) -> 
             kubectl=tools.resolve("kubectl"),
             apps=client.AppsV1Api(api),
             autoscaling=client.AutoscalingV2Api(api),
-            core=client.CoreV1Api(api),
-            context=config.list_kube_config_contexts(str(kubeconfig))[1]["name"],
+            core=core,
+            context=context,
+            # A context can have any name; the nodes say whose they are.
+            is_kind=context.startswith("kind-")
+            and all((node.spec.provider_id or "").startswith("kind://") for node in nodes),
         )
         request.session.stash[_target] = target
-        run(target.kubectl_command("apply", "--filename", "-"), stdin=_namespace(PROBERS, "privileged"))
-        nodes = target.core.list_node().items
+        _make_namespace(target, PROBERS, "privileged")
         report.environment = {
             "kubernetes": nodes[0].status.node_info.kubelet_version,
             "nodes": len(nodes),
@@ -148,14 +152,9 @@ def target(request: pytest.FixtureRequest, kubeconfig: Path, report: Report) -> 
             "helm": tools.pinned("helm"),
             "kind": tools.pinned("kind"),
         }
-        remove_probers = target.kubectl_command(
-            "--namespace", PROBERS, "delete", "pods", "--selector", "app.kubernetes.io/name=prober", "--now"
-        )
-        # Of a run before that was killed, on a cluster that was kept.
-        run(remove_probers)
         yield target
         # No prober may outlive what it sends to: its requests would go looking for it elsewhere.
-        run(remove_probers)
+        run(target.kubectl_command("delete", "namespace", PROBERS, "--timeout=60s"))
 
 
 @pytest.fixture(scope="session")
@@ -182,12 +181,7 @@ def namespace(request: pytest.FixtureRequest, target: Target) -> Iterator[str]:
     name = request.module.__name__.removeprefix("test_").replace("_", "-")
     own = request.config.getoption("--chart") == CHART
     level = getattr(request.module, "POD_SECURITY", "restricted" if own else "privileged")
-    # One of a run before may still be there, or on its way out, on a cluster that was kept.
-    there = target.core.list_namespace(field_selector=f"metadata.name={name}").items
-    if there and (there[0].metadata.labels or {}).get(OURS) != "true":
-        pytest.fail(f"the namespace {name} is there and not of these tests: use another cluster", pytrace=False)
-    run(target.kubectl_command("delete", "namespace", name, "--ignore-not-found", "--wait", "--timeout=120s"))
-    run(target.kubectl_command("create", "--filename", "-"), stdin=_namespace(name, level))
+    _make_namespace(target, name, level)
     yield name
     run(target.kubectl_command("delete", "namespace", name, "--wait=false"))
 
@@ -214,7 +208,13 @@ def conduct(request: pytest.FixtureRequest, target: Target, images_: Images, rep
         rate=option("--rate"),
         seed=random.SystemRandom().randrange(1_000_000) if seed is None else seed,
         example=not option("--image") and option("--chart") == CHART,
-        path=option("--path"),
+        own_chart=option("--chart") == CHART,
+        application=Application(
+            **{
+                name: option(f"--{name.replace('_', '-')}")
+                for name in ("path", "slow_path", "upload_path", "expect_body", "host_header", "version_header")
+            }
+        ),
         prober_node=option("--prober-node"),
         allowed=target.is_kind or option("--destructive") == target.context,
     )
@@ -241,8 +241,15 @@ def probe(target: Target, images_: Images) -> StartProber:
     return make
 
 
-def _namespace(name: str, level: str) -> str:
-    return (
+def _make_namespace(target: Target, name: str, level: str) -> None:
+    """A new namespace that admits pods of this level of the Pod Security Standards."""
+    # One of a run before may still be there, or on its way out, on a cluster that was kept.
+    there = target.core.list_namespace(field_selector=f"metadata.name={name}").items
+    if there and (there[0].metadata.labels or {}).get(OURS) != "true":
+        pytest.fail(f"the namespace {name} is there and not of these tests: use another cluster", pytrace=False)
+    run(target.kubectl_command("delete", "namespace", name, "--ignore-not-found", "--wait", "--timeout=120s"))
+    namespace = (
         f"{{apiVersion: v1, kind: Namespace, metadata: "
         f"{{name: {name}, labels: {{{OURS}: 'true', pod-security.kubernetes.io/enforce: {level}}}}}}}"
     )
+    run(target.kubectl_command("create", "--filename", "-"), stdin=namespace)

@@ -86,6 +86,16 @@ FAST = (Traffic("new", 250),)
 # A pod that is told to go is given 2 seconds more than its grace period at most, so these are cut off half-way.
 LONG = (Traffic("slow", 1, path="/sleep?ms=8000", timeout=20, request_seconds=8),)
 
+# An application that takes longer to load than its clients wait: a server of which nobody knows that it is not ready.
+# One that is there within a second would lose nothing, since Kubernetes takes as long to send anybody there.
+SLOW_TO_LOAD = """\
+USER root
+RUN printf '%s\\n' 'import time' 'time.sleep(12)' 'from app.api import create_app' 'app = create_app()' \\
+    > /srv/slow.py && chmod a+r /srv/slow.py
+USER 10001:10001
+ENV WSGI_APP=slow:app
+"""
+
 MUTANTS = (
     Mutant(
         name="no preStop delay",
@@ -99,7 +109,7 @@ MUTANTS = (
         name="no readiness",
         caught_by="rolling update",
         break_chart=without(DEPLOYMENT, "startupProbe:", "readinessProbe:"),
-        traffic=FAST,
+        dockerfile=SLOW_TO_LOAD,
     ),
     Mutant(
         name="100 % unavailable",
@@ -148,6 +158,8 @@ MUTANTS = (
     Mutant(
         name="selector that catches the test's pod",
         caught_by="helm test",
+        # The test's own request may be what is led to the test's pod.
+        caught=rf"{LOST}|helm test failed",
         break_chart=all_of(
             edit("templates/tests/request.yaml", "component: test", "component: server"),
             edit("templates/service.yaml", "targetPort: http", "targetPort: 5000"),

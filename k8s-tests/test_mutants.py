@@ -11,7 +11,7 @@ import pytest
 
 import cluster as kind_cluster
 from harness.conduct import Conduct
-from harness.images import Images, build_from, version_of
+from harness.images import Images, derived
 from harness.records import InvalidRun
 from harness.release import CHART, Release, Target
 from harness.report import Report
@@ -24,11 +24,9 @@ def images_of_mutant(images_: Images, target: Target, mutant: Mutant) -> Images:
     """The images, the first two with the lines of the mutant's Dockerfile added."""
     if not mutant.dockerfile:
         return images_
-    first, second = f"{images_.first}-mutant", f"{images_.second}-mutant"
-    for image, base in ((first, images_.first), (second, images_.second)):
-        build_from(f"FROM {base}\n{mutant.dockerfile}\nENV APP_VERSION={version_of(image)}\n", image)
-    kind_cluster.load(target.context.removeprefix("kind-"), first, second)
-    return dataclasses.replace(images_, first=first, second=second)
+    images = derived(images_, "mutant", mutant.dockerfile)
+    kind_cluster.load(target.context.removeprefix("kind-"), images.first, images.second)
+    return images
 
 
 @pytest.fixture

@@ -67,7 +67,9 @@ def test_sleep_takes_as_long_as_asked(client: FlaskClient) -> None:
     assert client.get("/sleep?ms=1&probe=7").json == expected
 
 
-@pytest.mark.parametrize("query", ["", "?ms=", "?ms=-1", "?ms=1.5", "?ms=600001", "?ms=x", "?ms=١", "?ms=" + "9" * 5000])
+@pytest.mark.parametrize(
+    "query", ["", "?ms=", "?ms=-1", "?ms=1.5", "?ms=600001", "?ms=x", "?ms=١", "?ms=" + "9" * 5000]
+)
 def test_a_time_out_of_bounds_is_refused_with_what_is_accepted(client: FlaskClient, query: str) -> None:
     answer = client.get("/sleep" + query)
     assert answer.status_code == 400

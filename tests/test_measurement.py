@@ -31,7 +31,7 @@ class Client:
     """A prober that sends a request when it starts, which is answered, and one when it stops, with this error."""
 
     def __init__(self, name: str, error: str) -> None:
-        self.name, self._error = name, error
+        self.name, self._error, self.rate = name, error, 50.0
         self.records: list[Record] = []
 
     def __enter__(self) -> Client:
@@ -41,8 +41,8 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.records.append(answered(self._error))
 
-    def figures(self, start: float = 0.0, end: float = float("inf")) -> Figures:
-        return Figures.of(self.name, self.records, start, end)
+    def figures(self, start: float = 0.0, end: float = float("inf"), over_by: float = float("inf")) -> Figures:
+        return Figures.of(self.name, self.records, start, end, over_by)
 
     @property
     def last_due(self) -> float:
@@ -56,6 +56,7 @@ class Still:
     """A release in which nothing happens. `ready`: what its Deployment says from now on; None: it does not answer."""
 
     namespace, fullname = "n", "web"
+    minimum = 2
 
     def __init__(self) -> None:
         self.target = SimpleNamespace(apps=self)
@@ -128,6 +129,24 @@ def test_one_request_above_the_budget_fails_it() -> None:
     assert "2 requests failed (budget: 0" in str(caught(outcome))
 
 
+def test_what_was_under_way_when_the_fault_came_is_its_cost_and_no_failure_before_it() -> None:
+    def cut_off(stage: Stage) -> str:
+        due = stage.outcome.fault_at - 0.5
+        for prober in stage.probers:
+            prober.records.append(Record(1, due, due, due, due + 1, 0, "", "", "closed"))
+        return passes(stage)
+
+    outcome = measured(Scenario("x", "y", cut_off, Loss(), traffic=(NEW,)))
+    assert (outcome.verdict, outcome.failed, [figures.failed for figures in outcome.control]) == ("passed", 1, [0])
+
+
+def test_a_failure_that_was_known_before_the_fault_makes_it_invalid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Client, "__enter__", lambda self: self.records.append(answered("reset")) or self)
+    outcome = measured(Scenario("x", "y", passes, Loss(), traffic=(NEW,)))
+    assert outcome.verdict == "invalid"
+    assert "failures before the fault" in str(caught(outcome))
+
+
 def test_what_a_sudden_loss_may_cost_is_derived_from_the_traffic() -> None:
     outcome = measured(Scenario("x", "y", passes, Loss(), traffic=(NEW,)), error="reset")
     assert (outcome.verdict, outcome.budget.failed, outcome.failed) == ("passed", 3, 1)
@@ -147,10 +166,12 @@ def test_too_few_ready_replicas_fail_it_though_no_request_failed() -> None:
         time.sleep(0.6)
         return "seen"
 
-    outcome = measured(Scenario("x", "y", one_goes, least_ready=2), release=release)
+    outcome = measured(Scenario("x", "y", one_goes, fewer_ready=0), release=release)
     assert outcome.verdict == "failed"
     assert "1 ready replicas at a time, where 2 must stay" in str(caught(outcome))
-    assert measured(Scenario("x", "y", one_goes, least_ready=1), release=release).verdict == "passed"
+    assert measured(Scenario("x", "y", one_goes, fewer_ready=1), release=release).verdict == "passed"
+    release.minimum = 0
+    assert measured(Scenario("x", "y", one_goes, fewer_ready=0), release=release).verdict == "passed"
 
 
 def test_replicas_that_could_not_be_looked_at_make_it_invalid_where_they_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +184,7 @@ def test_replicas_that_could_not_be_looked_at_make_it_invalid_where_they_count(m
         time.sleep(0.8)
         return "seen"
 
-    outcome = measured(Scenario("x", "y", nobody_answers, least_ready=1), release=release)
+    outcome = measured(Scenario("x", "y", nobody_answers, fewer_ready=1), release=release)
     assert outcome.verdict == "invalid"
     release.ready = 2
     assert measured(Scenario("x", "y", nobody_answers), release=release).verdict == "passed"

@@ -35,6 +35,10 @@ CONTRAST = """(() => {
   for (const node of document.querySelectorAll('body *')) {
     const own = [...node.childNodes].some(child => child.nodeType === 3 && child.textContent.trim());
     const style = getComputedStyle(node), drawn = node.closest('svg.timeline');
+    if (node.matches('.definitions .v0, .definitions .v1, .definitions .v2, .definitions .v3')) {
+      const card = ground(document.querySelector('svg.timeline'));
+      for (const one of [card, control]) found.push([ratio(light(rgb(style.fill)), light(one)), 3, node.className]);
+    }
     if (['TITLE', 'DESC', 'STYLE'].includes(node.tagName.toUpperCase()) || node.closest('.definitions')) continue;
     if (own && drawn) {
       const under = node.closest('.flag-fault') ? [rgb(getComputedStyle(node.parentNode.querySelector('circle')).fill)]
@@ -250,6 +254,27 @@ def test_each_scenario_is_printed_on_a_page_of_its_own(browser: Browser, tmp_pat
     show(browser, tmp_path, kind="print")
     printed = base64.b64decode(browser.call("Page.printToPDF", preferCSSPageSize=True)["data"])
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1 + 3
+
+
+def test_what_is_folded_away_is_printed(browser: Browser, run: Path) -> None:
+    folded = "[...document.querySelectorAll('details > :not(summary)')].map(node => node.checkVisibility())"
+    show(browser, run)
+    assert not any(browser.evaluate(folded))
+    show(browser, run, kind="print")
+    visible = browser.evaluate(folded)
+    assert visible
+    assert all(visible)
+
+
+def test_what_was_not_run_is_not_passed_over(browser: Browser, tmp_path: Path) -> None:
+    report = Report()
+    report.add("one").verdict = "passed"
+    report.not_run["two"] = "it breaks <nodes>"
+    report.write(tmp_path)
+    page.write(tmp_path)
+    show(browser, tmp_path)
+    assert browser.evaluate("document.querySelector('h1').textContent") == "The scenario passed, 1 was not run"
+    assert browser.evaluate("document.querySelector('#not-run + .card tbody').textContent") == "twoit breaks <nodes>"
 
 
 def test_the_keyboard_reaches_the_content_and_what_scrolls(browser: Browser, run: Path) -> None:

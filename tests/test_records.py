@@ -167,7 +167,7 @@ class Pretended:
     """A release whose rollouts are always over, and at the same time a prober with the given records."""
 
     def __init__(self, name: str = "client", *records: Record) -> None:
-        self.name, self.records = name, list(records)
+        self.name, self.records, self.rate = name, list(records), 50.0
 
     def __enter__(self) -> "Pretended":
         return self
@@ -179,8 +179,9 @@ class Pretended:
     def last_due(self) -> float:
         return self.records[-1].scheduled
 
-    def figures(self, start: float = 0.0, end: float = float("inf")) -> Figures:
-        return Figures.of(self.name, [r for r in self.records if start <= r.scheduled < end] or self.records[:1])
+    def figures(self, start: float = 0.0, end: float = float("inf"), over_by: float = float("inf")) -> Figures:
+        chosen = [r for r in self.records if start <= r.scheduled < end and r.done < over_by]
+        return Figures.of(self.name, chosen or self.records[:1])
 
     def wait_rolled_out(self) -> None:
         pass

@@ -117,6 +117,16 @@ def test_a_run_that_broke_off_leaves_a_report_as_the_schema_says(tmp_path: Path)
     assert content["totals"] == {**nothing, "zero_budget": nothing, "losses": {**nothing, "budget": 0}}
 
 
+def test_what_a_prober_could_not_send_counts_as_failed_and_the_report_is_there_all_the_same(tmp_path: Path) -> None:
+    due = [Record(number, 1.0 + number, 0.0, 0.0, 1.0 + number, 0, "", "", "not-sent") for number in range(9)]
+    due.append(Record(9, 10.0, 10.0, 10.0, 10.0, 200, "pod", "1", ""))
+    report = Report()
+    report.add("outage").probers = [Figures.of("client", due)]
+    content = written(report, tmp_path)
+    assert (content["totals"]["sent"], content["totals"]["failed"]) == (1, 9)
+    assert content["totals"]["upper_bound_95"] == upper_bound(9, 10)
+
+
 def test_the_totals_are_of_the_chart_that_is_judged_alone(tmp_path: Path) -> None:
     content = written(made_report(), tmp_path)
     judged = [s for s in content["scenarios"] if not s["baseline"]]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import proof_docs
 import tools
+from app.api import create_app
+from app.api.settings import ApiSettings
 from baseline import BASELINES, create
 from harness.budget import Budget, Loss, Timer
 from harness.release import CHART, TEST_VALUES
@@ -20,7 +24,7 @@ from harness.scenario import Scenario
 from harness.traffic import CLIENTS, EVERY_KIND, KEPT, NEW, SLOW, Traffic
 from mutants import MUTANTS, Mutant
 from prober import POOL
-from scenarios import SCENARIOS
+from scenarios import SCENARIOS, pods, scaling
 from scenarios.combined import AT_RANDOM
 from tests.serving_process import ROOT
 
@@ -115,6 +119,18 @@ def test_the_standard_set_is_a_part_of_all() -> None:
     assert 10 < sum(scenario.standard for scenario in SCENARIOS) < len(SCENARIOS)
 
 
+def test_the_example_serves_what_is_asked_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "thread_time", itertools.count().__next__)
+    client = create_app(ApiSettings(version="1", hostname="pod", load_endpoints=True)).test_client()
+    declared = [*(scenario.traffic for scenario in SCENARIOS), *(mutant.traffic or () for mutant in MUTANTS)]
+    loads = (pods.OVERLOAD, scaling.LOAD, *scaling.RAMP)
+    paths = {each.path for each in [*itertools.chain(*declared), *loads] if each.path}
+    paths |= {f"/sleep?ms={pods.held_ms(seconds)}" for seconds in (pods.STALL_SECONDS, pods.STALL_SECONDS_AT_LEAST)}
+    assert len(paths) >= 5
+    assert {path: client.get(path).status_code for path in paths} == dict.fromkeys(paths, 200)
+
+
 def test_two_faults_can_be_drawn() -> None:
     assert len(AT_RANDOM) >= 2
 
@@ -167,10 +183,13 @@ def test_the_document_lists_what_is_declared() -> None:
         (["--scenario", "no such"], "--scenario no such: there is none; there are: rolling update,"),
         (["--image", "web"], "--image web is not an image with a tag"),
         (["--image", "a:1", "--image", "b:1", "--image", "c:1"], "--image is given once or twice"),
-        (["--chart", "charts"], "--chart charts: there is no Chart.yaml in it"),
+        (["--chart", "charts"], "charts: there is no Chart.yaml in it"),
         (["--values", "none.yaml"], "none.yaml is not a file"),
         (["--kubeconfig", "none"], "none is not a file"),
         (["--rate", "0"], "invalid _positive value: '0'"),
+        (["--rate", "10000"], "--rate: the records of more than"),
+        (["--slow-path", "/slow"], "--slow-path is for an application of one's own: give --image too"),
+        (["--image", "a:1", "--expect-body", "("], "--expect-body is no regular expression"),
         (["--report", "{folder}"], "is there and is no report: name a new folder"),
     ],
 )

@@ -17,7 +17,38 @@ from harness.records import InvalidRun
 from harness.release import Release, Target
 from harness.report import Outcome, Report
 from harness.scenario import Scenario
-from harness.traffic import NEW, Traffic
+from harness.traffic import NEW, Kind, Traffic
+
+
+@dataclass(frozen=True)
+class Application:
+    """What is asked of an application that is not the example.
+
+    path, slow_path, upload_path: what plain requests, slow ones and uploads ask for; without the last two there is no
+    such traffic. expect_body: a regular expression, or `none`. host_header, version_header: the headers of its answers
+    that name the pod and the version.
+    """
+
+    path: str = "/"
+    slow_path: str | None = None
+    upload_path: str | None = None
+    expect_body: str = "none"
+    host_header: str | None = None
+    version_header: str | None = None
+
+    def asked(self, traffic: Traffic) -> Traffic | None:
+        """The traffic, with the path that this application has for it; None if it has none."""
+        if traffic.path:
+            return None
+        paths: dict[Kind, str | None] = {"slow": self.slow_path, "upload": self.upload_path}
+        path = paths.get(traffic.kind, self.path)
+        return replace(traffic, path=path) if path else None
+
+    def options(self) -> tuple[str, ...]:
+        """The prober's arguments."""
+        headers = {"--host-header": self.host_header, "--version-header": self.version_header}
+        given = [text for name, value in headers.items() if value for text in (name, value)]
+        return ("--expect-body", self.expect_body, *given)
 
 
 @dataclass
@@ -25,9 +56,9 @@ class Conduct:
     """Measures scenarios, one at a time; what becomes of each is in `report`.
 
     rate: what the clients send, in requests a second; others in proportion, but for the loads of single scenarios.
-    example: whether image and chart are this project's own. path: what is asked of any other application. prober_node:
-    where the probers run, if not on the control plane's node. allowed: whether faults that reach beyond the release may
-    be brought about.
+    example: whether image and chart are this project's own. own_chart: whether the chart is. application: what is asked
+    of any other one. prober_node: where the probers run, if not on the control plane's node. allowed: whether faults
+    that reach beyond the release may be brought about.
     """
 
     target: Target
@@ -36,7 +67,8 @@ class Conduct:
     rate: float
     seed: int
     example: bool
-    path: str
+    own_chart: bool
+    application: Application
     allowed: bool
     prober_node: str | None = None
 
@@ -48,20 +80,24 @@ class Conduct:
         """
         self._require(scenario)
         outcome = outcome or self.report.add(scenario.name, fault=scenario.fault)
-        traffic = tuple(self._scaled(each) for each in scenario.traffic if self.example or not each.needs_example)
+        asked = {each.name: each if self.example else self.application.asked(each) for each in scenario.traffic}
+        traffic = tuple(self._scaled(each) for each in asked.values() if each)
         played = replace(scenario, traffic=traffic, after=scenario.after if self.example else None)
-        nodes = Nodes(self.target)
+        if left_out := [name for name, each in asked.items() if not each]:
+            outcome.notes["not sent, for want of a path"] = " and ".join(left_out)
+        nodes = Nodes(self.target, self.prober_node)
         open_before = nodes.can_be_scheduled_to()
         try:
             with ExitStack() as stack:
-                gateway = None
+                gateway, tries_before = None, 0
                 if any(each.via == "gateway" for each in traffic):
                     # It looks for the pods that there are.
                     release.ensure(self.images.first, scenario.values)
                     gateway = stack.enter_context(Gateway(self.target, self.images.gateway, release))
+                    tries_before = gateway.retried()
                 perform(played, outcome, release, self.images, nodes, partial(self._start, gateway), self.seed)
                 if gateway:
-                    self._require_tries(outcome, gateway)
+                    self._require_tries(outcome, gateway.retried() - tries_before)
         finally:
             # A drain that failed half-way must not be the next scenario's business.
             for worker in open_before:
@@ -69,9 +105,9 @@ class Conduct:
                     nodes.uncordon(worker)
         return outcome
 
-    def _require_tries(self, outcome: Outcome, gateway: Gateway) -> None:
+    def _require_tries(self, outcome: Outcome, tries: int) -> None:
         """That nothing failed is the gateway's doing only if it had something to do."""
-        tries = outcome.notes["tried again at another pod"] = gateway.retried()
+        outcome.notes["tried again at another pod"] = tries
         if not tries:
             outcome.verdict = "invalid"
             raise InvalidRun(f"{outcome.name}: no request was tried again, so the gateway was not needed")
@@ -89,16 +125,11 @@ class Conduct:
             url,
             rate=traffic.rate,
             kind=traffic.kind,
-            path=traffic.path if self.example else self.path,
+            path=traffic.path,
             name=traffic.name,
             timeout=traffic.timeout,
             node=self.prober_node,
-            options=()
-            if self.example
-            else (
-                "--expect-body",
-                "none",
-            ),
+            options=() if self.example else self.application.options(),
         )
 
     def _scaled(self, traffic: Traffic) -> Traffic:
@@ -106,15 +137,23 @@ class Conduct:
 
     def _require(self, scenario: Scenario) -> None:
         if scenario.needs_example and not self.example:
-            pytest.skip("it needs what only the example application, or this project's chart, has")
+            self._skip(scenario, "it needs what only the example application, or this project's chart, has")
+        if scenario.needs_chart and not self.own_chart:
+            self._skip(scenario, "it sets values that only this project's chart is known to have")
         if scenario.reach == "nodes" and not self.target.is_kind:
-            pytest.skip("it breaks nodes, which only a kind cluster lets one do")
+            self._skip(scenario, "it breaks nodes, which only a kind cluster lets one do")
         if scenario.reach != "release" and not self.allowed:
-            pytest.fail(
-                f"{scenario.name} reaches beyond the release, and the context {self.target.context} is not a kind "
-                f"cluster's: give --destructive {self.target.context} if it may be done there",
-                pytrace=False,
+            refusal = (
+                f"it reaches beyond the release, and the context {self.target.context} is not a kind cluster's: give "
+                f"--destructive {self.target.context} if it may be done there"
             )
+            self.report.not_run[scenario.name] = refusal
+            pytest.fail(f"{scenario.name}: {refusal}", pytrace=False)
+
+    def _skip(self, scenario: Scenario, reason: str) -> None:
+        """Leave the scenario out, which the report must tell from one that passed."""
+        self.report.not_run[scenario.name] = reason
+        pytest.skip(reason)
 
 
 def node_port(release: Release) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.shell import run
@@ -68,6 +68,15 @@ def build_around(given: Sequence[str]) -> Images:
         second = f"{first}-second"
         build_from(f"FROM {first}\nLABEL proof=second\n", second)
     return Images(first, second, "", "", build_prober(), build_gateway())
+
+
+def derived(images: Images, suffix: str, lines: str) -> Images:
+    """The first two images with these lines of a Dockerfile added, as images of their own."""
+    made = []
+    for image in (images.first, images.second):
+        build_from(f"FROM {image}\n{lines}\nENV APP_VERSION={version_of(image)}\n", f"{image}-{suffix}")
+        made.append(f"{image}-{suffix}")
+    return replace(images, first=made[0], second=made[1])
 
 
 def build_from(dockerfile: str, image: str) -> None:

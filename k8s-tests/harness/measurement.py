@@ -60,13 +60,14 @@ def under_traffic(
             outcome.ended = time.time()
     finally:
         everything = [*probers, *outcome.others]
+        # What is under way when the fault comes is what it may cost.
         outcome.control = [
-            prober.figures(end=outcome.fault_at) for prober in probers if outcome.fault_at and prober.records
+            prober.figures(over_by=outcome.fault_at) for prober in probers if outcome.fault_at and prober.records
         ]
         outcome.probers = [prober.figures() for prober in everything if prober.records]
         outcome.keep_records({prober.name: prober.records for prober in everything})
     for prober in probers:
-        if prober.last_due < outcome.ended - EARLY_END_SECONDS:
+        if prober.last_due < outcome.ended - EARLY_END_SECONDS - 1 / prober.rate:
             outcome.verdict = "invalid"
             raise InvalidRun(f"{outcome.name}: {prober.name} stopped sending before the end")
     judge(outcome, [record for prober in everything for record in prober.records if record.error])
@@ -120,15 +121,17 @@ def perform(
             # What was done for it is not what is to be seen on its timeline.
             outcome.events.clear()
         outcome.budget = scenario.budget.of(scenario.traffic, len(stage.pods()))
+        # An autoscaler may have more for a while.
+        replicas = release.minimum or len(stage.pods())
         with sampler:
             stage.probers = [start(release, traffic) for traffic in scenario.traffic]
             with under_traffic(outcome, release, stage.probers, stopped_within=scenario.stopped_within):
                 outcome.fault_confirmed = scenario.act(stage)
-        if scenario.least_ready is not None:
+        if scenario.fewer_ready is not None:
             sampler.require_complete()
-            fewest = sampler.fewest_ready()
-            assert fewest >= scenario.least_ready, (
-                f"{scenario.name}: {fewest} ready replicas at a time, where {scenario.least_ready} must stay"
+            fewest, must_stay = sampler.fewest_ready(), replicas - scenario.fewer_ready
+            assert fewest >= must_stay, (
+                f"{scenario.name}: {fewest} ready replicas at a time, where {must_stay} must stay"
             )
         if scenario.after:
             scenario.after(stage)

@@ -15,10 +15,13 @@ MANIFESTS = "/etc/kubernetes/manifests"
 
 
 class Nodes:
-    """The nodes of the cluster of `target`. Names are those of the nodes and of their containers alike."""
+    """The nodes of the cluster of `target`. Names are those of the nodes and of their containers alike.
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
+    apart: a node that no fault may hit, if it is not the control plane's.
+    """
+
+    def __init__(self, target: Target, apart: str | None = None) -> None:
+        self._target, self._apart = target, apart
 
     @property
     def control_plane(self) -> str:
@@ -27,8 +30,9 @@ class Nodes:
 
     @property
     def workers(self) -> list[str]:
-        """The other nodes."""
-        return sorted(node.metadata.name for node in self._list() if CONTROL_PLANE not in node.metadata.labels)
+        """The other nodes, but for the one that is kept apart."""
+        workers = [node.metadata.name for node in self._list() if CONTROL_PLANE not in node.metadata.labels]
+        return sorted(name for name in workers if name != self._apart)
 
     def address(self, name: str) -> str:
         """The node's address inside the cluster."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.prober import MOST_RATE
 from harness.release import CHART, ROOT
 from harness.traffic import NEW
 from scenarios import SCENARIOS
@@ -39,9 +42,16 @@ def add(parser: pytest.Parser) -> None:
     group.addoption(
         "--image", action="append", help="an image of it (name:tag); twice, to roll out from one to the other"
     )
-    group.addoption("--chart", type=Path, default=CHART, help="the chart's folder (charts/flask-app)")
+    group.addoption("--chart", type=_resolved, default=CHART, help="the chart's folder (charts/flask-app)")
     group.addoption("--values", action="append", type=Path, help="a values file for the chart (repeatable)")
     group.addoption("--path", default="/", help="what --image is asked for; it must answer 200 (%(default)s)")
+    group.addoption("--slow-path", help="what slow requests ask --image for, which it answers after about a second")
+    group.addoption("--upload-path", help="where uploads of 64 KiB are POSTed to; it must answer 200")
+    group.addoption(
+        "--expect-body", default="none", metavar="REGEX", help="what must be in the body of every answer of --image"
+    )
+    group.addoption("--host-header", help="the header of --image's answers that names the pod")
+    group.addoption("--version-header", help="the header of --image's answers that names the version")
     group.addoption("--prober-node", help="where the probers run, which no fault should hit (the control plane's node)")
     group.addoption("--prober-image", help="the prober's image, for a cluster that is not a kind one")
 
@@ -53,31 +63,51 @@ def _positive(text: str) -> float:
     return number
 
 
+def _resolved(text: str) -> Path:
+    """A path that names the same folder whatever way it is written."""
+    return Path(text).resolve()
+
+
 def check(config: pytest.Config) -> None:
     """Raise pytest.UsageError for options that can't be meant, before anything is done."""
-    images, values, chart = (config.getoption(name) for name in ("--image", "--values", "--chart"))
-    for file in [*(values or []), *filter(None, [config.getoption("--kubeconfig")])]:
+    option = config.getoption
+    for file in [*(option("--values") or []), *filter(None, [option("--kubeconfig")])]:
         if not file.is_file():
             raise pytest.UsageError(f"{file} is not a file")
-    if not (chart / "Chart.yaml").is_file():
-        raise pytest.UsageError(f"--chart {chart}: there is no Chart.yaml in it")
-    for image in images or []:
-        if ":" not in image.rpartition("/")[2]:
-            raise pytest.UsageError(f"--image {image} is not an image with a tag, such as registry/name:1.0")
-    if len(images or []) > 2:
-        raise pytest.UsageError("--image is given once or twice: what runs first, and what is rolled out")
-    if chart != CHART and not values:
-        raise pytest.UsageError(
-            "--chart: give --values too, as many as the chart needs; those of the tests are not for it"
-        )
-    folder = config.getoption("--report")
+    if option("--rate") > MOST_RATE:
+        raise pytest.UsageError(f"--rate: the records of more than {MOST_RATE} requests/s would not fit into memory")
+    folder = option("--report")
     if folder != PROOF and folder.exists() and not is_report(folder):
         # It is emptied before a run.
         raise pytest.UsageError(f"--report {folder} is there and is no report: name a new folder")
     known = [scenario.name for scenario in SCENARIOS]
-    for name in config.getoption("--scenario"):
+    for name in option("--scenario"):
         if not any(name in each for each in known):
             raise pytest.UsageError(f"--scenario {name}: there is none; there are: {', '.join(known)}")
+    _check_own(option)
+
+
+def _check_own(option: Callable[[str], Any]) -> None:
+    """The same for what is said of an application and a chart of one's own."""
+    images, chart = option("--image") or [], option("--chart")
+    if not (chart / "Chart.yaml").is_file():
+        raise pytest.UsageError(f"--chart {chart}: there is no Chart.yaml in it")
+    if chart != CHART and not option("--values"):
+        raise pytest.UsageError(
+            "--chart: give --values too, as many as the chart needs; those of the tests are not for it"
+        )
+    for image in images:
+        if ":" not in image.rpartition("/")[2]:
+            raise pytest.UsageError(f"--image {image} is not an image with a tag, such as registry/name:1.0")
+    if len(images) > 2:
+        raise pytest.UsageError("--image is given once or twice: what runs first, and what is rolled out")
+    for name in ("--slow-path", "--upload-path", "--host-header", "--version-header"):
+        if option(name) and not images and chart == CHART:
+            raise pytest.UsageError(f"{name} is for an application of one's own: give --image too")
+    try:
+        re.compile(option("--expect-body"))
+    except re.error as error:
+        raise pytest.UsageError(f"--expect-body is no regular expression: {error}") from None
 
 
 def is_report(folder: Path) -> bool:

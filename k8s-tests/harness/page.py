@@ -46,13 +46,18 @@ def build(report: Mapping[str, Any], load: Load) -> str:
     """The page of a report as report.schema.json describes it."""
     judged = [scenario for scenario in report["scenarios"] if not scenario["baseline"]]
     baselines = {scenario["name"]: scenario for scenario in report["scenarios"] if scenario["baseline"]}
-    headline = _headline(judged)
+    not_run = report.get("not_run", [])
+    headline = _headline(judged) + (
+        f", {len(not_run)} {'was' if len(not_run) == 1 else 'were'} not run" if not_run else ""
+    )
     body = [
         f'<header><h1>{headline}</h1><p class="muted">Constant-rate traffic on a Service while its pods come and go: '
         "every request is recorded, none is repeated.</p></header>",
         f'<main id="content">{_tiles(report, judged)}{_environment(report["environment"])}',
         f'<section aria-labelledby="summary"><h2 id="summary">Scenarios at a glance</h2>{_summary(judged)}</section>',
     ]
+    if not_run:
+        body.append(_not_run(not_run))
     if baselines:
         body.append(_comparison(judged, baselines))
     if report["mutants"]:
@@ -200,6 +205,17 @@ def _summary(judged: Sequence[Mapping[str, Any]]) -> str:
         )
     caption = "Sent and failed by all probers together; gap and latency of the prober that fared worst."
     return f'<div class="card">{_table(caption, head, rows)}</div>'
+
+
+def _not_run(scenarios: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        f'<tr><th scope="row">{escape(each["name"])}</th><td class="text">{escape(each["reason"])}</td></tr>'
+        for each in scenarios
+    ]
+    return (
+        '<section aria-labelledby="not-run"><h2 id="not-run">Not run</h2><div class="card">'
+        f"{_table('Nothing is known of these.', _head('Scenario', 'Why'), rows)}</div></section>"
+    )
 
 
 def _comparison(judged: Sequence[Mapping[str, Any]], baselines: Mapping[str, Mapping[str, Any]]) -> str:

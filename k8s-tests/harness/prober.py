@@ -37,6 +37,8 @@ START_SECONDS = 150
 # The records are kept in memory: at the longest run and the highest rate they must fit. Measured: 117 bytes.
 RESULTS_MIB = 256
 RECORD_BYTES = 160
+MOST_RATE = RESULTS_MIB * 1024 * 1024 // MAX_SECONDS // RECORD_BYTES
+"""The highest rate of a prober, in requests a second."""
 
 # Compressed to some 25 bytes a record, and as text, which is what `run` gives back. All of it costs the node some
 # processor time while other probers may be sending, hence the fastest level.
@@ -85,10 +87,9 @@ class Prober:
         node: str | None = None,
         options: Sequence[str] = (),
     ) -> None:
-        most = RESULTS_MIB * 1024 * 1024 / MAX_SECONDS / RECORD_BYTES
-        if rate > most:
-            raise ValueError(f"the records of {rate} requests/s do not fit into {RESULTS_MIB} MiB: at most {most:.0f}")
-        self._target, self._image = target, image
+        if rate > MOST_RATE:
+            raise ValueError(f"the records of {rate} requests/s do not fit into {RESULTS_MIB} MiB: at most {MOST_RATE}")
+        self._target, self._image, self.rate = target, image, rate
         self.arguments: list[str] = [
             "--url", url, "--kind", kind, "--rate", str(rate), *(["--path", path] if path else []),
             "--timeout", str(timeout), "--max-seconds", str(MAX_SECONDS), "--results", "/results",
@@ -106,9 +107,9 @@ class Prober:
         """When the last request was due, in seconds since the epoch; 0 if there was none."""
         return self.records[-1].scheduled if self.records else 0.0
 
-    def figures(self, start: float = 0.0, end: float = float("inf")) -> Figures:
-        """The figures of the requests due from `start` to `end` (seconds since the epoch)."""
-        return Figures.of(self.name, self.records, start, end)
+    def figures(self, start: float = 0.0, end: float = float("inf"), over_by: float = float("inf")) -> Figures:
+        """The figures of the requests due from `start` to `end`, over before `over_by`, in seconds since the epoch."""
+        return Figures.of(self.name, self.records, start, end, over_by)
 
     def progress(self) -> tuple[int, int]:
         """Requests sent and failed so far, as the prober last said, some seconds ago; none before it says so.

@@ -73,13 +73,20 @@ class Figures:
     """How long after it was due the latest request was sent: what the prober, not the server, was behind."""
 
     @classmethod
-    def of(cls, name: str, records: Iterable[Record], start: float = -math.inf, end: float = math.inf) -> Figures:
+    def of(
+        cls,
+        name: str,
+        records: Iterable[Record],
+        start: float = -math.inf,
+        end: float = math.inf,
+        over_by: float = math.inf,
+    ) -> Figures:
         """The figures of those of these records, in order of number, that were due from `start` until before `end`.
 
-        start, end: seconds since the epoch, such as when a phase of a scenario began and ended. Raises InvalidRun for
-        no records at all.
+        start, end: seconds since the epoch, such as when a phase of a scenario began and ended. over_by: only those
+        whose result was known before then. Raises InvalidRun for no records at all.
         """
-        records = [record for record in records if start <= record.scheduled < end]
+        records = [record for record in records if start <= record.scheduled < end and record.done < over_by]
         if not records:
             raise InvalidRun(f"{name}: no requests were sent")
         answered = [record for record in records if not record.error]

@@ -32,11 +32,8 @@ class Target:
     core: Any
     context: str = ""
     """The kubeconfig's current context."""
-
-    @property
-    def is_kind(self) -> bool:
-        """Whether it is a kind cluster, whose nodes are containers of this machine."""
-        return self.context.startswith("kind-")
+    is_kind: bool = False
+    """Whether it is a kind cluster, whose nodes are containers of this machine."""
 
     def kubectl_command(self, *arguments: str) -> list[str]:
         """The command line of kubectl for this cluster."""

@@ -74,6 +74,11 @@ class Outcome:
         return sum(figures.sent for figures in self.probers)
 
     @property
+    def scheduled(self) -> int:
+        """The requests that were due. Those that a prober could not send any more count as failed."""
+        return sum(figures.scheduled for figures in self.probers)
+
+    @property
     def failed(self) -> int:
         """The failed requests of all probers."""
         return sum(figures.failed for figures in self.probers)
@@ -86,7 +91,7 @@ class Outcome:
             "budget": asdict(self.budget),
             "sent": self.sent,
             "failed": self.failed,
-            "upper_bound_95": upper_bound(self.failed, self.sent),
+            "upper_bound_95": upper_bound(self.failed, self.scheduled),
             "control": [asdict(figures) for figures in self.control],
             "probers": [
                 {**asdict(figures), "records": files[figures.name]} if figures.name in files else asdict(figures)
@@ -104,6 +109,8 @@ class Report:
         self._console = console
         self.scenarios: list[Outcome] = []
         self.mutants: list[tuple[str, Outcome]] = []
+        self.not_run: dict[str, str] = {}
+        """The scenarios that were chosen and not run, and why."""
         self.environment: dict[str, str | int] = {}
 
     def add(
@@ -162,6 +169,7 @@ class Report:
                 f"in sudden losses: {losses['sent']} requests recorded, {losses['failed']} failed, of the "
                 f"{losses['budget']} that may"
             )
+        lines += [f"NOT RUN {name}: {why}" for name, why in self.not_run.items()]
         for caught_by, mutant in self.mutants:
             caught = "CAUGHT" if mutant.caught else "INVALID" if mutant.verdict == "invalid" else "SURVIVED"
             lines.append(f"{caught} mutant: {mutant.name} (by {caught_by})")
@@ -175,6 +183,7 @@ class Report:
         report = {
             "environment": self.environment,
             "totals": self.totals(),
+            "not_run": [{"name": name, "reason": reason} for name, reason in self.not_run.items()],
             "scenarios": [scenario.figures(_write_records(folder, scenario, taken)) for scenario in self.scenarios],
             "mutants": [
                 {
@@ -192,7 +201,8 @@ class Report:
 def _counts(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """The requests of these scenarios together."""
     sent, failed = sum(outcome.sent for outcome in outcomes), sum(outcome.failed for outcome in outcomes)
-    return {"sent": sent, "failed": failed, "upper_bound_95": upper_bound(failed, sent)}
+    due = sum(outcome.scheduled for outcome in outcomes)
+    return {"sent": sent, "failed": failed, "upper_bound_95": upper_bound(failed, due)}
 
 
 def _write_records(folder: Path, scenario: Outcome, taken: set[str]) -> dict[str, str]:

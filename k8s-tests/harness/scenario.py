@@ -31,10 +31,12 @@ class Scenario:
     budget: the most failed requests.
     traffic: the probers.
     values: the chart's values that it needs, beside those of all scenarios.
-    least_ready: the fewest ready replicas at any moment; None where the fault takes them away.
+    fewer_ready: how many of the replicas that the release is to have at least may be missing at any moment; None where
+    the fault takes them away.
     stopped_within: seconds after the act within which the last pod that was told to go must be gone.
     reach: what it touches.
     needs_example: whether it needs the example application, beside what its traffic needs.
+    needs_chart: whether it sets values that another chart may not have.
     standard: whether it is one of those that run without --complete.
     after: looks at the records of the probers once it is over, and raises AssertionError.
     """
@@ -45,10 +47,11 @@ class Scenario:
     budget: Budget | Loss = field(default_factory=Budget)
     traffic: tuple[Traffic, ...] = CLIENTS
     values: Mapping[str, str] = field(default_factory=dict)
-    least_ready: int | None = None
+    fewer_ready: int | None = None
     stopped_within: float = 60.0
     reach: Reach = "release"
     needs_example: bool = False
+    needs_chart: bool = False
     standard: bool = True
     prepare: Callable[[Stage], None] | None = None
     after: Callable[[Stage], None] | None = None

@@ -43,11 +43,6 @@ class Traffic:
         """Whether its connections outlast a request."""
         return self.kind in ("keep-alive", "upload")
 
-    @property
-    def needs_example(self) -> bool:
-        """Whether only the example application answers it: others have neither its path nor its slow requests."""
-        return self.path is not None or self.kind in ("slow", "upload")
-
 
 NEW = Traffic("new", 50)
 KEPT = Traffic("keep-alive", 50)

@@ -130,7 +130,7 @@ SCENARIOS = (
         name="kube-proxy restarted",
         fault="every kube-proxy is deleted at once",
         act=kube_proxy_restarted,
-        least_ready=2,
+        fewer_ready=0,
         reach="cluster",
     ),
     Scenario(
@@ -138,7 +138,7 @@ SCENARIOS = (
         fault="every CoreDNS is deleted at once, under clients that know the Service's address",
         act=name_server_restarted,
         needs_example=True,
-        least_ready=2,
+        fewer_ready=0,
         reach="cluster",
     ),
     Scenario(
@@ -146,7 +146,7 @@ SCENARIOS = (
         fault="metrics-server is gone for a while under a load that took more replicas",
         act=metrics_server_down,
         prepare=autoscaler_works,
-        least_ready=2,
+        fewer_ready=0,
         reach="cluster",
         needs_example=True,
         standard=False,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from harness.budget import Loss, Timer
 from harness.scenario import Scenario
-from harness.shell import run
+from harness.shell import CommandError, run
 from harness.stage import Stage
 from harness.traffic import CLIENTS, EVERY_KIND, Traffic
 from scenarios.rollouts import replaced
@@ -148,6 +148,12 @@ def _out_of_memory_kills(stage: Stage, pod: str) -> int:
     return sum(map(int, stage.execute(pod, "sh", "-c", OUT_OF_MEMORY_KILLS, check=False).split()))
 
 
+def held_ms(stall_seconds: int) -> int:
+    """How long each thread is held: longer than it takes until the pod is told to stop, has its grace period, and is
+    killed."""
+    return (2 * stall_seconds + 60) * 1000
+
+
 def wedged(stall_seconds: int) -> Callable[[Stage], str]:
     """The act in which requests that do not end hold every thread of a pod, until it is restarted.
 
@@ -157,8 +163,7 @@ def wedged(stall_seconds: int) -> Callable[[Stage], str]:
     def act(stage: Stage) -> str:
         pod = stage.victim()
         restarts = stage.restarts(pod)
-        # Longer than it takes until it is told to stop, is given its grace period, and is killed.
-        held = stage.execute(pod, "python", "-c", HOLD_EVERY_THREAD.format(ms=(2 * stall_seconds + 60) * 1000))
+        held = stage.execute(pod, "python", "-c", HOLD_EVERY_THREAD.format(ms=held_ms(stall_seconds)))
         assert held.strip() == "held", f"the pod still answers: {held}"
         stage.event(f"every thread of {pod} is held")
         unready = stage.until("not ready", lambda: not stage.is_ready(pod), stall_seconds + 50)
@@ -186,8 +191,11 @@ def overload(stage: Stage) -> str:
 def helm_test(stage: Stage) -> str:
     """helm test, whose pod has labels of the release and serves nothing."""
     for _ in range(2):
-        said = stage.release.test()
-    assert "Succeeded" in said
+        try:
+            said = stage.release.test()
+        except CommandError as error:
+            raise AssertionError(f"helm test failed: {error}") from None
+        assert "Succeeded" in said
     return "helm test ran twice"
 
 
@@ -197,14 +205,14 @@ SCENARIOS = (
         fault="every pod is deleted, one after the other",
         act=delete_each,
         traffic=EVERY_KIND,
-        least_ready=1,
+        fewer_ready=1,
         stopped_within=30,
     ),
     Scenario(
         name="helm test",
         fault="helm test runs twice, whose pod must be sent nothing",
         act=helm_test,
-        least_ready=2,
+        fewer_ready=0,
         standard=False,
     ),
     Scenario(
@@ -212,7 +220,7 @@ SCENARIOS = (
         fault="more slow requests come than all threads can serve, for 40 s, from clients that wait for a minute",
         act=overload,
         traffic=(),
-        least_ready=2,
+        fewer_ready=0,
         needs_example=True,
         standard=False,
     ),
