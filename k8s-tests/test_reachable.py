@@ -16,6 +16,11 @@ from harness.measurement import judge
 from harness.prober import StartProber
 from harness.release import Release
 from harness.report import Report
+from harness.traffic import NAMES, Kind
+from traffic import KINDS
+
+PROBER_SHARE = 0.6
+"""The most that a prober may take of a core."""
 
 
 @contextmanager
@@ -75,4 +80,23 @@ def test_the_service_balances_over_pods_on_different_nodes(
     # kube-proxy picks at random: of 300 requests to 2 pods, one gets fewer than 100 once in a hundred million runs.
     assert min(shares.values()) > len(prober.records) / len(pods) * 2 / 3
     scenario.fault_confirmed = "none intended"
+    judge(scenario, [record for record in prober.records if record.error])
+
+
+@pytest.mark.complete
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_prober_sends_500_requests_a_second_in_time_beside_the_cluster(
+    release: Release, probe: StartProber, report: Report, kind: Kind
+) -> None:
+    """On the processors that the nodes and the application share. Ten times the usual rate."""
+    scenario = report.add(f"500 requests a second, {NAMES[kind]}", fault="none: one prober sends 500 requests a second")
+    prober = probe(release, kind=kind, rate=500, path="/echo?slow=no" if kind == "slow" else None)
+    with prober:
+        used, began = prober.processor_seconds(), time.monotonic()
+        time.sleep(8)
+        share = (prober.processor_seconds() - used) / (time.monotonic() - began)
+    scenario.probers = [prober.figures()]
+    scenario.notes = {"share of a core": round(share, 2)}
+    scenario.fault_confirmed = "none intended"
+    assert share < PROBER_SHARE, f"the prober took {share:.0%} of a core"
     judge(scenario, [record for record in prober.records if record.error])

@@ -132,7 +132,8 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> None:
             # The other tests are of this project's own chart and application.
             keep = False
         else:
-            keep = each is None or each.standard or complete
+            standard = each.standard if each else item.get_closest_marker("complete") is None
+            keep = standard or complete
         (kept if keep else left_out).append(item)
     items[:] = kept
     config.hook.pytest_deselected(items=left_out)

@@ -37,6 +37,8 @@ START_SECONDS = 150
 # The records are kept in memory: at the longest run and the highest rate they must fit. Measured: 117 bytes.
 RESULTS_MIB = 256
 RECORD_BYTES = 160
+# USER_HZ, which is the same on every Linux.
+CLOCK_TICKS = 100
 MOST_RATE = RESULTS_MIB * 1024 * 1024 // MAX_SECONDS // RECORD_BYTES
 """The highest rate of a prober, in requests a second."""
 
@@ -119,6 +121,11 @@ class Prober:
         log = self._target.core.read_namespaced_pod_log(self._pod, NAMESPACE, tail_lines=5, _request_timeout=5)
         said = re.findall(r"sent (\d+), failed (\d+)", log)
         return (int(said[-1][0]), int(said[-1][1])) if said else (0, 0)
+
+    def processor_seconds(self) -> float:
+        """The processor time that it has used so far, the kernel's for it included."""
+        user, system = run(self._exec("cat", "/proc/1/stat")).stdout.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / CLOCK_TICKS
 
     def __enter__(self) -> Prober:
         run(self._kubectl("create", "--filename", "-"), stdin=json.dumps(self._manifest()))
