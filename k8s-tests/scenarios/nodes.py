@@ -44,8 +44,14 @@ def spread(stage: Stage) -> None:
         crowded = [pod for pod in stage.pods() if nodes.count(stage.node_of(pod)) > share]
         if not crowded:
             return
+        # The scheduler only prefers an even spread, so that it may choose the same node again.
+        full = {node for node in nodes if nodes.count(node) >= share}
+        for node in full:
+            stage.nodes.cordon(node)
         run(stage.kubectl("delete", "pod", crowded[0]))
         stage.release.wait_rolled_out()
+        for node in full:
+            stage.nodes.uncordon(node)
         stage.release.wait_no_pod_stopping()
     raise AssertionError(f"the pods are not spread: they are on {', '.join(nodes)}")
 
