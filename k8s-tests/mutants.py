@@ -86,12 +86,12 @@ FAST = (Traffic("new", 250),)
 # A pod that is told to go is given 2 seconds more than its grace period at most, so these are cut off half-way.
 LONG = (Traffic("slow", 1, path="/sleep?ms=8000", timeout=20, request_seconds=8),)
 
-# An application that takes longer to load than its clients wait: a server of which nobody knows that it is not ready.
+# The second image takes longer to load than its clients wait: a server of which nobody knows that it is not ready.
 # One that is there within a second would lose nothing, since Kubernetes takes as long to send anybody there.
 SLOW_TO_LOAD = """\
 USER root
-RUN printf '%s\\n' 'import time' 'time.sleep(12)' 'from app.api import create_app' 'app = create_app()' \\
-    > /srv/slow.py && chmod a+r /srv/slow.py
+RUN printf '%s\\n' 'import os, time' 'time.sleep(12 if os.environ["APP_VERSION"] == "test-2" else 0)' \\
+    'from app.api import create_app' 'app = create_app()' > /srv/slow.py && chmod a+r /srv/slow.py
 USER 10001:10001
 ENV WSGI_APP=slow:app
 """
