@@ -366,7 +366,7 @@ def test_an_application_that_gives_no_answer_is_answered_for(odd: Server, path: 
 
 def test_an_error_after_the_whole_answer_leaves_it_whole(odd: Server) -> None:
     answers = split(
-        exchange(odd, b"GET /closes HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        exchange(odd, b"GET /closes HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     )
     assert [(answer.status, answer.body) for answer in answers] == [(200, b"whole"), (200, b"ok")]
     until("it is logged", lambda: logged(odd, "at the close") > 0, timeout=3)

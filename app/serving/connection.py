@@ -134,6 +134,8 @@ class Connection:
         self.watched = 0
         """The events that the loop waits for."""
         self.request: Any = None
+        self.handed_over = 0.0
+        """When the request was complete and began to wait for a thread, by time.monotonic()."""
         self.wants_continue = False
         """The client waits to be told to send the body."""
         self.keep = False
@@ -220,8 +222,19 @@ class Connection:
         self._missing = 0 if self._chunks else reader.length
         if self._missing > self._limits.body:
             raise self._too_large()
+        self._heed_rules_of_http_1_1()
         self.stage = Stage.BODY
         return self._receive_body(rest)
+
+    def _heed_rules_of_http_1_1(self) -> None:
+        """What gunicorn's parser lets pass. Raises Refusal."""
+        names = [name for name, _ in self.request.headers]
+        if self.request.version >= (1, 1) and names.count("HOST") != 1:
+            raise Refusal(HTTPStatus.BAD_REQUEST, "a request of HTTP/1.1 has one Host header", self.request)
+        # It is a list, of which gunicorn knows only the one that has nothing but `close`.
+        options = ",".join(value for name, value in self.request.headers if name == "CONNECTION").lower().split(",")
+        if "close" in (option.strip(" \t") for option in options):
+            self.request.force_close()
 
     def _receive_body(self, data: bytes) -> bool:
         size = self._chunks.feed(data) if self._chunks else min(len(data), self._missing)
@@ -248,15 +261,20 @@ class Connection:
         detail = f"the body exceeds {self._limits.body} bytes"
         return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, self.request)
 
-    def decode_chunks(self, into: Spool) -> None:
-        """Decode a chunked body. Called by a thread; the parser finds all it asks for. Raises Refusal."""
+    def decode_chunks(self) -> Spool:
+        """Decode a chunked body. Called by a thread; the parser finds all it asks for. Raises Refusal.
+
+        What it decodes to is shorter than what has been read, and takes its place: it needs no room of its own.
+        """
+        body = self._incoming.body
         try:
             while data := self.request.body.read(RECEIVE_BYTES):
                 self.progressed()
                 try:
-                    into.append(data)
+                    body.overwrite(data)
                 except OSError as error:
                     raise self._no_room(error) from error
+            return body.take_overwritten()
         except (errors.ParseException, errors.NoMoreData) as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, str(error) or "incomplete body", self.request) from error
 

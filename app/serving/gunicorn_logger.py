@@ -81,6 +81,7 @@ def access_fields(resp: Any, environ: Mapping[str, Any], milliseconds: float) ->
         "status": int(str(status).split(None, 1)[0]) if status is not None else None,
         "bytes": getattr(resp, "sent", None) or 0,
         "ms": round(milliseconds, 3),
+        "queued_ms": round(get("serving.queued_ms", 0.0), 3),
         "protocol": cut(get("SERVER_PROTOCOL") or "", SHORT_BYTES),
         "user_agent": cut(get("HTTP_USER_AGENT") or "", USER_AGENT_BYTES),
     }

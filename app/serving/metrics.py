@@ -13,10 +13,8 @@ workers are doing.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -25,8 +23,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 
-from app.serving.runtime import OWN_METRICS
-from app.serving.values import ValueStore, kept_in
+from app.serving.values import ValueStore, kept_in, own_store
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -73,6 +70,7 @@ class RequestMetrics:
     def __init__(self, store: ValueStore, buckets: Sequence[float]) -> None:
         self._store = store
         self._series: dict[tuple[str, str, str], tuple[_Observed, _Counted, _Observed]] = {}
+        self._failing: set[tuple[str, str]] = set()
         registry = _Declared()
         with kept_in(self._store):
             # The application it hooks into serves nothing; see above.
@@ -123,6 +121,10 @@ class RequestMetrics:
 
     def failed(self, method: str, route: str, status: str) -> None:
         """Count an exception that the application did not handle."""
+        if (method, route) not in self._failing:
+            if len(self._failing) >= MAX_SERIES:
+                method = route = OTHER
+            self._failing.add((method, route))
         with kept_in(self._store):
             self._exceptions.labels(method, status).inc()
             self._route_exceptions.labels(method, route).inc()
@@ -297,8 +299,7 @@ def measured(application: WSGIApplication, buckets: Sequence[float]) -> WSGIAppl
 
     Only for a process that gunicorn.conf.py has set up: it names the folder in PROMETHEUS_MULTIPROC_DIR.
     """
-    store = ValueStore(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]) / OWN_METRICS)
-    metrics = RequestMetrics(store, buckets)
+    metrics = RequestMetrics(own_store(), buckets)
     got_request_exception.connect(_note_exception)
 
     def measure(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -47,6 +47,9 @@ class Spool:
         self._file: IO[bytes] | None = None
         self._read = self._written = 0
         self._held = 0
+        # What overwrite() has put in the place of what was read: in memory, or at the start of the file.
+        self._over = bytearray()
+        self._overwritten = 0
 
     def __len__(self) -> int:
         return self._written - self._read if self._file else len(self._memory)
@@ -85,7 +88,7 @@ class Spool:
             del self._memory[:size]
             return
         self._read += size
-        if self._read == self._written:
+        if self._read == self._written and not self._overwritten:
             self.clear()
 
     def recv(self, size: int) -> bytes:
@@ -94,9 +97,32 @@ class Spool:
         self.skip(len(data))
         return data
 
+    def overwrite(self, data: bytes) -> None:
+        """Put `data` in the place of what has been read, which must be as much at least. It costs no room."""
+        if self._file is None:
+            self._over += data
+            return
+        if self._overwritten + len(data) > self._read:
+            raise ValueError("no more can be put in the place of what was read than was read")
+        _write_all(self._file.fileno(), data, self._overwritten)
+        self._overwritten += len(data)
+
+    def take_overwritten(self) -> Spool:
+        """What overwrite() was given, as a spool of its own that has the room of this one. Nothing is left here."""
+        other = Spool(self._budget)
+        other._memory, self._over = self._over, bytearray()
+        other._file, self._file = self._file, None
+        other._written, self._overwritten = self._overwritten, 0
+        other._held, self._held = self._held, 0
+        self._read = self._written = 0
+        self._memory.clear()
+        return other
+
     def clear(self) -> None:
         """Drop everything."""
         self._memory.clear()
+        self._over.clear()
+        self._overwritten = 0
         if self._file:
             self._file.close()
             self._file = None
@@ -108,13 +134,17 @@ class Spool:
         assert self._file
         self._budget.take(len(data))
         self._held += len(data)
-        view, at = memoryview(data), self._written
         try:
-            while view:
-                written = os.pwrite(self._file.fileno(), view, at)
-                view, at = view[written:], at + written
+            _write_all(self._file.fileno(), data, self._written)
         except OSError:
             self._budget.give(len(data))
             self._held -= len(data)
             raise
-        self._written = at
+        self._written += len(data)
+
+
+def _write_all(file: int, data: bytes | memoryview, at: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file, view, at)
+        view, at = view[written:], at + written

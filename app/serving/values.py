@@ -8,18 +8,22 @@ files can't hold.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import values
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.samples import Exemplar
+
+from app.serving.runtime import OWN_METRICS
 
 EXEMPLAR_SECONDS = 1.0
 """How often a worker writes its exemplars at most."""
@@ -60,8 +64,20 @@ class ValueStore:
             text = json.dumps(self._exemplars)
             # Under a name that nobody reads until it is whole.
             new = self._folder / f".exemplars_{os.getpid()}"
-            new.write_text(text)
-            new.rename(self._folder / f"exemplars_{os.getpid()}.json")
+            # A full disk must not cost the request that is just being counted its answer.
+            with contextlib.suppress(OSError):
+                new.write_text(text)
+                new.rename(self._folder / f"exemplars_{os.getpid()}.json")
+
+
+def own_store() -> ValueStore:
+    """The store of the serving layer's own metrics in this process, in the folder that gunicorn.conf.py has made."""
+    return _store_of(os.environ["PROMETHEUS_MULTIPROC_DIR"], os.getpid())
+
+
+@cache
+def _store_of(folder: str, pid: int) -> ValueStore:  # noqa: ARG001 - a fork has files of its own
+    return ValueStore(Path(folder) / OWN_METRICS)
 
 
 class StoredValue:

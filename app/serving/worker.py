@@ -31,9 +31,12 @@ from gunicorn.http.body import Body
 from gunicorn.http.wsgi import create, default_environ
 from gunicorn.workers import base
 
+from app.serving import proxies
 from app.serving.connection import ClientGone, Connection, Limits, Refusal, Stage, TakenOver
+from app.serving.context import RequestContextMiddleware
 from app.serving.problems import CONTENT_TYPE, problem_body
 from app.serving.response import Input, Response, Spooled
+from app.serving.server_metrics import server_metrics
 from app.serving.settings import ServingSettings
 from app.serving.spool import Budget, Spool
 from app.serving.state import WorkerReport
@@ -88,6 +91,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         self._woken = False
         self._next_tick = 0.0
         self._accepting = False
+        self._metrics = server_metrics()
+        self._context = RequestContextMiddleware(proxies.behind(lambda *_: [], settings.trusted_proxies))
         self._in_hand: dict[int, tuple[dict[str, Any], float]] = {}
         self._stalled: set[int] = set()
         # gunicorn made this pipe for signals to write to; threads use it too.
@@ -106,7 +111,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
 
     def _turn(self, seconds: float) -> None:
         """Wait for something to happen, for `seconds` at most, and do what it takes."""
-        for key, events in self._poller.select(seconds):
+        # Not `seconds` from each event on, or a busy loop would be late with what is due by time.
+        for key, events in self._poller.select(max(0.0, min(seconds, self._next_tick - time.monotonic()))):
             key.data(key.fileobj, events)
         # Not those that come meanwhile: whoever waits in the poller has a turn first.
         for _ in range(len(self._calls)):
@@ -161,6 +167,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             self._refuse(connection, Refusal(HTTPStatus.REQUEST_TIMEOUT, detail, connection.request))
             return
         if connection.behind:
+            self._metrics.closed("write_timeout")
             self._log_behind(connection, f"has taken nothing for WRITE_TIMEOUT={self.settings.write_timeout} seconds")
         self._cut(connection)
 
@@ -179,6 +186,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         behind = [each for each in self._connections if each.behind and not each.broken]
         if behind and self._answers.used + size > self._answers.limit:
             furthest = max(behind, key=lambda each: each.behind)
+            self._metrics.closed("furthest_behind")
             self._log_behind(furthest, f"is furthest behind while BODY_BUFFER_BYTES={self._answers.limit} are in use")
             self._cut(furthest)
 
@@ -239,6 +247,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             return each.stage is not Stage.END, not each.idle, each.since
 
         if waiting := self._waiting():
+            self._metrics.closed("made_room")
             self._close(min(waiting, key=price))
 
     def _open(self, sock: socket.socket, address: Any, server: Any) -> None:
@@ -316,6 +325,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         self._watch(connection, WRITE if connection.behind else 0)
         connection.stage = Stage.APPLICATION
         connection.deadline = math.inf
+        connection.handed_over = time.monotonic()
         self._requests.put(connection)
 
     # --- Sending -----------------------------------------------------------------------------------------------------
@@ -405,27 +415,44 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         """Answer without asking the application, and close. Nothing of what else has come is looked at."""
         self._watch(connection, 0)
         connection.discard()
-        self.log.warning("Invalid request from %s: %s", connection.client[0], refusal.detail)
+        environ = self._environ_of(connection, refusal.request)
+        request_id = environ.get("serving.request_id", "")
+        self.log.warning(
+            "Invalid request from %s: %s", environ.get("REMOTE_ADDR", connection.client[0]), refusal.detail,
+            extra={"fields": {"request_id": request_id}} if request_id else None,
+        )  # fmt: skip
+        self._metrics.refused(refusal.status)
         title = refusal.status.phrase
         body = problem_body(refusal.status, title, refusal.detail)
         shown = b"" if getattr(refusal.request, "method", None) == "HEAD" else body
         head = (
             f"HTTP/1.1 {refusal.status.value} {title}\r\nContent-Type: {CONTENT_TYPE}\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n"
+            + (f"X-Request-ID: {request_id}\r\n\r\n" if request_id else "\r\n")
         )
         connection.queue(head.encode("latin-1") + shown)
         connection.keep = False
         connection.stage = Stage.CLIENT
         connection.deadline = time.monotonic() + self.settings.write_timeout
-        self._log_refusal(connection, refusal, len(body))
+        self._log_refusal(connection, refusal, environ, len(body))
         self._on_writable(connection)
 
-    def _log_refusal(self, connection: Connection, refusal: Refusal, size: int) -> None:
+    def _environ_of(self, connection: Connection, request: Any) -> dict[str, Any]:
+        """The environment of a request that is refused, with the ids and the client that the application would have
+        been told; empty without a request."""
+        if request is None:
+            return {}
+        environ: dict[str, Any] = default_environ(request, connection.sock, self.cfg)
+        environ["REMOTE_ADDR"] = connection.client[0]
+        for name, value in getattr(request, "headers", None) or ():
+            environ[f"HTTP_{name.replace('-', '_')}"] = value
+        self._context(environ, lambda *_: lambda _: None)
+        return environ
+
+    def _log_refusal(self, connection: Connection, refusal: Refusal, environ: dict[str, Any], size: int) -> None:
         """The access line of a request that was refused; without a request there is nothing to say in one."""
         if refusal.request is None:
             return
-        environ = default_environ(refusal.request, connection.sock, self.cfg)
-        environ["REMOTE_ADDR"] = connection.client[0]
         response = Response(refusal.request, connection, self.cfg)
         response.status, response.sent = f"{refusal.status.value} {refusal.status.phrase}", size
         self.log.access(response, refusal.request, environ, datetime.timedelta())
@@ -462,10 +489,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         """Have the application answer; whether the connection can be kept. Raises Refusal and ClientGone."""
         request = connection.request
         began = time.monotonic()
-        decoded = Spool(self._bodies)
+        queued = began - connection.handed_over
+        self._metrics.queued(queued)
+        decoded: Spool | None = None
         try:
             if connection.chunked:
-                connection.decode_chunks(decoded)
+                decoded = connection.decode_chunks()
                 request.body = Body(Spooled(decoded))
             try:
                 response, environ = create(
@@ -475,9 +504,10 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
                 self.log.exception("Error handling request")
                 raise Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed", request) from error
             environ["wsgi.multithread"] = True
+            environ["serving.queued_ms"] = queued * 1000
             environ["wsgi.input"] = Input(request.body, connection.progressed)
             environ["gunicorn.socket"] = TakenOver(connection)
-            if connection.chunked:
+            if decoded is not None:
                 # Its length is known by now; without it Werkzeug cuts a body at MAX_CONTENT_LENGTH and says nothing.
                 environ["CONTENT_LENGTH"] = str(len(decoded))
                 del environ["HTTP_TRANSFER_ENCODING"]
@@ -490,7 +520,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
                 self.log.access(response, request, environ, datetime.timedelta(seconds=time.monotonic() - began))
             return not connection.taken_over and not response.should_close() and connection.finish_request()
         finally:
-            decoded.clear()
+            if decoded is not None:
+                decoded.clear()
 
     def _answer(self, response: Response, environ: dict[str, Any], connection: Connection) -> None:
         connection.begin_answer()
@@ -579,6 +610,10 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         for connection in self._connections:
             if connection.behind and connection.stage is Stage.CLIENT:
                 self._log_behind(connection, "has not taken its answer within GRACEFUL_TIMEOUT")
+            elif connection.stage in (Stage.HEAD, Stage.BODY) and not connection.idle:
+                environ = self._environ_of(connection, connection.request)
+                what = f"cut off before it had arrived: GRACEFUL_TIMEOUT={self.settings.graceful_timeout} is over"
+                self._log_request(what, environ)
 
     # --- Stalls ------------------------------------------------------------------------------------------------------
 
