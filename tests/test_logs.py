@@ -242,6 +242,16 @@ def test_a_refused_request_has_an_access_line_with_what_is_known(talkative: Serv
     assert (entry["status"], entry["method"], entry["client"], entry["route"]) == (400, "POST", "127.0.0.1", "")
 
 
+def test_a_refused_request_keeps_its_id_and_its_client(tmp_path: Path) -> None:
+    with serving(tmp_path, TRUSTED_PROXIES="1", MAX_BODY_BYTES="10") as server:
+        head = b"POST /refused HTTP/1.1\r\nHost: x\r\nX-Request-ID: mine-1\r\nX-Forwarded-For: 192.0.2.7\r\n"
+        answer = send_raw(server, head + b"Content-Length: 11\r\n\r\n")
+        assert b" 413 " in answer
+        assert b"X-Request-ID: mine-1\r\n" in answer
+        entry = access_line(server, "/refused")
+        assert (entry["request_id"], entry["client"], entry["status"]) == ("mine-1", "192.0.2.7", 413)
+
+
 def test_the_access_log_can_be_turned_off(tmp_path: Path) -> None:
     with serving(tmp_path, ACCESS_LOG="0") as server:
         server.get("/")

@@ -230,6 +230,33 @@ def test_an_exception_in_a_streamed_body_is_counted(measured: Server) -> None:
     assert added(before, after, EXCEPTIONS) == {'{method="GET",route="/stream"}': 1}
 
 
+def test_what_the_worker_answers_itself_is_counted(measured: Server) -> None:
+    before = measured.metrics()
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", measured.port), timeout=10) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert b" 400 " in client.recv(1000)
+    assert added(before, measured.metrics(), "serving_requests_refused_total") == {'{status="400"}': 3}
+
+
+def test_how_long_a_request_waited_for_a_thread_is_told(tmp_path: Path) -> None:
+    with serving(tmp_path, LOAD_ENDPOINTS="1", WEB_THREADS="1") as server, ThreadPoolExecutor(2) as clients:
+        before = server.metrics()["serving_queue_seconds_sum"]
+        for answer in [clients.submit(server.get, "/sleep?ms=500") for _ in range(2)]:
+            assert answer.result().status == 200
+        assert 0.3 < server.metrics()["serving_queue_seconds_sum"] - before < 5
+        waited = [entry["queued_ms"] for entry in server.log() if entry.get("url") == "/sleep?ms=500"]
+        assert min(waited) < 300 < max(waited)
+
+
+def test_exceptions_of_made_up_mounts_have_an_end_too(tmp_path: Path, store: ValueStore) -> None:
+    metrics = RequestMetrics(store, [1])
+    for number in range(MAX_SERIES + 50):
+        metrics.failed("GET", f"/{number}/x", "500")
+    failing = [name for name in samples(tmp_path) if name.startswith("flask_http_route_exceptions_total")]
+    assert len(failing) == MAX_SERIES + 1
+
+
 def test_requests_in_flight_are_told_and_end_even_if_the_client_goes(measured: Server) -> None:
     def in_flight() -> float:
         return measured.metrics()["flask_http_requests_in_flight"]

@@ -113,3 +113,22 @@ def test_a_trailer_without_end_is_malformed() -> None:
     scanner = ChunkScanner(100)
     scanner.feed(b"0\r\n" + b"A: 1\r\n" * 25)
     assert scanner.malformed
+
+
+@given(st.integers(1, 4 * IN_MEMORY), st.integers(1000, IN_MEMORY), st.integers(0, 100))
+def test_what_overwrites_what_was_read_costs_no_room_and_comes_out_whole(size: int, step: int, saved: int) -> None:
+    """As a chunked body is decoded: each piece is read and a shorter one put in its place."""
+    budget = Budget(size)
+    spool = Spool(budget)
+    spool.append(bytes(range(256)) * (size // 256) + bytes(size % 256))
+    model = b""
+    while data := spool.recv(step):
+        spool.overwrite(data[saved:])
+        model += data[saved:]
+    taken = spool.take_overwritten()
+    assert (len(spool), len(taken), taken.peek(len(model))) == (0, len(model), model)
+    spool.append(b"next")
+    assert spool.recv(10) == b"next"
+    taken.clear()
+    spool.clear()
+    assert budget.used == 0

@@ -240,6 +240,18 @@ def test_a_kept_connection_is_still_answered_a_second_after_the_stop_began(tmp_p
         assert server.process.wait(3) == 0
 
 
+def test_what_has_not_arrived_when_the_grace_period_ends_is_named(tmp_path: Path) -> None:
+    with raw(tmp_path, GRACEFUL_TIMEOUT="1") as server, connect(server) as body, connect(server) as head:
+        body.sendall(b"PUT /upload HTTP/1.1\r\nHost: x\r\nX-Request-ID: upload-1\r\nContent-Length: 9\r\n\r\nhalf")
+        head.sendall(b"GET /half")
+        assert server.get("/").status == 200
+        assert server.stop() == 0
+        cut = [entry for entry in server.log() if "cut off before it had arrived" in entry["message"]]
+        (upload,) = [entry["message"] for entry in cut if entry.get("request_id") == "upload-1"]
+        assert upload.startswith("request PUT '/upload' cut off")
+        assert len(cut) == 2
+
+
 # --- Patience ---------------------------------------------------------------------------------------------------------
 
 

@@ -443,7 +443,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         if request is None:
             return {}
         environ: dict[str, Any] = default_environ(request, connection.sock, self.cfg)
-        environ["REMOTE_ADDR"] = connection.client[0]
+        environ |= {"REMOTE_ADDR": connection.client[0], "wsgi.url_scheme": "http"}
         for name, value in getattr(request, "headers", None) or ():
             environ[f"HTTP_{name.replace('-', '_')}"] = value
         self._context(environ, lambda *_: lambda _: None)
@@ -636,7 +636,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
                 )
 
     def _log_request(self, what: str, environ: dict[str, Any], **fields: str) -> None:
-        method, path = environ.get("REQUEST_METHOD"), environ.get("PATH_INFO")
+        method, path = environ.get("REQUEST_METHOD"), environ.get("PATH_INFO") or environ.get("RAW_URI")
         if "serving.request_id" in environ:
             fields["request_id"] = environ["serving.request_id"]
         self.log.error("request %s %r %s", method, path, what, extra={"fields": fields})
