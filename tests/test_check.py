@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.serving.settings import ServingSettings
-from tests.serving_process import ROOT
+from tests.serving_process import ROOT, command, environment
 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -29,6 +29,19 @@ def rows(output: str) -> dict[str, tuple[str, str]]:
     cells = [re.split(r"  +", line) for line in lines]
     assert all(len(row) == 3 for row in cells), output
     return {name: (value, origin) for name, value, origin in cells}
+
+
+def test_what_keeps_the_server_from_starting_is_told_all_at_once_opentelemetry_included(tmp_path: Path) -> None:
+    variables = {"PORT": "x", "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}
+    checked = run("check", **variables)
+    assert checked.returncode == 1
+    assert "PORT='x'" in checked.stderr
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT='collector:4318' can't be accepted" in checked.stderr
+    started = subprocess.run(
+        command(), cwd=tmp_path, env=environment(**variables), capture_output=True, text=True, timeout=30, check=False
+    )
+    assert started.returncode != 0
+    assert all(line in started.stdout + started.stderr for line in checked.stderr.splitlines())
 
 
 def test_every_setting_is_printed_with_its_origin(tmp_path: Path) -> None:

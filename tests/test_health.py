@@ -1,5 +1,6 @@
 """The management port: health, whatever the workers do."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -74,6 +75,39 @@ def test_a_health_server_that_is_killed_is_replaced(tmp_path: Path) -> None:
         until("health is refused", lambda: not server.is_ready(), timeout=2)
         until("it answers again", server.is_ready, timeout=5)
         assert any("health server died" in entry["message"] for entry in server.log())
+
+
+def test_what_is_no_url_is_refused_on_the_management_port_and_the_log_stays_json(tmp_path: Path) -> None:
+    malformed = [
+        b"GET http://[ HTTP/1.1",
+        b"GET",
+        b"\x00\xff HTTP/1.1",
+        b"GET / HTTP/x",
+        b"GET /\xff\n HTTP/1.1",
+        b"{" * 70_000,
+    ]
+    with serving(tmp_path) as server:
+        for number in range(600):
+            client = socket.create_connection(("127.0.0.1", server.management_port), timeout=10)
+            with client, contextlib.suppress(ConnectionError):
+                client.sendall(malformed[number % len(malformed)] + b"\r\n\r\n")
+                client.shutdown(socket.SHUT_WR)
+                answer = client.recv(1000)
+                assert b" 200 " not in answer
+                assert number % len(malformed) or b" 400 " in answer
+        assert server.is_ready()
+        assert server.log()
+
+
+def test_the_folder_of_a_server_whose_health_servers_were_all_killed_is_removed(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        folder = Path(f"/proc/{health_server(server)}/cmdline").read_bytes().split(b"\0")[3].decode()
+        assert Path(folder).is_dir()
+        os.killpg(os.getpgid(health_server(server)), signal.SIGKILL)
+        assert server.get("/").status == 200
+        assert server.stop() == 0
+        assert not Path(folder).exists()
+        server.log()
 
 
 def test_it_is_not_ready_before_the_application_is_loaded(tmp_path: Path) -> None:
@@ -227,13 +261,15 @@ def database():
     assert flask.current_app.name == "sample"
     if (folder / "down").exists(): raise ConnectionRefusedError("postgres://user:secret@db")
 def cache(): return not (folder / "cold").exists()
+def ends():
+    if (folder / "ends").exists(): raise SystemExit(1)
 def queue():
     if (folder / "hanging").exists(): time.sleep(60)
 @app.get("/threads")
 def threads(): return str(threading.active_count())
 """
 CHECKS = {
-    "READINESS_CHECKS": "sample:database, sample:cache,sample:queue",
+    "READINESS_CHECKS": "sample:database, sample:ends, sample:cache,sample:queue",
     "READINESS_CHECK_INTERVAL": "1",
     "READINESS_CHECK_TIMEOUT": "1",
 }
@@ -243,6 +279,7 @@ CHECKS = {
     ("file", "reason"),
     [
         ("down", b"not ready: sample:database raised ConnectionRefusedError\n"),
+        ("ends", b"not ready: sample:ends raised SystemExit\n"),
         ("cold", b"not ready: sample:cache returned False\n"),
         ("hanging", b"not ready: sample:queue has not returned within 1 s\n"),
     ],

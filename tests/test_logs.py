@@ -252,6 +252,43 @@ def test_a_refused_request_keeps_its_id_and_its_client(tmp_path: Path) -> None:
         assert (entry["request_id"], entry["client"], entry["status"]) == ("mine-1", "192.0.2.7", 413)
 
 
+def test_a_log_that_nobody_reads_holds_nothing_up_and_says_later_what_was_lost(tmp_path: Path) -> None:
+    port, management_port = free_port(), free_port()
+    variables = environment(PORT=str(port), MANAGEMENT_PORT=str(management_port), LOG_FORMAT="json")
+    with subprocess.Popen(command(), cwd=tmp_path, env=variables, stdout=subprocess.PIPE) as process:
+        log = process.stdout
+        assert log
+        server = Server(process, port, management_port, tmp_path / "none")  # type: ignore[arg-type]
+        try:
+            until("ready", server.is_ready)
+            # A pipe holds 64 KiB, and a line is some 400 bytes.
+            longest = 0.0
+            for number in range(600):
+                began = time.monotonic()
+                assert server.get(f"/echo?{number}").status == 200
+                longest = max(longest, time.monotonic() - began)
+                if number % 100 == 99:
+                    assert server.manage("/livez").status == server.manage("/readyz").status == 200
+            assert 0.5 < longest < 3, "the pipe was full, and waited for once"
+            os.set_blocking(log.fileno(), False)
+            read = bytearray(log.read())
+            server.get("/echo?after")
+
+            def written_again() -> bool:
+                read.extend(log.read() or b"")
+                return b"?after" in read
+
+            until("it is written again", written_again)
+        finally:
+            process.terminate()
+            os.set_blocking(log.fileno(), True)
+            read += log.read()
+        lines = [json.loads(line) for line in read.splitlines()]
+        (lost,) = [int(line["message"].split()[0]) for line in lines if "lines were lost" in line["message"]]
+        assert lost > 300
+        assert lost + sum("/echo?" in line.get("url", "") for line in lines) == 601
+
+
 def test_the_access_log_can_be_turned_off(tmp_path: Path) -> None:
     with serving(tmp_path, ACCESS_LOG="0") as server:
         server.get("/")

@@ -13,6 +13,7 @@ from app.serving.declaration import MASK, Declaration, Effective
 from app.serving.environment import Environment, SettingsError
 from app.serving.readiness import CheckError, find
 from app.serving.settings import ServingSettings
+from app.serving.start import settings_to_start_with
 
 # What a letter too few, too many or changed leaves alike, without taking other programs' names for ours.
 LIKENESS = 0.85
@@ -87,7 +88,7 @@ def check(*, app: bool) -> int:
     for warning in likely_typos(os.environ, ServingSettings.declarations().values()):
         print(f"warning: {warning}", file=sys.stderr)
     try:
-        settings, effective = ServingSettings.read(environment)
+        settings, effective = settings_to_start_with(environment)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 1

@@ -3,6 +3,7 @@
 Everything that differs between places comes from the environment, through ServingSettings.
 """
 
+import contextlib
 import errno
 import os
 import shutil
@@ -26,15 +27,14 @@ sys.path.insert(0, str(ROOT))
 from gunicorn.errors import AppImportError
 
 from app.serving import tracing  # needs the path set above
-from app.serving.environment import SettingsError
+from app.serving.environment import Environment, SettingsError
 from app.serving.readiness import Checker, CheckError, CheckResults, find, in_context_of
 from app.serving.runtime import OWN_METRICS, WORKER_STARTS, runtime_folder
-from app.serving.settings import ServingSettings
+from app.serving.start import settings_to_start_with
 from app.serving.state import WorkerState
 
 try:
-    _settings = ServingSettings.from_environment()
-    tracing.check()
+    _settings = settings_to_start_with(Environment(os.environ))[0]
 except SettingsError as error:
     sys.exit(str(error))
 
@@ -158,7 +158,9 @@ def on_exit(server: Any) -> None:
     """The last worker has finished: health may stop being answered."""
     management = getattr(server, "management", None)
     if management:
-        os.killpg(management.pid, signal.SIGTERM)
+        # It may have been killed, and its child have ended with it.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(management.pid, signal.SIGTERM)
         try:
             management.wait(2)
         except subprocess.TimeoutExpired:

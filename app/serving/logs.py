@@ -5,11 +5,14 @@ What an application prints by itself is left as it is: it may be JSON already.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import select
 import sys
+import termios
 import threading
+import time
 from types import TracebackType
 from typing import Any
 
@@ -51,20 +54,59 @@ class StandardOutput(logging.Handler):
 
     One write a line, so that lines of several processes do not mix: the kernel keeps up to 4096 bytes (PIPE_BUF)
     together in any case, and more unless the pipe is full. What can't be written is lost: a log that nobody reads
-    must not fail a request.
+    must not hold up or fail a request. A reader that has stopped is waited for once, for a second; from then on lines
+    are dropped until it reads again, and it is told how many.
     """
 
     def __init__(self, formatter: logging.Formatter) -> None:
         super().__init__()
         self.setFormatter(formatter)
+        self._lost = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record."""
+        line = self._line(record)
+        if not _has_room(1, len(line), 0 if self._lost else _STALLED_MILLISECONDS):
+            self._lost += 1
+            return
+        if self._lost:
+            text = f"{self._lost} lines were lost: nobody read the log"
+            lost, self._lost = logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, None, None), 0
+            _write(1, self._line(lost))
+        _write(1, line)
+
+    def _line(self, record: logging.LogRecord) -> bytes:
         try:
             line = self.format(record)
         except Exception as error:
             line = f'{{"level": "error", "message": "a record of {type(error).__name__} was lost"}}'
-        _write(1, line.encode("utf-8", "backslashreplace") + b"\n")
+        return line.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _has_room(descriptor: int, size: int, milliseconds: int) -> bool:
+    """Whether so many bytes can be written without waiting for a reader, within this time."""
+    deadline = time.monotonic() + milliseconds / 1000
+    writable = select.poll()
+    writable.register(descriptor, select.POLLOUT)
+    while writable.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        # That is said of a pipe as soon as it has room for PIPE_BUF bytes.
+        if size <= select.PIPE_BUF or _fits(descriptor, size):
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.01)
+    return False
+
+
+def _fits(descriptor: int, size: int) -> bool:
+    """Whether a pipe has room for so many bytes, or is empty; anything else than a pipe of Linux has."""
+    try:
+        capacity = fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)
+        used = int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
+    except (AttributeError, OSError):
+        return True
+    # A page may be kept for a part of what is in it.
+    return capacity - used >= min(size + select.PIPE_BUF, capacity)
 
 
 def _write(descriptor: int, data: bytes) -> None:

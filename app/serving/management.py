@@ -30,6 +30,7 @@ from app.serving.state import WorkerState
 
 PARENT_CHECK_SECONDS = 0.5
 SLOW_CLIENT_SECONDS = 5
+_log = logging.getLogger("app.serving.management")
 PLAIN_TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 
 
@@ -54,10 +55,10 @@ class ManagementServer(ThreadingHTTPServer):
         """Bind without HTTPServer's look-up of the address's name, which waits for a DNS that is slow or gone."""
         socketserver.TCPServer.server_bind(self)
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
         """A client that went away is not worth a traceback; anything else is."""
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
+            _log.exception("Error handling a request from %s", client_address)
 
 
 class ManagementHandler(BaseHTTPRequestHandler):
@@ -69,7 +70,11 @@ class ManagementHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         checks = self.server.checks
-        target = urlsplit(self.path)
+        try:
+            target = urlsplit(self.path)
+        except ValueError:
+            self._answer(HTTPStatus.BAD_REQUEST, b"this is no URL\n")
+            return
         path = target.path
         if path == "/metrics":
             accept, accept_encoding = self.headers.get("Accept", ""), self.headers.get("Accept-Encoding", "")
@@ -138,7 +143,7 @@ def _wait_for(server: int, master: int) -> None:
         pid, status = os.waitpid(server, os.WNOHANG)
         if pid:
             exit_code = {"exit_code": os.waitstatus_to_exitcode(status)}
-            logging.getLogger("app.serving.management").error("health server died, starting another", extra=exit_code)
+            _log.error("health server died, starting another", extra=exit_code)
             time.sleep(PARENT_CHECK_SECONDS)
             return
         time.sleep(PARENT_CHECK_SECONDS)

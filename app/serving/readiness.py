@@ -127,7 +127,8 @@ class _Check:
         try:
             with self._context():
                 self._problem = f"{self._name} returned False" if self._function() is False else ""
-        except Exception as error:
+        except BaseException as error:
+            # SystemExit too: a check that ends has not held.
             self._problem = f"{self._name} raised {type(error).__name__}"
             self._log_once(self._problem, error)
 
@@ -141,7 +142,7 @@ class _Check:
             self._logged = ""
         return self._problem
 
-    def _log_once(self, problem: str, error: Exception) -> None:
+    def _log_once(self, problem: str, error: BaseException) -> None:
         """The error's text goes to the log alone, where secrets in it are no worse than elsewhere, and once."""
         if problem != self._logged:
             self._logged = problem

@@ -42,11 +42,11 @@ def switch(variables: Mapping[str, str] = os.environ) -> str | None:
     return next((name for name in _SWITCHES if variables.get(name, "").strip()), None)
 
 
-def check(variables: Mapping[str, str] = os.environ) -> None:
-    """Raise SettingsError if it is switched on and can't work."""
+def problems_of(variables: Mapping[str, str] = os.environ) -> list[str]:
+    """Why it can't work, if it is switched on, each with what to do about it."""
     name = switch(variables)
     if not name:
-        return
+        return []
     problems = []
     if not variables[name].startswith(("http://", "https://")):
         problems.append(f"{name}={variables[name]!r} can't be accepted: set it to a URL, such as http://collector:4318")
@@ -60,8 +60,7 @@ def check(variables: Mapping[str, str] = os.environ) -> None:
             f"{name} is set, but OpenTelemetry is not installed: install requirements-otel.txt (for the image: "
             "make image REQUIREMENTS=requirements-otel.txt), or unset it"
         )
-    if problems:
-        raise SettingsError(problems)
+    return problems
 
 
 def _is_installed() -> bool:
@@ -81,7 +80,8 @@ def instrument(application: WSGIApplication) -> WSGIApplication:
     """
     if switch() is None:
         return application
-    check()
+    if problems := problems_of():
+        raise SettingsError(problems)
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
 
