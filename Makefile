@@ -71,6 +71,8 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	@$(PY) -m coverage combine --quiet
 	@# Of a part of the tests nothing can be said.
 	@$(PY) -m coverage report $(if $(ARGS),--fail-under=0 >/dev/null)
+	@$(if $(ARGS),:,$(PY) -m coverage json --quiet -o build/coverage/report.json && \
+	  $(PY) scripts/branch_coverage.py build/coverage/report.json)
 
 # Tests that find no browser or no HAProxy are skipped with that reason, and in CI they fail.
 .PHONY: test-packages

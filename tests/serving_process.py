@@ -124,7 +124,7 @@ def environment(**variables: str) -> dict[str, str]:
     has started the tests may have set."""
     own = ("PORT", "SERVING_RUNTIME", "ARGS")
     kept = {name: v for name, v in os.environ.items() if name not in own and not name.startswith(("MAKE", "MFLAGS"))}
-    return {**kept, "PYTHONPATH": str(ROOT), **variables}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default", **variables}
 
 
 @contextmanager
@@ -139,8 +139,11 @@ def at_full_speed() -> Iterator[None]:
 
 
 @contextmanager
-def starting(tmp_path: Path, *, python: str = sys.executable, **variables: str) -> Iterator[Server]:
-    """Start a server with these environment variables, and stop it afterwards."""
+def starting(tmp_path: Path, *, python: str = sys.executable, warnings: str = "", **variables: str) -> Iterator[Server]:
+    """Start a server with these environment variables, and stop it afterwards.
+
+    warnings: why its code may cause Python's warnings, where it may.
+    """
     port, management_port = free_port(), free_port()
     log_file = tmp_path / f"server-{port}.log"
     with log_file.open("w") as log:
@@ -155,6 +158,8 @@ def starting(tmp_path: Path, *, python: str = sys.executable, **variables: str) 
         )
     try:
         yield Server(process, port, management_port, log_file)
+        # As in the tests' own process, a warning is an error, unless one is what the test is about.
+        assert warnings or "py.warnings" not in log_file.read_text(errors="replace"), log_file.read_text()
     finally:
         if process.poll() is None:
             process.terminate()
@@ -166,9 +171,9 @@ def starting(tmp_path: Path, *, python: str = sys.executable, **variables: str) 
 
 
 @contextmanager
-def serving(tmp_path: Path, *, python: str = sys.executable, **variables: str) -> Iterator[Server]:
+def serving(tmp_path: Path, *, python: str = sys.executable, warnings: str = "", **variables: str) -> Iterator[Server]:
     """Start a server with these environment variables, wait until it is ready, and stop it afterwards."""
-    with starting(tmp_path, python=python, **variables) as server:
+    with starting(tmp_path, python=python, warnings=warnings, **variables) as server:
         until("the server is ready", lambda: server.is_ready() or server.process.poll() is not None)
         assert server.process.poll() is None, server.log_file.read_text()
         yield server

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving_process import ROOT, Server, serving, slow_application, starting, until
+from tests.serving_process import ROOT, Server, at_full_speed, serving, slow_application, starting, until
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/startupz"])
@@ -30,17 +31,23 @@ def test_the_management_port_serves_nothing_else(server: Server) -> None:
     assert server.manage("/livez", method="POST").status == 501
 
 
-def test_health_answers_at_once_while_every_thread_is_stuck(tmp_path: Path) -> None:
-    with serving(tmp_path, LOAD_ENDPOINTS="1", WEB_THREADS="2") as server, ThreadPoolExecutor(4) as clients:
-        stuck = [clients.submit(server.get, "/sleep?ms=3000") for _ in range(4)]
-        time.sleep(0.5)
+@pytest.mark.parametrize("path", ["/sleep?ms=20000", "/work?cpu_ms=2500"], ids=["waiting", "computing"])
+def test_health_answers_at_once_while_every_thread_is_stuck(tmp_path: Path, path: str) -> None:
+    """Eight threads that compute share one processor, so that each takes eight times as long."""
+    variables = {"LOAD_ENDPOINTS": "1", "GRACEFUL_TIMEOUT": "1"}
+    with at_full_speed(), serving(tmp_path, **variables) as server, ThreadPoolExecutor(10) as clients:
+        stuck = [clients.submit(server.get, path) for _ in range(10)]
+        until("all threads are busy", lambda: server.metrics()["serving_threads_busy"] == 8)
         times = []
-        for path in ["/livez", "/readyz", "/metrics"] * 5:
+        for check in ["/livez", "/readyz", "/startupz", "/metrics"] * 100:
             began = time.monotonic()
-            assert server.manage(path).status == 200
+            assert server.manage(check).status == 200
             times.append(time.monotonic() - began)
-        assert not stuck[3].done(), "the threads were not stuck"
-        assert sorted(times)[len(times) // 2] < 0.05
+        assert not any(request.done() for request in stuck), "the threads were not stuck"
+        times.sort()
+        print(f"median {times[200] * 1000:.1f} ms, 95 % {times[380] * 1000:.1f} ms, most {times[-1] * 1000:.1f} ms")
+        assert times[380] < 0.05
+        server.stop()
 
 
 def test_it_is_not_ready_while_its_worker_is_dead_and_ready_again_with_the_next(tmp_path: Path) -> None:
@@ -159,7 +166,9 @@ def test_a_wedged_server_asks_to_be_restarted_and_says_where_it_stands(tmp_path:
         until("the request is there", lambda: b"no progress" in server.manage("/livez").body, timeout=10)
         answer = server.manage("/livez")
         assert answer.status == 503
-        assert answer.body == b"not alive: a request has made no progress for 2 s (STALL_TIMEOUT=2)\n"
+        assert re.fullmatch(
+            rb"not alive: a request has made no progress for [2-9] s \(STALL_TIMEOUT=2\)\n", answer.body
+        )
         assert server.manage("/readyz").status == 503
         until("it is logged", lambda: any("stack" in entry for entry in server.log()))
         (entry,) = [entry for entry in server.log() if "stack" in entry]
