@@ -187,7 +187,7 @@ def test_counts_equal_what_clients_were_answered_while_workers_and_the_merger_ar
                 connection.close()
 
     with serving(tmp_path, WEB_CONCURRENCY="2", WEB_THREADS=str(threads), ACCESS_LOG="0") as server:
-        clients = [threading.Thread(target=client, args=(number, server.port)) for number in range(4)]
+        clients = [threading.Thread(target=client, args=(number, server.port), daemon=True) for number in range(4)]
         for thread in clients:
             thread.start()
         scraped = 0.0

@@ -214,8 +214,23 @@ def test_bad_settings_are_all_told(tmp_path: Path) -> None:
             {},
             "debugger around the application is taken off",
         ),
+        (
+            "from werkzeug.debug import DebuggedApplication\n"
+            "from werkzeug.middleware.proxy_fix import ProxyFix\n"
+            "app.config['PROPAGATE_EXCEPTIONS'] = True\n"
+            "app.wsgi_app = ProxyFix(DebuggedApplication(app.wsgi_app, evalex=True))",
+            {},
+            "debugger around the application is taken off",
+        ),
+        (
+            "from werkzeug.middleware.dispatcher import DispatcherMiddleware\n"
+            "app.debug = True\n"
+            "app = DispatcherMiddleware(app, {'/admin': app})",
+            {},
+            "debug = True is undone",
+        ),
     ],
-    ids=["FLASK_DEBUG", "app.debug", "wsgi_app", "app"],
+    ids=["FLASK_DEBUG", "app.debug", "wsgi_app", "app", "behind middleware", "mounted"],
 )
 def test_production_shows_no_debugger_and_no_traceback(
     tmp_path: Path, more: str, variables: dict[str, str], warning: str

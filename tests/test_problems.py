@@ -267,3 +267,27 @@ def test_an_application_that_wants_its_exceptions_raised_gets_them_raised(debugg
     with pytest.raises(ValueError):  # noqa: PT011  # it has no message
         app.test_client().get("/crash")
     assert app.test_client().get("/404").content_type == problems.CONTENT_TYPE
+
+
+@pytest.mark.parametrize(
+    "wrapping",
+    [
+        "from werkzeug.middleware.proxy_fix import ProxyFix\napp = ProxyFix(app)",
+        "from werkzeug.middleware.proxy_fix import ProxyFix\napp = ProxyFix(app.wsgi_app)",
+        "from werkzeug.middleware.dispatcher import DispatcherMiddleware\n"
+        "app = DispatcherMiddleware(lambda environ, start: [], {'/in': app})",
+    ],
+    ids=["wrapped", "wrapped method", "mounted"],
+)
+def test_a_flask_application_behind_middleware_gets_the_same(tmp_path: Path, wrapping: str) -> None:
+    source = f"import flask\napp = flask.Flask(__name__)\n{wrapping}\n"
+    with serving(tmp_path, STARTUP_PATH="/in/", **own_application(tmp_path, source)) as server:
+        assert server.get("/in/nowhere").headers["content-type"] == "application/problem+json"
+        assert not any("no Flask application was found" in entry["message"] for entry in server.log())
+
+
+def test_that_no_flask_application_was_found_is_said(tmp_path: Path) -> None:
+    source = "def app(environ, start):\n    start('200 OK', [])\n    return [b'plain']\n"
+    with serving(tmp_path, **own_application(tmp_path, source)) as server:
+        assert server.get("/").body == b"plain"
+        assert any("no Flask application was found" in entry["message"] for entry in server.log())

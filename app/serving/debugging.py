@@ -8,6 +8,8 @@ from flask import Flask
 from flask.helpers import get_debug_flag
 from werkzeug.debug import DebuggedApplication
 
+from app.serving.parts import behind_of, parts_of
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
@@ -25,14 +27,17 @@ def debug_by_default(wanted: bool) -> None:
 
 
 def without_debugging(application: "WSGIApplication") -> "WSGIApplication":
-    """The application without what its own code did to show errors; a warning where it did."""
+    """The application without what its own code did to show errors, be it in a part of it; a warning where it did."""
     application = _unwrapped(application)
-    if isinstance(application, Flask):
-        if application.debug:
+    for part in parts_of(application):
+        if isinstance(part, Flask) and part.debug:
             _log.warning("the application's debug = True is undone: %s", _REMEDY)
-            application.debug = False
-        # Flask says that applications may assign it; to mypy it is a method.
-        application.wsgi_app = _unwrapped(application.wsgi_app)  # type: ignore[assignment, method-assign]
+            part.debug = False
+        for holder, name, behind in list(behind_of(part)):
+            if isinstance(holder, dict):
+                holder[name] = _unwrapped(behind)
+            elif isinstance(behind, DebuggedApplication):
+                setattr(holder, name, _unwrapped(behind))
     return application
 
 

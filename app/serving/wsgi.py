@@ -13,6 +13,7 @@ from app.serving.context import RequestContextMiddleware
 from app.serving.debugging import debug_by_default, without_debugging
 from app.serving.environment import Environment, SettingsError
 from app.serving.headers import SecurityHeaders
+from app.serving.parts import flasks_of
 from app.serving.settings import ServingSettings
 
 if TYPE_CHECKING:
@@ -44,14 +45,20 @@ def load(*, development: bool = False) -> "WSGIApplication":
         raise AppImportError(str(error)) from error
     if not development:
         application = without_debugging(application)
-    if isinstance(application, Flask):
+    flasks = flasks_of(application)
+    for flask in flasks:
         if development:
-            application.debug = True
-        if settings.secret_key and not application.secret_key:
-            application.secret_key = settings.secret_key
+            flask.debug = True
+        if settings.secret_key and not flask.secret_key:
+            flask.secret_key = settings.secret_key
         if settings.problem_details:
-            problems.register(application)
-        _warn_of_body_limit(application, settings.max_body_bytes)
+            problems.register(flask)
+        _warn_of_body_limit(flask, settings.max_body_bytes)
+    if not flasks:
+        logging.getLogger(__name__).info(
+            "no Flask application was found in WSGI_APP=%s: it is served, without problem details and SECRET_KEY",
+            settings.wsgi_app,
+        )
     loaded = application
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # by gunicorn.conf.py; there is nobody to tell otherwise
         # Imported late: prometheus_client decides at import how it keeps values.
