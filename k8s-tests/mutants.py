@@ -116,6 +116,7 @@ MUTANTS = (
         caught_by="rolling update",
         caught=rf"{LOST}|ready replicas at a time",
         break_chart=edit(DEPLOYMENT, "maxUnavailable: 0", 'maxUnavailable: "100%"'),
+        standard=True,
     ),
     Mutant(
         name="liveness on the application's port",
@@ -191,5 +192,6 @@ MUTANTS = (
         caught_by="image that crashes after it was ready",
         caught=rf"{LOST}|ready replicas at a time|pods that worked were taken away|was taken for one that works",
         values={"rollout.minReadySeconds": "0"},
+        standard=True,
     ),
 )

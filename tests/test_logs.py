@@ -250,6 +250,9 @@ def test_a_refused_request_keeps_its_id_and_its_client(tmp_path: Path) -> None:
         assert b"X-Request-ID: mine-1\r\n" in answer
         entry = access_line(server, "/refused")
         assert (entry["request_id"], entry["client"], entry["status"]) == ("mine-1", "192.0.2.7", 413)
+        # Two that are joined are no id, as for a request that is served.
+        again = send_raw(server, head + b"X-Request-ID: mine-2\r\nContent-Length: 11\r\n\r\n")
+        assert b"X-Request-ID: mine" not in again
 
 
 def test_a_log_that_nobody_reads_holds_nothing_up_and_says_later_what_was_lost(tmp_path: Path) -> None:

@@ -249,6 +249,15 @@ def test_how_long_a_request_waited_for_a_thread_is_told(tmp_path: Path) -> None:
         assert min(waited) < 300 < max(waited)
 
 
+def test_the_oldest_request_may_be_one_that_waits(tmp_path: Path) -> None:
+    with serving(tmp_path, LOAD_ENDPOINTS="1", WEB_THREADS="1") as server, ThreadPoolExecutor(4) as clients:
+        answers = [clients.submit(server.get, "/sleep?ms=600") for _ in range(4)]
+        # No thread has had any of them for so long.
+        until("the last has waited", lambda: server.metrics()["serving_oldest_request_seconds"] > 1, timeout=5)
+        assert [answer.result().status for answer in answers] == [200] * 4
+        assert server.metrics()["serving_oldest_request_seconds"] == 0
+
+
 def test_exceptions_of_made_up_mounts_have_an_end_too(tmp_path: Path, store: ValueStore) -> None:
     metrics = RequestMetrics(store, [1])
     for number in range(MAX_SERIES + 50):

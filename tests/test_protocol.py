@@ -172,6 +172,15 @@ def test_bodies_that_would_take_more_room_than_there_is_are_refused_until_there_
             until("no room is taken", lambda server=server: spooled(server) == 0)  # type: ignore[misc]
 
 
+def test_the_largest_body_is_accepted_at_the_largest_setting_in_chunks_too(tmp_path: Path) -> None:
+    size = 4 * 1024 * 1024
+    with serving(tmp_path, MAX_BODY_BYTES="4Mi", BODY_BUFFER_BYTES="4Mi") as server:
+        for framed in (1024, 16 * 1024, size):
+            parts = [b"x" * framed] * (size // framed)
+            assert server.get("/echo", method="POST", body=iter(parts)).status == 200
+        assert server.get("/echo", method="POST", body=b"x" * size).status == 200
+
+
 def spooled(server: Server) -> int:
     """Bytes that the worker has in temporary files."""
     (worker,) = server.workers()

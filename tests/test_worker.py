@@ -242,14 +242,28 @@ def test_a_kept_connection_is_still_answered_a_second_after_the_stop_began(tmp_p
 
 def test_what_has_not_arrived_when_the_grace_period_ends_is_named(tmp_path: Path) -> None:
     with raw(tmp_path, GRACEFUL_TIMEOUT="1") as server, connect(server) as body, connect(server) as head:
-        body.sendall(b"PUT /upload HTTP/1.1\r\nHost: x\r\nX-Request-ID: upload-1\r\nContent-Length: 9\r\n\r\nhalf")
+        body.sendall(
+            b"PUT /upload?token=secret HTTP/1.1\r\nHost: x\r\nX-Request-ID: upload-1\r\nContent-Length: 9\r\n\r\nhalf"
+        )
         head.sendall(b"GET /half")
         assert server.get("/").status == 200
         assert server.stop() == 0
         cut = [entry for entry in server.log() if "cut off before it had arrived" in entry["message"]]
         (upload,) = [entry["message"] for entry in cut if entry.get("request_id") == "upload-1"]
-        assert upload.startswith("request PUT '/upload' cut off")
-        assert len(cut) == 2
+        assert upload == "request PUT '/upload' cut off before it had arrived: GRACEFUL_TIMEOUT=1 is over"
+        assert any("a request of 127.0.0.1, cut off in its head" in entry["message"] for entry in server.log())
+
+
+def test_what_is_closed_to_make_room_or_for_lack_of_interest_is_counted(tmp_path: Path) -> None:
+    limits = {"MAX_CONNECTIONS": "10", "WRITE_TIMEOUT": "1"}
+    with raw(tmp_path, **limits) as server, ExitStack() as stack:
+        stack.enter_context(unread(server)).sendall(LARGE + b"\r\n")
+        closed = "serving_connections_closed_total"
+        reason = closed + '{reason="write_timeout"}'
+        until("the one that takes nothing is cut off", lambda: server.metrics().get(reason) == 1, timeout=10)
+        for _ in range(13):
+            stack.enter_context(connect(server))
+        until("there was no room", lambda: server.metrics().get(closed + '{reason="made_room"}') == 3, timeout=5)
 
 
 # --- Patience ---------------------------------------------------------------------------------------------------------

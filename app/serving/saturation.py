@@ -30,7 +30,9 @@ class Saturation:
         """What the workers' files and the kernel say now."""
         workers = self._state.workers()
         now = time.monotonic()
-        oldest = max((now - started for worker in workers for started, _ in worker.requests), default=0.0)
+        begun = [started for worker in workers for started, _ in worker.requests]
+        begun += [worker.waiting_since for worker in workers if worker.waiting_since]
+        oldest = max((now - since for since in begun), default=0.0)
         yield _gauge("serving_workers_ready", "Workers that take requests", sum(worker.ready for worker in workers))
         yield _gauge("serving_threads", "Threads for requests, of all workers", sum(w.threads for w in workers))
         yield _gauge("serving_threads_busy", "Threads that have a request in hand", sum(w.busy for w in workers))
@@ -39,7 +41,7 @@ class Saturation:
         )
         yield _gauge("serving_connections", "Open connections, idle ones included", sum(w.connections for w in workers))
         yield _gauge(
-            "serving_oldest_request_seconds", "Age of the oldest request that a thread has in hand; 0 if none", oldest
+            "serving_oldest_request_seconds", "Age of the oldest request in hand or waiting; 0 if none", oldest
         )
         length = accept_queue(self._port, self._proc)
         if length is not None:

@@ -17,7 +17,9 @@ from pathlib import Path
 
 # Native and aligned. A writer assigns one number at a time through a view of the memory, which happens in one piece;
 # struct's own writing does not, and a reader would now and then see half of a number.
-_HEADER = struct.Struct("=diiii")  # last turn of the loop, ready (0 or 1), threads, waiting requests, connections
+# Last turn of the loop, since when a request waits for a thread (0 if none), ready (0 or 1), threads, waiting requests,
+# connections.
+_HEADER = struct.Struct("=ddiiii")
 _SLOT = struct.Struct("=dd")  # of a thread's request: its start and its last progress by time.monotonic(); 0 when idle
 
 
@@ -32,8 +34,8 @@ class WorkerReport:
         new.write_bytes(bytes(_HEADER.size + threads * _SLOT.size))
         with new.open("r+b") as file:
             view = memoryview(mmap.mmap(file.fileno(), 0))
-        self._turned = view[:8].cast("d")
-        self._counts = view[8 : _HEADER.size].cast("i")
+        self._times = view[:16].cast("d")
+        self._counts = view[16 : _HEADER.size].cast("i")
         self._slots = view[_HEADER.size :].cast("d")
         self._counts[1] = threads
         new.rename(path)
@@ -42,9 +44,11 @@ class WorkerReport:
         """Whether the worker has loaded the application and is not stopping. May be called from a signal handler."""
         self._counts[0] = int(ready)
 
-    def set_load(self, waiting: int, connections: int) -> None:
-        """How many requests wait for a thread, and how many connections are open. Called by the loop, at each turn."""
-        self._turned[0] = time.monotonic()
+    def set_load(self, waiting: int, connections: int, since: float = 0.0) -> None:
+        """How many requests wait for a thread, the oldest since when, by time.monotonic(), and how many connections are
+        open. Called by the loop, at each turn."""
+        self._times[0] = time.monotonic()
+        self._times[1] = since
         self._counts[2] = waiting
         self._counts[3] = connections
 
@@ -84,6 +88,8 @@ class WorkerStatus:
     threads: int
     waiting: int
     """Requests that are complete and wait for a thread."""
+    waiting_since: float
+    """When the oldest of these began to wait, by time.monotonic(); 0 if there is none."""
     connections: int
     """Open connections, idle ones included."""
     requests: tuple[tuple[float, float], ...]
@@ -127,10 +133,10 @@ def _read(path: Path) -> WorkerStatus | None:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
-    turned, ready, threads, waiting, connections = _HEADER.unpack_from(data)
+    turned, since, ready, threads, waiting, connections = _HEADER.unpack_from(data)
     slots = _SLOT.iter_unpack(data[_HEADER.size :])
     requests = tuple((started, progressed) for started, progressed in slots if started)
-    return WorkerStatus(int(path.name), bool(ready), turned, threads, waiting, connections, requests)
+    return WorkerStatus(int(path.name), bool(ready), turned, threads, waiting, since, connections, requests)
 
 
 def _is_alive(pid: int) -> bool:

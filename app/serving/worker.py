@@ -34,6 +34,7 @@ from gunicorn.workers import base
 from app.serving import proxies
 from app.serving.connection import ClientGone, Connection, Limits, Refusal, Stage, TakenOver
 from app.serving.context import RequestContextMiddleware
+from app.serving.framing import MAX_OVERHEAD
 from app.serving.problems import CONTENT_TYPE, problem_body
 from app.serving.response import Input, Response, Spooled
 from app.serving.server_metrics import server_metrics
@@ -79,13 +80,17 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
     def _prepare(self) -> None:
         settings = self.settings
         # As much for each, so that uploads can't take the room that answers need.
-        self._bodies, self._answers = Budget(settings.body_buffer_bytes), Budget(settings.body_buffer_bytes)
+        # A body in chunks comes with its framing, which must not keep the largest one out.
+        self._bodies = Budget(settings.body_buffer_bytes + MAX_OVERHEAD)
+        self._answers = Budget(settings.body_buffer_bytes)
         self._limits = Limits(
             head=settings.max_header_bytes, body=settings.max_body_bytes, write_seconds=settings.write_timeout
         )
         self._poller = selectors.DefaultSelector()
         self._connections: set[Connection] = set()
         self._requests: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        # Since when each request in the queue has been there.
+        self._handed_over: collections.deque[float] = collections.deque()
         # What threads ask of the loop. A byte in the pipe wakes it, and one is enough for any number of calls.
         self._calls: collections.deque[tuple[Any, ...]] = collections.deque()
         self._woken = False
@@ -125,7 +130,14 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             self.notify()
             self._look_at_deadlines(now)
             self._report_stalls(now)
-        self.report.set_load(self._requests.qsize(), len(self._connections))
+        self.report.set_load(self._requests.qsize(), len(self._connections), self._waiting_since())
+
+    def _waiting_since(self) -> float:
+        """When the oldest request that no thread has taken began to wait; 0 if there is none."""
+        try:
+            return self._handed_over[0]
+        except IndexError:
+            return 0.0
 
     def _for(self, connection: Connection, function: Callable[..., None], *arguments: Any) -> None:
         """Call `function` for the connection. An error there must not end the worker for everyone."""
@@ -247,8 +259,10 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             return each.stage is not Stage.END, not each.idle, each.since
 
         if waiting := self._waiting():
-            self._metrics.closed("made_room")
-            self._close(min(waiting, key=price))
+            oldest = min(waiting, key=price)
+            if oldest.stage is not Stage.END:
+                self._metrics.closed("made_room")
+            self._close(oldest)
 
     def _open(self, sock: socket.socket, address: Any, server: Any) -> None:
         sock.setblocking(False)
@@ -326,6 +340,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         connection.stage = Stage.APPLICATION
         connection.deadline = math.inf
         connection.handed_over = time.monotonic()
+        self._handed_over.append(connection.handed_over)
         self._requests.put(connection)
 
     # --- Sending -----------------------------------------------------------------------------------------------------
@@ -445,7 +460,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         environ: dict[str, Any] = default_environ(request, connection.sock, self.cfg)
         environ |= {"REMOTE_ADDR": connection.client[0], "wsgi.url_scheme": "http"}
         for name, value in getattr(request, "headers", None) or ():
-            environ[f"HTTP_{name.replace('-', '_')}"] = value
+            key = f"HTTP_{name.replace('-', '_')}"
+            # Joined as for the application, or what is malformed there could pass here.
+            environ[key] = f"{environ[key]},{value}" if key in environ else value
         self._context(environ, lambda *_: lambda _: None)
         return environ
 
@@ -463,6 +480,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         """A thread: one request after the other."""
         while True:
             connection = self._requests.get()
+            # One for each that was put, in the same order, whichever thread comes first.
+            self._handed_over.popleft()
             self.report.request_started(number)
             connection.progressed = lambda: self.report.request_progressed(number)
             connection.exempt = lambda: self.report.request_exempt(number)
@@ -611,6 +630,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             if connection.behind and connection.stage is Stage.CLIENT:
                 self._log_behind(connection, "has not taken its answer within GRACEFUL_TIMEOUT")
             elif connection.stage in (Stage.HEAD, Stage.BODY) and not connection.idle:
+                if connection.request is None:
+                    self.log.error(
+                        "a request of %s, cut off in its head: GRACEFUL_TIMEOUT is over", connection.client[0]
+                    )
+                    continue
                 environ = self._environ_of(connection, connection.request)
                 what = f"cut off before it had arrived: GRACEFUL_TIMEOUT={self.settings.graceful_timeout} is over"
                 self._log_request(what, environ)
@@ -636,7 +660,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
                 )
 
     def _log_request(self, what: str, environ: dict[str, Any], **fields: str) -> None:
-        method, path = environ.get("REQUEST_METHOD"), environ.get("PATH_INFO") or environ.get("RAW_URI")
+        method = environ.get("REQUEST_METHOD")
+        # Without the query, whose secrets would be taken out together with the rest of the message.
+        path = environ.get("PATH_INFO") or environ.get("RAW_URI", "").partition("?")[0]
         if "serving.request_id" in environ:
             fields["request_id"] = environ["serving.request_id"]
         self.log.error("request %s %r %s", method, path, what, extra={"fields": fields})
