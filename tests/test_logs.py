@@ -207,6 +207,7 @@ def test_an_access_line_says_what_was_asked_and_answered(talkative: Server) -> N
     answer = talkative.get("/users/ada?find-me", headers=headers)
     entry = access_line(talkative, "/users/ada?find-me")
     assert entry.pop("ms") > 0
+    assert entry.pop("queued_ms") >= 0
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", entry.pop("time"))
     assert re.fullmatch("GET /users/ada[?]find-me 200 [0-9.]+ ms", entry.pop("message"))
     assert re.fullmatch("[0-9a-f]{32}", entry.pop("trace_id"))
