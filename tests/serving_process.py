@@ -159,7 +159,7 @@ def starting(tmp_path: Path, *, python: str = sys.executable, **variables: str) 
         yield Server(process, port, management_port, log_file)
         # As in the tests' own process, a warning is an error; those of the applications that are served are theirs.
         warned = [line for line in log_file.read_text(errors="replace").splitlines() if "py.warnings" in line]
-        assert not [line for line in warned if f'"{ROOT}/app/' in line]
+        assert not [line for line in warned if f"{ROOT}/app/" in line]
     finally:
         if process.poll() is None:
             process.terminate()

@@ -203,3 +203,24 @@ def test_an_accept_header_that_means_nothing_gets_the_plain_format(described: Se
     answer = described.manage("/metrics", headers={"Accept": accept})
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("limits", "most"),
+    [("Max open files            1024                 4096                 files\n", 1024.0),
+     ("Max open files            unlimited            unlimited            files\n", float("inf")),
+     ("Max cpu time              unlimited            unlimited            seconds\n", float("inf"))],
+    ids=["a number", "unlimited", "not told"],
+)  # fmt: skip
+def test_a_system_that_tells_less_of_a_process_is_taken_as_it_is(tmp_path: Path, limits: str, most: float) -> None:
+    process = tmp_path / "7"
+    (process / "fd").mkdir(parents=True)
+    (process / "stat").write_bytes(Path("/proc/self/stat").read_bytes())
+    (process / "limits").write_text(limits)
+    told = {family.name: family.samples[0].value for family in Processes(lambda: [7], proc=tmp_path).collect()}
+    assert told["process_max_fds"] == most
+    # Without the time of the boot nobody knows when it was started.
+    assert "process_start_time_seconds" not in told
+    (tmp_path / "stat").write_text("cpu 1 2\nintr 3\n")
+    assert "process_start_time_seconds" not in {each.name for each in Processes(lambda: [7], proc=tmp_path).collect()}
+    assert list(Processes(lambda: [8], proc=tmp_path).collect()) == []

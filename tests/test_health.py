@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from app.serving.management import ManagementServer
+from app.serving.readiness import CheckResults
 from tests.serving_process import ROOT, Server, at_full_speed, serving, slow_application, starting, until
 
 
@@ -308,6 +310,32 @@ def test_it_is_not_ready_while_a_check_of_the_application_fails(tmp_path: Path, 
         (tmp_path / file).unlink()
         if file != "hanging":
             until("ready again", server.is_ready, timeout=10)
+
+
+def test_a_result_of_the_checks_is_not_believed_for_ever(tmp_path: Path) -> None:
+    results = CheckResults(tmp_path)
+    results.write(7, "", 60)
+    assert results.problem({7}) is None
+    results.write(7, "", -1)
+    assert results.problem({7}) == "the readiness checks have not come to a result in time"
+
+
+def test_only_what_is_not_a_clients_going_away_is_logged_by_the_management_server(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = object.__new__(ManagementServer)
+    for error in (ConnectionResetError(), TimeoutError(), ValueError("odd")):
+        try:
+            raise error
+        except Exception:
+            server.handle_error(None, ("192.0.2.1", 1))
+    assert [record.getMessage() for record in caplog.records] == ["Error handling a request from ('192.0.2.1', 1)"]
+
+
+def test_health_can_be_asked_for_without_its_text(server: Server) -> None:
+    answer = server.manage("/livez", method="HEAD")
+    assert (answer.status, answer.body) == (200, b"")
+    assert int(answer.headers["content-length"]) > 0
 
 
 def test_a_check_that_is_not_there_stops_the_start(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Logs: one valid JSON object a line whatever is sent or logged, nothing secret in it, plain lines in a terminal."""
 
+import contextlib
 import json
 import logging
+import math
 import os
 import pty
 import re
@@ -9,9 +11,11 @@ import select
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.serving import redaction
+from app.serving import logs, redaction
 from app.serving.formats import MAX_LINE_BYTES, JsonFormatter, PlainFormatter, cut
 from app.serving.gunicorn_logger import access_fields
 from tests.serving_process import Answer, Server, command, environment, free_port, request, serving, until
@@ -291,6 +295,73 @@ def test_a_log_that_nobody_reads_holds_nothing_up_and_says_later_what_was_lost(t
         (lost,) = [int(line["message"].split()[0]) for line in lines if "lines were lost" in line["message"]]
         assert lost > 300
         assert lost + sum("/echo?" in line.get("url", "") for line in lines) == 601
+
+
+@contextmanager
+def full_pipe(left: int) -> Iterator[tuple[int, int]]:
+    """Both ends of a pipe with room for so many pages."""
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writing, b"x" * PIPE_BUF)
+        os.read(reading, left * PIPE_BUF)
+        yield reading, writing
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_room_is_waited_for_and_a_long_line_needs_an_empty_pipe(tmp_path: Path) -> None:
+    with full_pipe(0) as (reading, writing):
+        began = time.monotonic()
+        assert not logs._has_room(writing, 10, 0.2)
+        assert 0.2 <= time.monotonic() - began < 1
+        os.read(reading, PIPE_BUF)
+        assert logs._has_room(writing, PIPE_BUF, 0)
+        # The rest may be in pages of its own, each with a part of a line.
+        assert not logs._has_room(writing, PIPE_BUF + 1, 0)
+        assert not logs._has_room(writing, PIPE_BUF + 1, 0.05)
+        while os.read(reading, 1 << 20) and not logs._is_empty(writing):
+            pass
+        assert logs._has_room(writing, 16 * 1024, 0)
+    with (tmp_path / "log").open("w") as file:
+        assert logs._has_room(file.fileno(), 1 << 20, 0)
+
+
+def test_what_another_program_has_made_non_blocking_is_waited_for() -> None:
+    with full_pipe(0) as (reading, writing), ThreadPoolExecutor(1) as reader:
+        reader.submit(lambda: (time.sleep(0.2), os.read(reading, 1 << 20)))  # type: ignore[func-returns-value]
+        logs._write(writing, b"line\n")
+        assert os.read(reading, 1 << 20).endswith(b"line\n")
+    with full_pipe(0) as (_, writing):
+        began = time.monotonic()
+        logs._write(writing, b"lost\n")
+        assert 0.9 < time.monotonic() - began < 3
+
+
+def test_values_that_json_has_no_word_for_are_said_in_another_way() -> None:
+    deep: Any = "end"
+    for _ in range(30):
+        deep = [deep]
+    odd = {"nan": math.nan, "large": 2**80, "set": {1}, "none": None, "yes": True, "half": 0.5, "deep": deep, 3: (1, 2)}
+    record = logging.makeLogRecord({"name": "x", "msg": "m", "fields": ["no", "dict"], "odd": odd})
+    said = json.loads(JsonFormatter().format(record))
+    assert said["fields"] == ["no", "dict"]
+    kept = {name: said["odd"][name] for name in ("nan", "large", "set", "none", "yes", "half", "3")}
+    assert kept == {
+        "nan": "nan", "large": str(2**80), "set": [1], "none": None, "yes": True, "half": 0.5, "3": [1, 2],
+    }  # fmt: skip
+
+
+def test_what_ends_a_process_or_a_thread_on_purpose_is_no_error(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs._log_uncaught(KeyboardInterrupt, KeyboardInterrupt(), None)
+    logs._log_uncaught_in_thread(threading.ExceptHookArgs((SystemExit, SystemExit(), None, None)))
+    assert caplog.records == []
+    assert "KeyboardInterrupt" in capsys.readouterr().err
 
 
 def test_the_access_log_can_be_turned_off(tmp_path: Path) -> None:

@@ -279,6 +279,11 @@ def test_an_application_that_fails_before_it_answers_is_answered_for(odd: Server
     until("it is logged", lambda: any(path in entry["message"] and "traceback" in entry for entry in odd.log()))
 
 
+def test_head_of_an_application_that_fails_has_no_body(odd: Server) -> None:
+    answer = odd.get("/raises", method="HEAD")
+    assert (answer.status, answer.body) == (500, b"")
+
+
 def test_an_answer_that_breaks_off_does_not_look_whole(odd: Server) -> None:
     data = exchange(odd, b"GET /half HTTP/1.1\r\nHost: x\r\n\r\n")
     assert b"first" in data

@@ -35,6 +35,16 @@ def test_what_goes_in_comes_out_in_order(steps: list[bytes | int | str]) -> None
     assert budget.used == 0
 
 
+def test_no_more_is_overwritten_than_was_read() -> None:
+    spool = Spool(Budget(4 * IN_MEMORY))
+    spool.append(bytes(2 * IN_MEMORY))
+    spool.recv(10)
+    spool.overwrite(b"ten bytes!")
+    with pytest.raises(ValueError, match="than was read"):
+        spool.overwrite(b"x")
+    spool.clear()
+
+
 def test_above_the_budget_nothing_is_added_and_what_is_there_stays() -> None:
     budget = Budget(3 * IN_MEMORY)
     first, second = Spool(budget), Spool(budget)

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from app.serving import tracing
+from app.serving.environment import SettingsError
 from tests.serving_process import ROOT, Server, serving, until
 from tests.test_logs import find, send_raw
 from tests.test_server import start
@@ -292,6 +293,17 @@ def test_the_start_is_refused_when_it_is_on_and_not_installed(tmp_path: Path) ->
 )
 def test_what_can_not_work_is_refused(variables: dict[str, str], problem: str) -> None:
     assert tracing.problems_of(variables)[0] == problem
+
+
+def test_the_protocol_that_is_spoken_may_be_named() -> None:
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+    assert not [problem for problem in tracing.problems_of(variables) if "PROTOCOL" in problem]
+
+
+def test_an_application_is_not_traced_to_where_nothing_can_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")
+    with pytest.raises(SettingsError, match="set it to a URL"):
+        tracing.instrument(lambda *_: [])
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import fcntl
 import logging
 import os
 import select
+import stat
 import sys
 import termios
 import threading
@@ -19,17 +20,18 @@ from typing import Any
 from app.serving.formats import JsonFormatter, PlainFormatter
 from app.serving.settings import ServingSettings
 
-_STALLED_MILLISECONDS = 1000
+PATIENCE_SECONDS = 1.0
 _uncaught = logging.getLogger("uncaught")
 
 
-def configure(settings: ServingSettings | None = None) -> logging.Handler:
+def configure(settings: ServingSettings | None = None, *, patience: float = PATIENCE_SECONDS) -> logging.Handler:
     """Send everything that this process logs to standard output, uncaught errors and warnings included.
 
-    settings: those of the environment when not given. Returns the handler, for loggers that do not lead to the root.
+    settings: those of the environment when not given. patience: seconds for which a reader that has stopped is waited
+    for, once. Returns the handler, for loggers that do not lead to the root.
     """
     settings = settings or ServingSettings.from_environment()
-    handler = StandardOutput(_formatter(settings.log_format))
+    handler = StandardOutput(_formatter(settings.log_format), patience)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
@@ -54,26 +56,27 @@ class StandardOutput(logging.Handler):
 
     One write a line, so that lines of several processes do not mix: the kernel keeps up to 4096 bytes (PIPE_BUF)
     together in any case, and more unless the pipe is full. What can't be written is lost: a log that nobody reads
-    must not hold up or fail a request. A reader that has stopped is waited for once, for a second; from then on lines
-    are dropped until it reads again, and it is told how many.
+    must not hold up or fail a request. A reader that has stopped is waited for once, for `patience` seconds; from then
+    on lines are dropped until it reads again, and it is told how many.
     """
 
-    def __init__(self, formatter: logging.Formatter) -> None:
+    def __init__(self, formatter: logging.Formatter, patience: float = PATIENCE_SECONDS) -> None:
         super().__init__()
         self.setFormatter(formatter)
+        self._patience = patience
         self._lost = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record."""
         line = self._line(record)
-        if not _has_room(1, len(line), 0 if self._lost else _STALLED_MILLISECONDS):
-            self._lost += 1
-            return
-        if self._lost:
+        if self._lost and _has_room(1, select.PIPE_BUF, 0):
             text = f"{self._lost} lines were lost: nobody read the log"
             lost, self._lost = logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, None, None), 0
             _write(1, self._line(lost))
-        _write(1, line)
+        if _has_room(1, len(line), 0 if self._lost else self._patience):
+            _write(1, line)
+        else:
+            self._lost += 1
 
     def _line(self, record: logging.LogRecord) -> bytes:
         try:
@@ -83,14 +86,14 @@ class StandardOutput(logging.Handler):
         return line.encode("utf-8", "backslashreplace") + b"\n"
 
 
-def _has_room(descriptor: int, size: int, milliseconds: int) -> bool:
+def _has_room(descriptor: int, size: int, seconds: float) -> bool:
     """Whether so many bytes can be written without waiting for a reader, within this time."""
-    deadline = time.monotonic() + milliseconds / 1000
+    deadline = time.monotonic() + seconds
     writable = select.poll()
     writable.register(descriptor, select.POLLOUT)
     while writable.poll(max(0.0, deadline - time.monotonic()) * 1000):
         # That is said of a pipe as soon as it has room for PIPE_BUF bytes.
-        if size <= select.PIPE_BUF or _fits(descriptor, size):
+        if size <= select.PIPE_BUF or _is_empty(descriptor):
             return True
         if time.monotonic() >= deadline:
             return False
@@ -98,15 +101,12 @@ def _has_room(descriptor: int, size: int, milliseconds: int) -> bool:
     return False
 
 
-def _fits(descriptor: int, size: int) -> bool:
-    """Whether a pipe has room for so many bytes, or is empty; anything else than a pipe of Linux has."""
-    try:
-        capacity = fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)
-        used = int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
-    except (AttributeError, OSError):
+def _is_empty(descriptor: int) -> bool:
+    """Whether a pipe is empty. Only then does it surely have room for more than PIPE_BUF bytes, since it keeps a whole
+    page for a part of one. What is no pipe always has."""
+    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
         return True
-    # A page may be kept for a part of what is in it.
-    return capacity - used >= min(size + select.PIPE_BUF, capacity)
+    return not any(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))
 
 
 def _write(descriptor: int, data: bytes) -> None:
@@ -117,7 +117,7 @@ def _write(descriptor: int, data: bytes) -> None:
             # Another program has made it non-blocking, for all who share it.
             writable = select.poll()
             writable.register(descriptor, select.POLLOUT)
-            if not writable.poll(_STALLED_MILLISECONDS):
+            if not writable.poll(PATIENCE_SECONDS * 1000):
                 return
         except OSError:
             return

@@ -150,5 +150,6 @@ def _wait_for(server: int, master: int) -> None:
 
 
 if __name__ == "__main__":
-    logs.configure()
+    # A probe must not wait for whoever reads the log.
+    logs.configure(patience=0)
     main(Path(sys.argv[1]), int(sys.argv[2]))
