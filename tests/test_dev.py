@@ -12,8 +12,11 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 
+import flask
 import pytest
+from werkzeug.debug import DebuggedApplication
 
+from app.serving.debugging import without_debugging
 from tests.serving_process import ROOT, Server, environment, free_port, serving, until
 
 CODE = """
@@ -223,6 +226,14 @@ def test_bad_settings_are_all_told(tmp_path: Path) -> None:
             "debugger around the application is taken off",
         ),
         (
+            "from werkzeug.debug import DebuggedApplication\n"
+            "app.config['PROPAGATE_EXCEPTIONS'] = True\n"
+            "debugger = DebuggedApplication(app, evalex=True)\n"
+            "def app(environ, start): return debugger(environ, start)",
+            {},
+            "debugger that the application has somewhere is passed by",
+        ),
+        (
             "from werkzeug.middleware.dispatcher import DispatcherMiddleware\n"
             "app.debug = True\n"
             "app = DispatcherMiddleware(app, {'/admin': app})",
@@ -230,7 +241,7 @@ def test_bad_settings_are_all_told(tmp_path: Path) -> None:
             "debug = True is undone",
         ),
     ],
-    ids=["FLASK_DEBUG", "app.debug", "wsgi_app", "app", "behind middleware", "mounted"],
+    ids=["FLASK_DEBUG", "app.debug", "wsgi_app", "app", "behind middleware", "out of sight", "mounted"],
 )
 def test_production_shows_no_debugger_and_no_traceback(
     tmp_path: Path, more: str, variables: dict[str, str], warning: str
@@ -246,3 +257,10 @@ def test_production_shows_no_debugger_and_no_traceback(
         assert own.json() == {"says": "one", "debug": False, "flask_debug": None}
         server.stop()
         assert [e["level"] for e in server.log() if warning in e["message"]] == ["warning"]
+
+
+@pytest.mark.timeout(5)
+def test_the_search_for_debuggers_ends_where_one_leads_to_itself() -> None:
+    debugger = DebuggedApplication(flask.Flask("own"))
+    debugger.app = debugger
+    assert without_debugging(debugger) is debugger

@@ -10,7 +10,7 @@ from gunicorn.errors import AppImportError
 from app.serving import problems, proxies, tracing
 from app.serving.application import ApplicationError, find
 from app.serving.context import RequestContextMiddleware
-from app.serving.debugging import debug_by_default, without_debugging
+from app.serving.debugging import debug_by_default, switch_debugger_off, without_debugging
 from app.serving.environment import Environment, SettingsError
 from app.serving.headers import SecurityHeaders
 from app.serving.parts import flasks_of
@@ -40,6 +40,8 @@ def load(*, development: bool = False) -> "WSGIApplication":
         # Here, in the worker, and not in the master, so that a reload reads secrets that have been replaced.
         os.environ.update(environment.secret_variables())
         debug_by_default(development)
+        if not development:
+            switch_debugger_off()
         application = find(settings.wsgi_app)
     except (SettingsError, ApplicationError) as error:
         raise AppImportError(str(error)) from error
