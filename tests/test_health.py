@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import re
 import signal
 import socket
@@ -40,15 +41,19 @@ def test_health_answers_at_once_while_every_thread_is_stuck(tmp_path: Path, path
     with at_full_speed(), serving(tmp_path, **variables) as server, ThreadPoolExecutor(10) as clients:
         stuck = [clients.submit(server.get, path) for _ in range(10)]
         until("all threads are busy", lambda: server.metrics()["serving_threads_busy"] == 8)
-        times = []
-        for check in ["/livez", "/readyz", "/startupz", "/metrics"] * 100:
+        times: dict[str, list[float]] = {"/livez": [], "/readyz": [], "/startupz": [], "/metrics": []}
+        for check in list(times) * 100:
             began = time.monotonic()
             assert server.manage(check).status == 200
-            times.append(time.monotonic() - began)
+            times[check].append(time.monotonic() - began)
         assert not any(request.done() for request in stuck), "the threads were not stuck"
-        times.sort()
-        print(f"median {times[200] * 1000:.1f} ms, 95 % {times[380] * 1000:.1f} ms, most {times[-1] * 1000:.1f} ms")
-        assert times[380] < 0.05
+        # Of each by itself: a slow one would be hidden among three that are quick.
+        for check, taken in times.items():
+            taken.sort()
+            print(
+                f"{check}: median {taken[50] * 1000:.1f}, 95 % {taken[94] * 1000:.1f}, most {taken[-1] * 1000:.1f} ms"
+            )
+            assert taken[94] < 0.05, check
         server.stop()
 
 
@@ -106,6 +111,48 @@ def test_what_is_no_url_is_refused_on_the_management_port_and_the_log_stays_json
                 assert number % len(malformed) or b" 400 " in answer
         assert server.is_ready()
         assert server.log()
+
+
+def test_thousands_of_broken_requests_leave_the_management_port_answering_and_the_log_json(tmp_path: Path) -> None:
+    """Real requests with bytes changed, left out and put in, some of which may well be valid still."""
+    chance = random.Random(5)
+    whole = [
+        b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET http://[::1]:5001/readyz?a=%5b HTTP/1.1\r\nHost: [::1]\r\n\r\n",
+        b"GET /metrics?name[]=serving_threads&x=\xff HTTP/1.1\r\nAccept: text/plain;version=1.0.0;q=0.5\r\n"
+        b"Accept-Encoding: gzip;q=1, *;q=x\r\n\r\n",
+        b"HEAD //[ HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: -1\r\n\r\n",
+    ]
+    odd = [
+        b"\x00",
+        b"\r",
+        b"\n",
+        b" ",
+        b"[",
+        b"]",
+        b"\xff",
+        b"://",
+        b"%",
+        b"\xe2\x84\x80",
+        b"\x1b[2J",
+        b'"',
+        b"{",
+        b"9" * 5000,
+    ]
+    with serving(tmp_path) as server:
+        for _ in range(3000):
+            data = bytearray(chance.choice(whole))
+            for _ in range(chance.randint(1, 4)):
+                at = chance.randrange(len(data))
+                data[at : at + chance.randint(0, 3)] = chance.choice(odd)
+            client = socket.create_connection(("127.0.0.1", server.management_port), timeout=10)
+            with client, contextlib.suppress(ConnectionError):
+                client.sendall(data)
+                client.shutdown(socket.SHUT_WR)
+                while client.recv(65536):
+                    pass
+        assert server.is_ready()
+        assert [entry for entry in server.log() if entry["level"] in ("error", "critical")] == []
 
 
 def test_the_folder_of_a_server_whose_health_servers_were_all_killed_is_removed(tmp_path: Path) -> None:
