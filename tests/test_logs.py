@@ -11,6 +11,7 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,17 @@ from hypothesis import strategies as st
 from app.serving import logs, redaction
 from app.serving.formats import MAX_LINE_BYTES, JsonFormatter, PlainFormatter, cut
 from app.serving.gunicorn_logger import access_fields
-from tests.serving_process import Answer, Server, command, environment, free_port, request, serving, until
+from tests.serving_process import (
+    Answer,
+    Server,
+    command,
+    environment,
+    free_port,
+    own_application,
+    request,
+    serving,
+    until,
+)
 
 PIPE_BUF = 4096
 
@@ -339,6 +350,77 @@ def test_what_another_program_has_made_non_blocking_is_waited_for() -> None:
         began = time.monotonic()
         logs._write(writing, b"lost\n")
         assert 0.9 < time.monotonic() - began < 3
+
+
+WITH_A_CHECK = """
+import flask, pathlib
+app = flask.Flask(__name__)
+down = pathlib.Path(__file__).with_name("down")
+def database(): return not down.exists()
+"""
+
+
+def test_no_probe_waits_for_a_log_that_nobody_reads(tmp_path: Path) -> None:
+    """What the probe is told changes while the pipe is full, so that it has something to log."""
+    port, management_port = free_port(), free_port()
+    variables = own_application(tmp_path, WITH_A_CHECK)
+    variables |= {"READINESS_CHECKS": "own:database", "READINESS_CHECK_INTERVAL": "1", "READINESS_CHECK_TIMEOUT": "1"}
+    environ = environment(PORT=str(port), MANAGEMENT_PORT=str(management_port), **variables)
+    with subprocess.Popen(command(), cwd=tmp_path, env=environ, stdout=subprocess.PIPE) as process:
+        server = Server(process, port, management_port, tmp_path / "none")  # type: ignore[arg-type]
+        try:
+            until("ready", server.is_ready)
+            took = 0.0
+            for _ in range(300):
+                began = time.monotonic()
+                server.get(f"/{'x' * 1000}")
+                if (took := time.monotonic() - began) > 0.5:
+                    break
+            assert took > 0.5, "the pipe was not full"
+            (tmp_path / "down").touch()
+            longest, status = 0.0, 200
+            deadline = time.monotonic() + 10
+            while status == 200 and time.monotonic() < deadline:
+                began = time.monotonic()
+                status = server.manage("/readyz").status
+                longest = max(longest, time.monotonic() - began)
+            assert status == 503
+            assert longest < 0.5
+        finally:
+            process.terminate()
+            assert process.stdout
+            process.stdout.read()
+
+
+LOGGING = """
+import logging, time
+from app.serving import logs
+logs.configure()
+def say(length, times=1):
+    for _ in range(times): logging.warning("x" * length)
+"""
+
+
+def test_a_reader_that_has_stopped_is_waited_for_once_however_many_long_lines_there_are() -> None:
+    """The pipe has room for short lines, such as the one that tells what was lost, but not for theirs."""
+    code = "say(10); began = time.monotonic(); say(12_000, 5); assert time.monotonic() - began < 2; say(10)"
+    with subprocess.Popen([sys.executable, "-c", LOGGING + code], env=environment(), stdout=subprocess.PIPE) as process:
+        try:
+            assert process.wait(15) == 0
+        finally:
+            process.kill()
+        assert process.stdout
+        said = [json.loads(line)["message"] for line in process.stdout]
+    assert said == ["x" * 10, "5 lines were lost: nobody read the log", "x" * 10]
+
+
+@pytest.mark.timeout(10)
+def test_room_that_another_process_has_taken_meanwhile_is_not_waited_for_without_end() -> None:
+    with full_pipe(0) as (_, writing):
+        # As it is with every other program that has it.
+        os.set_blocking(writing, True)
+        assert not logs._write(writing, b"lost\n", 0)
+        assert os.get_blocking(writing)
 
 
 def test_values_that_json_has_no_word_for_are_said_in_another_way() -> None:

@@ -5,6 +5,7 @@ What an application prints by itself is left as it is: it may be JSON already.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -68,13 +69,15 @@ class StandardOutput(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record."""
-        line = self._line(record)
-        if self._lost and _has_room(1, select.PIPE_BUF, 0):
+        data = self._line(record)
+        if self._lost:
             text = f"{self._lost} lines were lost: nobody read the log"
-            lost, self._lost = logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, None, None), 0
-            _write(1, self._line(lost))
-        if _has_room(1, len(line), 0 if self._lost else self._patience):
-            _write(1, line)
+            lost = logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, None, None)
+            # In one piece with the line: told alone, it would begin the waiting anew for a line that has no room.
+            data = self._line(lost) + data
+        patience = 0 if self._lost else self._patience
+        if _has_room(1, len(data), patience) and _write(1, data, patience):
+            self._lost = 0
         else:
             self._lost += 1
 
@@ -109,18 +112,33 @@ def _is_empty(descriptor: int) -> bool:
     return not any(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))
 
 
-def _write(descriptor: int, data: bytes) -> None:
+def _write(descriptor: int, data: bytes, seconds: float = PATIENCE_SECONDS) -> bool:
+    """Write it all, waiting for so long at most at a time; whether that was done."""
     while data:
         try:
-            data = data[os.write(descriptor, data) :]
+            data = data[_write_some(descriptor, data) :]
         except BlockingIOError:
-            # Another program has made it non-blocking, for all who share it.
+            # Another process has taken the room, or has made it non-blocking, for all who share it.
             writable = select.poll()
             writable.register(descriptor, select.POLLOUT)
-            if not writable.poll(PATIENCE_SECONDS * 1000):
-                return
+            if not writable.poll(seconds * 1000):
+                return False
         except OSError:
-            return
+            return False
+    return True
+
+
+def _write_some(descriptor: int, data: bytes) -> int:
+    """os.write, but without waiting for room in a pipe where the system can do that for one write alone: O_NONBLOCK
+    would be for all who share the pipe."""
+    if hasattr(os, "RWF_NOWAIT") and stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        try:
+            return os.pwritev(descriptor, [data], -1, os.RWF_NOWAIT)
+        except OSError as error:
+            # Linux before 6.5 does not know it for pipes, some sandboxes not at all.
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ESPIPE):
+                raise
+    return os.write(descriptor, data)
 
 
 def _log_uncaught(
