@@ -135,8 +135,8 @@ def _write_some(descriptor: int, data: bytes) -> int:
         try:
             return os.pwritev(descriptor, [data], -1, os.RWF_NOWAIT)
         except OSError as error:
-            # Linux before 6.5 does not know it for pipes, some sandboxes not at all.
-            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ESPIPE):
+            # Linux before 6.5 does not know it for pipes, some sandboxes not at all, or forbid it.
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ESPIPE, errno.EPERM):
                 raise
     return os.write(descriptor, data)
 
