@@ -271,3 +271,12 @@ def test_a_file_is_sent_by_a_real_server(talkative: Server) -> None:
     answer = talkative.get("/file", headers={"X-Request-ID": "file"})
     assert (answer.status, answer.headers["x-request-id"]) == (200, "file")
     assert b"An application that logs in every way" in answer.body
+
+
+def test_an_answer_that_has_nothing_to_close_ends_its_request_once() -> None:
+    ended: list[BaseException | None] = []
+    body: Any = context.call(lambda *_: iter([b"part"]), {}, lambda *_: lambda _: None, ended.append)
+    assert list(body) == [b"part"]
+    body.close()
+    body.close()
+    assert ended == [None]

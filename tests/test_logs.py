@@ -1,6 +1,7 @@
 """Logs: one valid JSON object a line whatever is sent or logged, nothing secret in it, plain lines in a terminal."""
 
 import contextlib
+import errno
 import json
 import logging
 import math
@@ -421,6 +422,16 @@ def test_room_that_another_process_has_taken_meanwhile_is_not_waited_for_without
         os.set_blocking(writing, True)
         assert not logs._write(writing, b"lost\n", 0)
         assert os.get_blocking(writing)
+
+
+def test_where_a_write_that_does_not_wait_is_forbidden_an_ordinary_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> int:
+        raise PermissionError(errno.EPERM, "forbidden")
+
+    monkeypatch.setattr(os, "pwritev", forbidden)
+    with full_pipe(16) as (reading, writing):
+        assert logs._write(writing, b"line\n")
+        assert os.read(reading, 1 << 20).endswith(b"line\n")
 
 
 def test_values_that_json_has_no_word_for_are_said_in_another_way() -> None:

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from flask import Flask
 from gunicorn.http.wsgi import FileWrapper
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.serving.metrics import MAX_SERIES, Exchange, RequestMetrics
+from app.serving.metrics import MAX_SERIES, Exchange, RequestMetrics, _note_exception
 from app.serving.values import ValueStore
 from tests.serving_process import ROOT, Server, serving, until
 
@@ -431,3 +432,22 @@ def test_the_number_of_series_has_an_end_even_if_routes_have_not(tmp_path: Path,
     assert len([name for name in found if name.startswith(COUNT)]) == MAX_SERIES + 1
     assert found[f"{COUNT}[('method', '_OTHER'), ('route', '_OTHER'), ('status', '200')]"] == 50
     assert found["flask_http_request_total[('method', 'GET'), ('status', '200')]"] == MAX_SERIES
+
+
+def test_an_exception_outside_of_any_measured_request_is_nobodys() -> None:
+    with Flask("x").test_request_context():
+        _note_exception(None)
+
+
+def test_a_request_that_is_closed_twice_is_finished_once(tmp_path: Path, store: ValueStore) -> None:
+    metrics = RequestMetrics(store, [1])
+    environ: dict[str, Any] = {"REQUEST_METHOD": "GET", "PATH_INFO": "/"}
+    exchange: Any = Exchange(metrics, environ, lambda *_: lambda _: None).run(lambda _, start: _answer(start), environ)
+    exchange.close()
+    exchange.close()
+    assert samples(tmp_path)["flask_http_requests_in_flight[]"] == 0
+
+
+def _answer(start: Any) -> Iterator[bytes]:
+    start("200 OK", [])
+    return iter([b"part"])
