@@ -23,6 +23,7 @@ from check import EchoCheck
 from connection import Connection
 from harness.records import parse
 from prober import Record
+from resolver import Where
 from tests.serving_process import ROOT, Server, at_full_speed, serving, until
 from traffic import KINDS
 from traffic import Traffic as Requests
@@ -45,8 +46,7 @@ class Client(prober.Prober):
     def __init__(self, service: Service, path: str, *, rate: float, kind: str, results: Path) -> None:
         results.mkdir()
         super().__init__(
-            socket.AF_INET,
-            ("127.0.0.1", service.port),
+            (socket.AF_INET, ("127.0.0.1", service.port)),
             Requests(KINDS[kind], authority="service", path=path, run=kind),
             EchoCheck(kind),
             rate=rate,
@@ -55,9 +55,9 @@ class Client(prober.Prober):
         )
         self.service = service
 
-    def connect(self) -> Connection:
-        """A new connection."""
-        return Connection(socket.AF_INET, ("127.0.0.1", self.service.port))
+    def connect(self, where: Where) -> Connection:  # noqa: ARG002
+        """A new connection, to where the Service leads by now."""
+        return super().connect((socket.AF_INET, ("127.0.0.1", self.service.port)))
 
 
 @dataclass

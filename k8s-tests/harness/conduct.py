@@ -119,6 +119,7 @@ class Conduct:
             url = gateway.url
         else:
             url = node_port(release) if traffic.via == "node port" else release.url
+        options = () if self.example else self.application.options()
         return Prober(
             self.target,
             self.images.prober,
@@ -129,7 +130,7 @@ class Conduct:
             name=traffic.name,
             timeout=traffic.timeout,
             node=self.prober_node,
-            options=() if self.example else self.application.options(),
+            options=(*options, "--look-up") if traffic.looks_up else options,
         )
 
     def _scaled(self, traffic: Traffic) -> Traffic:

@@ -21,7 +21,8 @@ class Traffic:
 
     rate: requests a second. path: path and query; the example application's for this kind if not given.
     timeout: seconds from when a request is due until it counts as failed. request_seconds: how long the server has a
-    request in hand while nothing is wrong, for the budget of what a sudden loss costs.
+    request in hand while nothing is wrong, for the budget of what a sudden loss costs. looks_up: whether the name is
+    looked up for each connection, and not once.
     """
 
     kind: Kind
@@ -30,13 +31,14 @@ class Traffic:
     via: Via = "service"
     timeout: float = 5.0
     request_seconds: float = 0.05
+    looks_up: bool = False
     label: str | None = None
 
     @property
     def name(self) -> str:
         """What the report calls it."""
         way = "" if self.via == "service" else f" through the {self.via}"
-        return self.label or NAMES[self.kind] + way
+        return self.label or NAMES[self.kind] + way + (", each looked up" if self.looks_up else "")
 
     @property
     def keeps_connections(self) -> bool:

@@ -12,6 +12,7 @@ sent, whatever happens to it is its result.
 A request counts as answered when its check passes (check.py: the example's echo of this very request, or what the
 command line expects of another application); otherwise as failed, with the class of what went wrong in `error`:
 
+    unresolved                      the name was not found, where it is looked up for each connection
     refused, unreachable, reset     what connecting or sending met
     closed                          the connection ended before the whole answer
     timeout                         no whole answer within --timeout seconds of when it was due
@@ -20,8 +21,8 @@ command line expects of another application); otherwise as failed, with the clas
     not-sent                        --max-in-flight requests were under way, or the prober had run out of something else
     internal                        the prober itself failed
 
-Bounds: it sends to one address, which is looked up once, at most rate * --max-seconds requests, of which at most
---max-in-flight are under way at once.
+Bounds: it sends to one host, whose name is looked up once or, with --look-up, for each connection; at most
+rate * --max-seconds requests, of which at most --max-in-flight are under way at once.
 
 Results go to a folder: `records.jsonl`, one array a request in the order of Record's fields; then `done`, which holds
 the number of requests that were due, so that missing records can't pass for requests that were not. The prober
@@ -29,7 +30,7 @@ stops when a file `stop` appears there, or after --max-seconds; then it waits fo
 it is killed, so that the results can be fetched.
 
 One thread, and epoll without a framework on top: it takes some 60 % of the processor time of asyncio's
-streams, and the processor is the cluster's too (bench/prober.py).
+streams, and the processor is the cluster's too (bench/probers.py).
 """
 
 import argparse
@@ -40,7 +41,6 @@ import resource
 import secrets
 import select
 import signal
-import socket
 import sys
 import time
 from collections import deque
@@ -49,8 +49,9 @@ from urllib.parse import urlsplit
 
 from answer import AnswerReader
 from check import Check, EchoCheck, PatternCheck
-from connection import EVENTS, Address, Connection
+from connection import EVENTS, Connection
 from record import Failure, Record, line
+from resolver import MAX_UNDER_WAY, Resolver, Where, look_up
 from traffic import BODY_BYTES, KINDS, SLOW_MS, Kind, Request, Traffic
 
 __all__ = ["Prober", "Record", "arguments_parser"]
@@ -81,14 +82,13 @@ class Exchange:
 class Prober:
     """Sends and records. One instance is one run.
 
-    address: where to, as socket.getaddrinfo says it: (family, socket address).
+    where: to connect to; a Resolver is asked anew for each connection.
     timeout: seconds from when a request is due.
     """
 
     def __init__(
         self,
-        family: int,
-        address: Address,
+        where: Where | Resolver,
         traffic: Traffic,
         check: Check,
         *,
@@ -97,11 +97,13 @@ class Prober:
         max_in_flight: int = MAX_IN_FLIGHT,
         results: Path,
     ) -> None:
-        self.family, self.address, self.traffic, self.check = family, address, traffic, check
+        self.where, self.traffic, self.check = where, traffic, check
         self.rate, self.timeout, self.max_in_flight, self.results = rate, timeout, max_in_flight, results
         # Seconds since the epoch that never jump: the monotonic clock, set once.
         self._offset = time.time() - time.monotonic()
         self._epoll = select.epoll()
+        if isinstance(where, Resolver):
+            self._epoll.register(where.fileno(), select.EPOLLIN)
         self._connections: dict[int, Connection] = {}
         self._exchanges: dict[int, Exchange] = {}
         # In the order in which they are due, which with one timeout for all is the order in which they run out.
@@ -142,6 +144,8 @@ class Prober:
         for connection in self._connections.values():
             connection.close()
         self._epoll.close()
+        if isinstance(self.where, Resolver):
+            self.where.close()
 
     def progress(self) -> None:
         """Say how it goes, for whoever follows the pod's log, and let what is written be read."""
@@ -154,39 +158,65 @@ class Prober:
         """Send request `number`, on whatever connection."""
         request = self.traffic.request(number)
         reader = AnswerReader(self.traffic.method)
-        # Before connecting: what that takes, the client waits for.
+        # Before looking up and connecting: what that takes, the client waits for.
         exchange = Exchange(request, scheduled, self.now(), reader)
         try:
             if len(self._exchanges) >= self.max_in_flight:
                 raise Failure("not-sent")
-            connection = exchange.connection = self._connection()
             self._exchanges[number] = exchange
             self._by_deadline.append(exchange)
-            connection.begin(number, request.data, reader)
+            connection = self._kept_connection()
+            if connection:
+                self._begin(exchange, connection)
+            elif isinstance(self.where, Resolver):
+                self.where.ask(number)
+            else:
+                self._begin(exchange, self.connect(self.where))
         except Failure as failure:
-            if str(failure) == "not-sent":
-                exchange.sent = 0.0
-            self._finish(exchange, str(failure))
+            self._fail(exchange, failure)
 
-    def _connection(self) -> Connection:
-        """The connection that has been idle longest and that the server has not closed, or a new one.
+    def _looked_up(self, resolver: Resolver) -> None:
+        """Send what has waited for a look-up that has ended."""
+        for number, where in resolver.answers():
+            exchange = self._exchanges.get(number)
+            if not exchange:
+                # It has run out of time.
+                continue
+            try:
+                if not where:
+                    raise Failure("unresolved")
+                self._begin(exchange, self.connect(where))
+            except Failure as failure:
+                self._fail(exchange, failure)
 
-        New ones until there are POOL: the Service gives each to a pod, so that together they lead to all of them.
+    def _begin(self, exchange: Exchange, connection: Connection) -> None:
+        exchange.connection = connection
+        connection.begin(exchange.request.number, exchange.request.data, exchange.reader)
+
+    def _fail(self, exchange: Exchange, failure: Failure) -> None:
+        if str(failure) == "not-sent":
+            exchange.sent = 0.0
+        self._finish(exchange, str(failure))
+
+    def _kept_connection(self) -> Connection | None:
+        """The connection that has been idle longest and that the server has not closed, if any.
+
+        None until there are POOL: the Service gives each new one to a pod, so that together they lead to all of them.
         """
         while self._idle and self._kept >= POOL:
             connection = self._idle.popleft()
             if connection.is_quiet():
                 return connection
             self._drop(connection)
-        connection = self.connect()
+        return None
+
+    def connect(self, where: Where) -> Connection:
+        """A new connection."""
+        connection = Connection(*where)
         self._kept += 1
         self._connections[connection.fileno()] = connection
         self._epoll.register(connection.fileno(), EVENTS)
         return connection
-
-    def connect(self) -> Connection:
-        """A new connection."""
-        return Connection(self.family, self.address)
 
     def _finish(self, exchange: Exchange, error: str, events: int = 0) -> None:
         """The result of a request is known: record it, and part with its connection or keep it."""
@@ -237,6 +267,9 @@ class Prober:
             # epoll itself waits for whole milliseconds, so everything would be sent up to one late.
             select.select([self._epoll], [], [], wait)
         for descriptor, events in self._epoll.poll(0):
+            if isinstance(self.where, Resolver) and descriptor == self.where.fileno():
+                self._looked_up(self.where)
+                continue
             connection = self._connections[descriptor]
             exchange = self._exchanges.get(connection.number)
             if exchange:
@@ -273,18 +306,6 @@ class Prober:
 # --- The command line ---
 
 
-def resolve(host: str, port: int) -> tuple[int, Address]:
-    """Where to send to. Looked up once: what is measured is the Service, not the name look-up in front of it.
-
-    Raises ValueError if there is no such host.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
-        raise ValueError(f"--url: {host} can't be looked up: {error}") from None
-    return family, address  # type: ignore[return-value]  # of a TCP address it is one of the two forms of Address
-
-
 def require_files(needed: int) -> None:
     """Let this process open so many files. Raises ValueError if it may not."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -303,6 +324,11 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--path", help="path and query (default: the example application's for this kind)")
     parser.add_argument("--method", help="default: POST for uploads, else GET")
     parser.add_argument("--authority", help="the Host header (default: that of the URL)")
+    parser.add_argument(
+        "--look-up",
+        action="store_true",
+        help="look the host up for each connection (default: once, since the Service is what is measured)",
+    )
     parser.add_argument("--body-bytes", type=int, default=BODY_BYTES, help="the size of an upload (%(default)s)")
     parser.add_argument("--timeout", type=float, default=5.0, help="seconds from when a request is due (%(default)s)")
     parser.add_argument("--max-seconds", type=float, default=600.0, help="the longest run (%(default)s)")
@@ -357,7 +383,13 @@ def prober_of(arguments: argparse.Namespace) -> Prober:
         raise ValueError(f"--timeout: a slow request takes {SLOW_MS} ms; {arguments.timeout} s is not longer")
     if not arguments.results.is_dir():
         raise ValueError(f"--results: {arguments.results} is not a folder")
-    require_files(arguments.max_in_flight + POOL + math.ceil(arguments.rate * LINGER_SECONDS) + OTHER_FILES)
+    files = arguments.max_in_flight + POOL + math.ceil(arguments.rate * LINGER_SECONDS) + OTHER_FILES
+    require_files(files + (MAX_UNDER_WAY if arguments.look_up else 0))
+    host, port = parts.hostname, parts.port or 80
+    try:
+        where = look_up(host, port)
+    except OSError as error:
+        raise ValueError(f"--url: {host} can't be looked up: {error}") from None
     run = secrets.token_hex(8)
     check = check_of(arguments, run)
     traffic = Traffic(
@@ -369,10 +401,8 @@ def prober_of(arguments: argparse.Namespace) -> Prober:
         marked=isinstance(check, EchoCheck),
         body_bytes=arguments.body_bytes,
     )
-    family, address = resolve(parts.hostname, parts.port or 80)
     return Prober(
-        family,
-        address,
+        Resolver(host, port) if arguments.look_up else where,
         traffic,
         check,
         rate=arguments.rate,

@@ -12,7 +12,7 @@ class Record(NamedTuple):
     scheduled: float
     """When it was due."""
     sent: float
-    """When the prober began to connect or to send; later than scheduled only if the prober fell behind."""
+    """When the prober began to look up, connect or send; later than scheduled only if the prober fell behind."""
     first_byte: float
     done: float
     """When the whole answer was there, or the failure was known."""

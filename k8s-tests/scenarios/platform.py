@@ -6,6 +6,7 @@ from harness import wait
 from harness.scenario import Scenario
 from harness.shell import run
 from harness.stage import Stage
+from harness.traffic import Traffic
 from scenarios.scaling import LOAD, autoscaler_works, enough_replicas
 
 OUTAGE_SECONDS = 60.0
@@ -50,8 +51,11 @@ def api_server_restarted(stage: Stage) -> str:
     return "the API server was killed, and another one answers"
 
 
-def restart(stage: Stage, workload: str, label: str) -> str:
-    """Kill every pod of a workload of kube-system at once, and wait until it is there again."""
+def restart(stage: Stage, workload: str, label: str, *, at_once: bool) -> str:
+    """Have every pod of a workload of kube-system replaced, and wait until that is done.
+
+    at_once: kill them all, instead of having them replaced as an upgrade of the workload does.
+    """
 
     def pods() -> set[str]:
         listed = stage.target.core.list_namespaced_pod(SYSTEM, label_selector=label).items
@@ -60,26 +64,33 @@ def restart(stage: Stage, workload: str, label: str) -> str:
     system = ("--namespace", SYSTEM)
     before = pods()
     assert before, f"no pods with {label}"
-    run(stage.target.kubectl_command(*system, "delete", "pods", "--selector", label, "--now"))
-    stage.event(f"every pod of {workload} was deleted")
+    how = ("delete", "pods", "--selector", label, "--now") if at_once else ("rollout", "restart", workload)
+    run(stage.target.kubectl_command(*system, *how))
+    stage.event(f"every pod of {workload} was deleted" if at_once else f"{workload} is restarted")
     run(stage.target.kubectl_command(*system, "rollout", "status", workload, "--timeout=120s"))
     wait.until("others have taken their place", lambda: len(pods()) == len(before), timeout=60)
     assert not before & pods()
-    return f"{len(before)} pods of {workload} were deleted at once, and as many others run"
+    done = "deleted at once" if at_once else "replaced one after the other"
+    return f"{len(before)} pods of {workload} were {done}, and as many others run"
 
 
 def kube_proxy_restarted(stage: Stage) -> str:
     """Every kube-proxy at once."""
-    return restart(stage, "daemonset/kube-proxy", "k8s-app=kube-proxy")
+    return restart(stage, "daemonset/kube-proxy", "k8s-app=kube-proxy", at_once=True)
 
 
-def name_server_restarted(stage: Stage) -> str:
+def name_server_killed(stage: Stage) -> str:
     """Every CoreDNS at once."""
-    seen = restart(stage, "deployment/coredns", "k8s-app=kube-dns")
-    # The probers look the Service up once; that names are found again is seen from inside.
+    seen = restart(stage, "deployment/coredns", "k8s-app=kube-dns", at_once=True)
+    # The probers know the Service's address; that names are found again is seen from inside.
     look_up = f"import socket; socket.getaddrinfo('{stage.release.service}', 80)"
     stage.until("names are found", lambda: stage.succeeds(stage.victim(), "python", "-c", look_up), 60)
     return f"{seen}; names are found again"
+
+
+def name_server_replaced(stage: Stage) -> str:
+    """One CoreDNS after the other."""
+    return restart(stage, "deployment/coredns", "k8s-app=kube-dns", at_once=False)
 
 
 def metrics_server_down(stage: Stage) -> str:
@@ -134,9 +145,17 @@ SCENARIOS = (
         reach="cluster",
     ),
     Scenario(
-        name="CoreDNS restarted",
+        name="CoreDNS replaced",
+        fault="every CoreDNS is replaced, one after the other, under clients that look the Service up each time",
+        act=name_server_replaced,
+        traffic=(Traffic("new", 50, looks_up=True),),
+        fewer_ready=0,
+        reach="cluster",
+    ),
+    Scenario(
+        name="CoreDNS killed",
         fault="every CoreDNS is deleted at once, under clients that know the Service's address",
-        act=name_server_restarted,
+        act=name_server_killed,
         needs_example=True,
         fewer_ready=0,
         reach="cluster",

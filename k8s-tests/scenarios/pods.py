@@ -27,6 +27,7 @@ WEDGED_VALUES = {
 OVERLOAD_SECONDS = 40
 # 16 threads serve 5 of these a second, so the last of them wait for some 20 s.
 OVERLOAD = Traffic("slow", 8, path="/sleep?ms=3000", timeout=60, request_seconds=3, label="more than can be served")
+PATIENT = Traffic("new", 5, timeout=60, label="clients that wait for a minute")
 
 # The worker is forked from the master, so it has the same command line; the management process has its own. There is no
 # ps in the image.
@@ -219,7 +220,7 @@ SCENARIOS = (
         name="overload",
         fault="more slow requests come than all threads can serve, for 40 s, from clients that wait for a minute",
         act=overload,
-        traffic=(),
+        traffic=(PATIENT,),
         fewer_ready=0,
         needs_example=True,
         standard=False,
