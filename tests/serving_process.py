@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,6 +20,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "app" / "serving" / "gunicorn.conf.py"
 START_SECONDS = 20.0
+WARNING = re.compile(rf"{re.escape(str(ROOT))}/app/\S+:\d+: \w*Warning: .*")
+"""A warning of this project's code, by the logger py.warnings in either format, or of before there are loggers."""
 
 
 def free_port() -> int:
@@ -157,9 +160,6 @@ def starting(tmp_path: Path, *, python: str = sys.executable, **variables: str) 
         )
     try:
         yield Server(process, port, management_port, log_file)
-        # As in the tests' own process, a warning is an error; those of the applications that are served are theirs.
-        warned = [line for line in log_file.read_text(errors="replace").splitlines() if "py.warnings" in line]
-        assert not [line for line in warned if f"{ROOT}/app/" in line]
     finally:
         if process.poll() is None:
             process.terminate()
@@ -168,6 +168,10 @@ def starting(tmp_path: Path, *, python: str = sys.executable, **variables: str) 
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+    # As in the tests' own process, a warning is an error; those of the applications that are served are theirs. Only
+    # now, since stopping may warn too.
+    warned = WARNING.findall(log_file.read_text(errors="replace"))
+    assert not warned, "\n".join(warned)
 
 
 @contextmanager
