@@ -170,7 +170,7 @@ MUTANTS = (
     Mutant(
         name="autoscaler without a processor request",
         caught_by="load step",
-        caught=r"the autoscaler has metrics .*missing request for cpu",
+        caught=r"the autoscaler can't have metrics .*missing request for cpu",
         break_chart=all_of(
             edit(DEPLOYMENT, "{{- with .Values.resources }}", '{{- with omit .Values.resources "requests" }}'),
         ),

@@ -129,6 +129,12 @@ def test_one_request_above_the_budget_fails_it() -> None:
     assert "2 requests failed (budget: 0" in str(caught(outcome))
 
 
+def test_the_control_is_as_much_longer_as_its_slowest_requests_take() -> None:
+    began = time.time()
+    outcome = measured(Scenario("x", "y", passes, traffic=(NEW, Traffic("slow", 1, request_seconds=0.7))))
+    assert 0.7 <= outcome.fault_at - outcome.started < outcome.fault_at - began < 1.5
+
+
 def test_what_was_under_way_when_the_fault_came_is_its_cost_and_no_failure_before_it() -> None:
     def cut_off(stage: Stage) -> str:
         due = stage.outcome.fault_at - 0.5

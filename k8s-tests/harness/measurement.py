@@ -31,11 +31,17 @@ class OverBudget(AssertionError):
 
 @contextmanager
 def under_traffic(
-    outcome: Outcome, release: Release, probers: Sequence[Prober], *, stopped_within: float = 120.0
+    outcome: Outcome,
+    release: Release,
+    probers: Sequence[Prober],
+    *,
+    stopped_within: float = 120.0,
+    request_seconds: float = 0.0,
 ) -> Iterator[Outcome]:
     """Keep `probers` sending while the `with` block brings the fault about; then judge `outcome`.
 
-    Before the block a control phase shows that nothing fails without the fault: the run is invalid otherwise. The
+    Before the block a control phase shows that nothing fails without the fault: the run is invalid otherwise. It goes
+    on for CONTROL_SECONDS after the first requests are answered, the slowest of which take `request_seconds`. The
     block must set `fault_confirmed` to how it saw that the fault happened, and may add to `outcome.others` further
     probers of its own. Afterwards the probers go on until the rollout is over and the last pod that was told to go is
     gone, which it must be within `stopped_within` seconds. Raises OverBudget for more failed requests than the
@@ -50,7 +56,8 @@ def under_traffic(
             for prober in probers:
                 running.enter_context(prober)
             outcome.started = time.time()
-            time.sleep(CONTROL_SECONDS)
+            # Only what is over before the fault is part of it.
+            time.sleep(CONTROL_SECONDS + request_seconds)
             outcome.fault_at, progress.phase = time.time(), "fault"
             yield outcome
             progress.phase = "recovery"
@@ -125,7 +132,14 @@ def perform(
         replicas = release.minimum or len(stage.pods())
         with sampler:
             stage.probers = [start(release, traffic) for traffic in scenario.traffic]
-            with under_traffic(outcome, release, stage.probers, stopped_within=scenario.stopped_within):
+            slowest = max((traffic.request_seconds for traffic in scenario.traffic), default=0.0)
+            with under_traffic(
+                outcome,
+                release,
+                stage.probers,
+                stopped_within=scenario.stopped_within,
+                request_seconds=slowest,
+            ):
                 outcome.fault_confirmed = scenario.act(stage)
         if scenario.fewer_ready is not None:
             sampler.require_complete()

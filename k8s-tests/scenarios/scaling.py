@@ -33,11 +33,19 @@ METRIC_RESOLUTION_SECONDS, SYNC_SECONDS = 10.0, 5.0
 NOISE_SECONDS, NOISE_HALF_PERIOD_SECONDS = 72.0, 6.0
 # Longer than the noise lasts, the starts of the probers included.
 NOISE_VALUES = {"autoscaling.behavior.scaleDown.stabilizationWindowSeconds": "150"}
+# What the autoscaler says of pods without resources.requests.cpu, which no waiting mends.
+MISSING = "missing request for"
 SWITCHED = {"autoscaling.enabled": "false", "replicaCount": "3"}
 
 
+def said_by_autoscaler(stage: Stage) -> str:
+    """The messages of its conditions."""
+    return "; ".join(str(each.message) for each in stage.release.autoscaler().status.conditions or [])
+
+
 def metrics_are_there(stage: Stage) -> bool:
-    """Whether the autoscaler has seen the pods' processor use."""
+    """Whether the autoscaler has seen the pods' processor use. Raises AssertionError where it never will."""
+    assert MISSING not in said_by_autoscaler(stage), "the autoscaler can't have metrics without resources.requests.cpu"
     metrics = stage.release.autoscaler().status.current_metrics
     return bool(metrics and metrics[0].container_resource and metrics[0].container_resource.current.average_value)
 
@@ -47,8 +55,7 @@ def autoscaler_works(stage: Stage) -> None:
     try:
         wait.until("the autoscaler has metrics", lambda: metrics_are_there(stage), timeout=120)
     except AssertionError as error:
-        conditions = stage.release.autoscaler().status.conditions or []
-        raise AssertionError(f"{error}: {'; '.join(str(each.message) for each in conditions)}") from None
+        raise AssertionError(f"{error}: {said_by_autoscaler(stage)}") from None
     wait.until("the minimum of replicas", lambda: is_scaled_in(stage), timeout=SCALE_IN_SECONDS)
 
 
