@@ -52,6 +52,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def talkative(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of the application that logs."""
+    with serving(tmp_path_factory.mktemp("talkative"), WSGI_APP="tests.talkative:app") as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def actionlint() -> Path:
     """The linter of workflows."""

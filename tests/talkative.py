@@ -1,4 +1,4 @@
-"""An application that logs in every way an application may, for test_logs.py, test_context.py and test_tracing.py.
+"""An application that logs in every way an application may, for the tests of logs, ids and traces.
 
 It imports nothing of the serving layer, as no application has to.
 """

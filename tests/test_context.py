@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.serving import context, traceparent
+from tests.log_lines import find
+from tests.raw import exchange
 from tests.serving_process import Server, request, serving
-from tests.test_logs import find, send_raw
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -45,7 +46,7 @@ def test_a_well_formed_request_id_is_kept_and_returned(talkative: Server, given_
     ],
 )  # fmt: skip
 def test_a_malformed_request_id_is_replaced(talkative: Server, sent: str) -> None:
-    raw = send_raw(
+    raw = exchange(
         talkative, f"GET /environ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{sent}\r\n\r\n".encode("latin-1")
     )
     made = re.findall(rb"(?im)^x-request-id: ([0-9a-f]{32})\r$", raw)
@@ -58,7 +59,7 @@ def test_every_request_without_an_id_gets_another(talkative: Server) -> None:
 
 
 def test_an_id_that_the_application_returns_is_left_alone(talkative: Server) -> None:
-    raw = send_raw(talkative, b"GET /own-id HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    raw = exchange(talkative, b"GET /own-id HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert re.findall(rb"(?im)^x-request-id: (.*)\r$", raw) == [b"mine"]
 
 
@@ -116,7 +117,7 @@ def test_an_invalid_trace_and_its_state_are_not_passed_on(talkative: Server) -> 
 
 def test_two_traces_are_none(talkative: Server) -> None:
     header = f"traceparent: 00-{TRACE}-{PARENT}-01\r\n"
-    raw = send_raw(talkative, f"GET /environ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header * 2}\r\n".encode())
+    raw = exchange(talkative, f"GET /environ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header * 2}\r\n".encode())
     assert b" 200 " in raw
     assert TRACE.encode() not in raw
 
@@ -203,7 +204,7 @@ def test_the_line_about_an_exception_in_a_stream_carries_them(talkative: Server)
 
 def test_what_is_logged_after_a_request_does_not_carry_them(talkative: Server) -> None:
     talkative.get("/users/before", headers={"X-Request-ID": "before"})
-    assert b" 400 " in send_raw(talkative, b"after\r\n\r\n")
+    assert b" 400 " in exchange(talkative, b"after\r\n\r\n")
     line = find(talkative, lambda entry: "Invalid" in entry["message"])
     assert "request_id" not in line
 

@@ -16,8 +16,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from app.serving import tracing
 from app.serving.environment import SettingsError
+from tests.log_lines import find
+from tests.raw import exchange
 from tests.serving_process import ROOT, Server, serving, until
-from tests.test_logs import find, send_raw
 from tests.test_server import start
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -165,7 +166,7 @@ def test_a_failure_in_the_middle_of_an_answer_is_an_error_too(traced: tuple[Serv
 
 def test_clients_can_not_make_up_names_of_spans(traced: tuple[Server, Collector]) -> None:
     server, collector = traced
-    send_raw(server, b"MADEUP /nowhere%ff%00 HTTP/1.1\r\nHost: x\r\nUser-Agent: \xff\r\nConnection: close\r\n\r\n")
+    exchange(server, b"MADEUP /nowhere%ff%00 HTTP/1.1\r\nHost: x\r\nUser-Agent: \xff\r\nConnection: close\r\n\r\n")
     span = collector.span("HTTP")
     assert attributes(span)["http.request.method"] == "_OTHER"
     assert attributes(span)["http.request.method_original"] == "MADEUP"
