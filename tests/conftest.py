@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import tools
+from tests.probing import PROBER
 from tests.serving_process import Server, serving
 
 # Whoever starts the tests in the background may have Ctrl-C ignored, which what they start would inherit.
@@ -57,6 +58,12 @@ def talkative(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of the application that logs."""
     with serving(tmp_path_factory.mktemp("talkative"), WSGI_APP="tests.talkative:app") as server:
         yield server
+
+
+@pytest.fixture
+def program() -> Path:
+    """The folder of the prober's files."""
+    return PROBER
 
 
 @pytest.fixture(scope="session")

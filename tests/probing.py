@@ -103,3 +103,29 @@ def _processor_seconds(port: int, folder: Path, kind: str, rate: float, count: i
     probe(port, folder, kind=kind, rate=rate, count=count)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def errors(records: list[Record]) -> dict[int, str]:
+    """The failed requests, and the class of error of each."""
+    return {record.number: record.error for record in records if record.error}
+
+
+def ok(_: int) -> str:
+    """Nothing is wrong."""
+    return "ok"
+
+
+def mutate(program: Path, file: str, text: str, replacement: str) -> None:
+    """Replace `text`, which must be there once, in a file of the prober."""
+    source = (program / file).read_text()
+    assert source.count(text) == 1, f"the mutation no longer matches {file}: adapt it"
+    (program / file).write_text(source.replace(text, replacement))
+
+
+def copy(folder: Path, program: Path = PROBER) -> Path:
+    """A copy of the prober's files."""
+    copied = folder / "program"
+    copied.mkdir(parents=True)
+    for file in program.glob("*.py"):
+        (copied / file.name).write_bytes(file.read_bytes())
+    return copied

@@ -6,7 +6,6 @@ import socket
 import statistics
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,30 +13,13 @@ import pytest
 import prober as prober_module
 from harness import prober as harness_prober
 from harness.records import MAX_LATENESS_SECONDS, Figures, InvalidRun, parse, percentile
-from prober import Record
 from tests.fast_server import fast_server
 from tests.faulty_server import Behaviour, faulty_server
-from tests.probing import PROBER, command, cost, probe, probing, records_in
+from tests.probing import PROBER, command, copy, cost, errors, mutate, ok, probe, probing, records_in
 from tests.serving_process import request, until
 from traffic import KINDS, Traffic
 
 kinds = pytest.mark.parametrize("kind", KINDS)
-
-
-@pytest.fixture
-def program() -> Path:
-    """The folder of the prober's files."""
-    return PROBER
-
-
-def errors(records: list[Record]) -> dict[int, str]:
-    """The failed requests, and the class of error of each."""
-    return {record.number: record.error for record in records if record.error}
-
-
-def ok(_: int) -> str:
-    """Nothing is wrong."""
-    return "ok"
 
 
 def behaving(faults: dict[int, str]) -> Behaviour:
@@ -380,76 +362,12 @@ def test_a_mistake_on_the_command_line_is_named(tmp_path: Path, options: list[st
     assert message in done.stderr
 
 
-# --- Look-ups ---------------------------------------------------------------------------------------------------------
-
-# The first one is that of the command line, the others are numbered as the requests are.
-NAME_SERVER = """
-import itertools, pathlib, socket, time
-numbers = itertools.count(-1)
-def ask():
-    number = next(numbers)
-    with pathlib.Path({asked!r}).open("a") as asked:
-        asked.write("x")
-    if number in {hangs}:
-        time.sleep(2)
-    if number in {fails}:
-        raise socket.gaierror(socket.EAI_AGAIN, "no name server answered")
-"""
-
-
-def with_name_server(folder: Path, program: Path, *, fails: range = range(0), hangs: range = range(0)) -> Path:
-    """A copy of the prober whose look-ups go wrong on command, and are counted in the file `asked`."""
-    changed = copy(folder, program)
-    (changed / "names.py").write_text(NAME_SERVER.format(asked=str(folder / "asked"), hangs=hangs, fails=fails))
-    mutate(changed, "resolver.py", "import socket\n", "import socket\n\nimport names\n")
-    look_up = "    family, _, _, _, address = socket"
-    mutate(changed, "resolver.py", look_up, f"    names.ask()\n{look_up}")
-    return changed
-
-
-def look_up_options(port: int) -> list[str]:
-    return ["--url", f"http://localhost:{port}", "--look-up"]
-
-
-@pytest.mark.parametrize(("kind", "look_ups"), [("new", 60), ("slow", 60), ("keep-alive", 20), ("upload", 20)])
-def test_every_connection_is_looked_up(tmp_path: Path, program: Path, kind: str, look_ups: int) -> None:
-    changed = with_name_server(tmp_path, program)
+def test_an_error_of_the_prober_itself_is_a_failed_request(tmp_path: Path) -> None:
+    program = copy(tmp_path)
+    mutate(program, "check.py", "json.loads(answer.body)", "json.loads(answer.body) if request.number < 19 else 1 / 0")
     with faulty_server(ok) as server:
-        options = look_up_options(server.port)
-        records = probe(server.port, tmp_path / "run", kind=kind, count=60, options=options, program=changed)
-    assert errors(records) == {}
-    assert server.received == dict.fromkeys(range(60), 1)
-    assert len((tmp_path / "asked").read_text()) == 1 + look_ups
-
-
-def test_a_look_up_that_fails_is_a_failure_and_not_tried_again(tmp_path: Path, program: Path) -> None:
-    changed = with_name_server(tmp_path, program, fails=range(20, 30))
-    with faulty_server(ok) as server:
-        records = probe(server.port, tmp_path / "run", count=60, options=look_up_options(server.port), program=changed)
-    assert errors(records) == dict.fromkeys(range(20, 30), "unresolved")
-    assert len((tmp_path / "asked").read_text()) == 1 + 60
-
-
-def test_a_look_up_that_hangs_fails_in_time_and_holds_up_no_other(tmp_path: Path, program: Path) -> None:
-    changed = with_name_server(tmp_path, program, hangs=range(20, 30))
-    with faulty_server(ok) as server:
-        options = [*look_up_options(server.port), "--timeout", "1"]
-        # It goes on until the look-ups that hang have ended, whose requests are not to be sent any more.
-        records = probe(server.port, tmp_path / "run", count=300, options=options, program=changed)
-    assert errors(records) == dict.fromkeys(range(20, 30), "timeout")
-    assert all(1 <= r.done - r.scheduled < 1 + MAX_LATENESS_SECONDS for r in records[20:30])
-    assert not set(server.received) & set(range(20, 30))
-    Figures.of("x", records).require_valid()
-
-
-def test_more_look_ups_than_may_be_under_way_are_failures(tmp_path: Path, program: Path) -> None:
-    changed = with_name_server(tmp_path, program, hangs=range(90))
-    mutate(changed, "resolver.py", "MAX_UNDER_WAY = 1000", "MAX_UNDER_WAY = 10")
-    with faulty_server(ok) as server:
-        options = [*look_up_options(server.port), "--timeout", "1.5"]
-        records = probe(server.port, tmp_path / "run", count=90, options=options, program=changed)
-    assert errors(records) == dict.fromkeys(range(10), "timeout") | dict.fromkeys(range(10, 90), "not-sent")
-    assert all(record.sent == 0 for record in records[10:])
+        records = probe(server.port, tmp_path / "results", count=20, program=program)
+    assert errors(records) == {19: "internal"}
 
 
 # --- Cost -------------------------------------------------------------------------------------------------------------
@@ -478,182 +396,3 @@ def test_records_of_the_longest_run_fit_and_are_fetched_whole(tmp_path: Path) ->
     text = subprocess.run(["sh", "-c", fetch], capture_output=True, text=True, check=True).stdout
     assert len(text) / 500 < 50
     assert parse(harness_prober.unpack(text), 500) == records
-
-
-# --- The tests above, tested: probers that are broken on purpose ------------------------------------------------------
-
-Check = Callable[[Path, Path], object]
-
-
-def of_kind(check: Callable[[Path, Path, str], None], kind: str) -> Check:
-    """The check of one kind."""
-    return lambda folder, program: check(folder, program, kind)
-
-
-kept_everything = of_kind(test_every_request_is_sent_once_and_recorded, "keep-alive")
-faults = of_kind(test_every_fault_is_counted_once_under_its_class_and_not_retried, "new")
-kept_faults = of_kind(test_every_fault_is_counted_once_under_its_class_and_not_retried, "keep-alive")
-
-
-def without_looking(folder: Path, program: Path) -> None:
-    """Of the two looks at whether a kept connection was closed, either alone would be enough here."""
-    mutate(program, "prober.py", "if connection.is_quiet():", "if True:")
-    test_a_kept_connection_that_the_server_closed_is_not_used_again(folder, program)
-
-
-MUTANTS: dict[str, tuple[str, str, str, Check]] = {
-    "sends again what was reset": (
-        "prober.py",
-        "        done = self.now()\n",
-        "        if error == 'reset' and not getattr(self, 'again', False):\n"
-        "            self.again, exchange.over = True, True\n"
-        "            self._exchanges.pop(exchange.request.number)\n"
-        "            return self._send(exchange.request.number, exchange.scheduled)\n"
-        "        done = self.now()\n",
-        faults,
-    ),
-    "sends again on another connection when a kept one was reset": (
-        "prober.py",
-        "        done = self.now()\n",
-        "        if error == 'reset' and self.traffic.keeps_connections and not getattr(exchange.connection, 'x', 0):\n"
-        "            exchange.over = True\n"
-        "            self._exchanges.pop(exchange.request.number)\n"
-        "            return self._send(exchange.request.number, exchange.scheduled)\n"
-        "        done = self.now()\n",
-        of_kind(test_a_kept_connection_that_is_reset_at_its_second_request_is_a_failure_each_time, "keep-alive"),
-    ),
-    "sends everything twice": (
-        "traffic.py",
-        "            return Request(number, head)\n",
-        "            return Request(number, head * 2)\n",
-        kept_everything,
-    ),
-    "leaves failures out of the records": (
-        "prober.py", "        self.output.write(\n", "        error or self.output.write(\n", faults,
-    ),
-    "counts failures as answered": (
-        "prober.py", "answer.status, host, version, error,", "answer.status, host, version, '',", faults,
-    ),
-    "measures from when a request was sent": (
-        "prober.py",
-        "request.number, exchange.scheduled, exchange.sent,",
-        "request.number, exchange.sent, exchange.sent,",
-        test_a_prober_held_up_during_an_outage_does_not_pass_for_valid,
-    ),
-    "shifts its schedule when it is behind": (
-        "prober.py",
-        "                if scheduled <= now:\n",
-        "                if scheduled <= now:\n"
-        "                    start += max(0.0, now - scheduled - 0.01)\n"
-        "                    scheduled = start + self.due / self.rate\n",
-        test_a_prober_held_up_during_an_outage_does_not_pass_for_valid,
-    ),
-    "leaves out what fell due while it was behind": (
-        "prober.py",
-        "                if scheduled <= now:\n",
-        "                if scheduled <= now:\n"
-        "                    self.due = max(self.due, int((now - start) * self.rate))\n",
-        test_a_prober_held_up_during_an_outage_does_not_pass_for_valid,
-    ),
-    "waits for an answer before it sends again": (
-        "prober.py",
-        "                if scheduled <= now:\n",
-        "                if scheduled <= now and not self._exchanges:\n",
-        test_all_that_fell_due_in_a_stall_is_sent_and_waits_for_its_end,
-    ),
-    "sends only so many at once, and the others later": (
-        "prober.py",
-        "                if scheduled <= now:\n",
-        "                if scheduled <= now and len(self._exchanges) < 50:\n",
-        test_all_that_fell_due_in_a_stall_is_sent_and_waits_for_its_end,
-    ),
-    "does not look at the status": ("check.py", "answer.status != 200", "answer.status > 999", faults),
-    "takes the answer to another request": (
-        "check.py", 'query["probe"] == [str(request.number)] and ', "", faults,
-    ),
-    "takes the answer of another run": ("check.py", ' and query["run"] == [self.run]', "", faults),
-    "does not look at the hash of an upload": (
-        "check.py", "if same and request.body_sha256:", "if False:", test_one_wrong_bit_in_an_upload_is_a_failure,
-    ),
-    "takes half an answer for a whole one": (
-        "answer.py", "        if len(buffer) < self._length:\n", "        if not buffer:\n", kept_faults,
-    ),
-    "takes more than an answer for one": ("answer.py", "        if excess:\n", "        if False:\n", faults),
-    "leaves out what it could not send": (
-        "prober.py",
-        '                raise Failure("not-sent")\n',
-        "                return\n",
-        test_what_can_not_be_sent_is_a_failure_and_sending_goes_on,
-    ),
-    "has no bound of what is under way": (
-        "prober.py",
-        "if len(self._exchanges) >= self.max_in_flight:",
-        "if False:",
-        test_what_can_not_be_sent_is_a_failure_and_sending_goes_on,
-    ),
-    "sends on a connection that was closed": (
-        "prober.py",
-        "            elif events & ~select.EPOLLOUT:\n",
-        "            elif False:\n",
-        without_looking,
-    ),
-    "looks its host up only once": (
-        "prober.py",
-        "Resolver(host, port) if arguments.look_up else where",
-        "where",
-        lambda folder, program: test_every_connection_is_looked_up(folder, program, "new", 60),
-    ),
-    "looks up again what was not found": (
-        "resolver.py",
-        "            found = None\n",
-        "            found = look_up(self._host, self._port)\n",
-        test_a_look_up_that_fails_is_a_failure_and_not_tried_again,
-    ),
-    "waits for a look-up before it goes on": (
-        "resolver.py",
-        "self._threads.submit(self._look_up, number)",
-        "self._look_up(number)",
-        test_a_look_up_that_hangs_fails_in_time_and_holds_up_no_other,
-    ),
-    "never keeps a connection": (
-        "prober.py",
-        "connection.may_be_kept(events)",
-        "False",
-        of_kind(test_each_kind_uses_connections_as_it_says, "keep-alive"),
-    ),
-}  # fmt: skip
-
-
-def mutate(program: Path, file: str, text: str, replacement: str) -> None:
-    """Replace `text`, which must be there once, in a file of the prober."""
-    source = (program / file).read_text()
-    assert source.count(text) == 1, f"the mutation no longer matches {file}: adapt it"
-    (program / file).write_text(source.replace(text, replacement))
-
-
-def copy(folder: Path, program: Path = PROBER) -> Path:
-    """A copy of the prober's files."""
-    copied = folder / "program"
-    copied.mkdir(parents=True)
-    for file in program.glob("*.py"):
-        (copied / file.name).write_bytes(file.read_bytes())
-    return copied
-
-
-@pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_broken_prober_is_caught(tmp_path: Path, mutant: str) -> None:
-    file, text, replacement, check = MUTANTS[mutant]
-    program = copy(tmp_path)
-    mutate(program, file, text, replacement)
-    # One that breaks down, or does not match, is no proof of anything: only a verdict of the check counts.
-    with pytest.raises((AssertionError, InvalidRun)) as caught:
-        check(tmp_path / "results", program)
-    assert "the mutation no longer matches" not in str(caught.value)
-
-
-def test_an_error_of_the_prober_itself_is_a_failed_request(tmp_path: Path) -> None:
-    program = copy(tmp_path)
-    mutate(program, "check.py", "json.loads(answer.body)", "json.loads(answer.body) if request.number < 19 else 1 / 0")
-    with faulty_server(ok) as server:
-        records = probe(server.port, tmp_path / "results", count=20, program=program)
-    assert errors(records) == {19: "internal"}
