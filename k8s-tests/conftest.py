@@ -6,6 +6,7 @@ import datetime
 import os
 import random
 import shutil
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -40,6 +41,10 @@ _target = pytest.StashKey[Target]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A run that is ended from outside, as a cancelled job is, must not leave its probers and its cluster there: SIGTERM
+    # has it torn down too. What runs in the background may have inherited that Ctrl-C is ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     options.check(config)
     config.stash[_report] = Report(progress.console())
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -26,7 +28,7 @@ from mutants import MUTANTS, Mutant
 from prober import POOL
 from scenarios import SCENARIOS, pods, scaling
 from scenarios.combined import AT_RANDOM
-from tests.serving_process import ROOT
+from tests.serving_process import ROOT, until
 
 NAMES = [scenario.name for scenario in SCENARIOS]
 
@@ -204,3 +206,40 @@ def test_an_option_that_can_not_be_meant_is_refused_before_anything_is_done(
     assert done.returncode == 4, done.stdout + done.stderr
     assert message in done.stdout + done.stderr
     assert tmp_path.exists()
+
+
+PRETENDED_KIND = """
+import time, pathlib
+import cluster
+folder = pathlib.Path({folder!r})
+def create(name, kubeconfig):
+    (folder / "made").write_text(name)
+    time.sleep(60)
+cluster.exists = lambda name: False
+cluster.create = create
+cluster.delete = lambda name: (folder / "deleted").write_text(name)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_told_to_end_deletes_its_cluster(tmp_path: Path, number: signal.Signals) -> None:
+    """Also one that was started in the background, where a shell has Ctrl-C ignored."""
+    # A copy, since a run begins by removing the diagnostics of the one before.
+    copied = tmp_path / "project"
+    for name in ("k8s-tests", "scripts", "charts"):
+        shutil.copytree(ROOT / name, copied / name)
+    shutil.copy(ROOT / "versions.env", copied)
+    (tmp_path / "pretended_kind.py").write_text(PRETENDED_KIND.format(folder=str(tmp_path)))
+    options = ["-p", "pretended_kind", "-k", "port_forward"]
+    with subprocess.Popen(
+        ["sh", "-c", 'trap "" INT && exec "$@"', "sh", sys.executable, "-m", "pytest", "k8s-tests", *options],
+        cwd=copied, env={**os.environ, "PYTHONPATH": f"{tmp_path}:{copied}/scripts"}, stdout=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        try:
+            until("the cluster is being made", (tmp_path / "made").exists)
+            assert not (tmp_path / "deleted").exists()
+            process.send_signal(number)
+            assert process.wait(20) == pytest.ExitCode.INTERRUPTED
+        finally:
+            process.kill()
+    assert (tmp_path / "deleted").read_text() == (tmp_path / "made").read_text()
