@@ -86,15 +86,18 @@ FAST = (Traffic("new", 250),)
 # A pod that is told to go is given 2 seconds more than its grace period at most, so these are cut off half-way.
 LONG = (Traffic("slow", 1, path="/sleep?ms=8000", timeout=20, request_seconds=8),)
 
-# The second image takes longer to load than its clients wait: a server of which nobody knows that it is not ready.
-# One that is there within a second would lose nothing, since Kubernetes takes as long to send anybody there.
-SLOW_TO_LOAD = """\
+
+def slow_to_load(*versions: str) -> str:
+    """Lines of a Dockerfile that have the application of these images take 14 seconds to load."""
+    condition = f'os.environ["APP_VERSION"] in {list(versions)}'.replace("'", '"')
+    return f"""\
 USER root
-RUN printf '%s\\n' 'import os, time' 'time.sleep(12 if os.environ["APP_VERSION"] == "test-2" else 0)' \\
+RUN printf '%s\\n' 'import os, time' 'time.sleep(14 if {condition} else 0)' \\
     'from app.api import create_app' 'app = create_app()' > /srv/slow.py && chmod a+r /srv/slow.py
 USER 10001:10001
 ENV WSGI_APP=slow:app
 """
+
 
 MUTANTS = (
     Mutant(
@@ -109,7 +112,9 @@ MUTANTS = (
         name="no readiness",
         caught_by="rolling update",
         break_chart=without(DEPLOYMENT, "startupProbe:", "readinessProbe:"),
-        dockerfile=SLOW_TO_LOAD,
+        # What is rolled out takes longer to load than its clients wait: a server of which nobody knows that it is not
+        # ready. One that is there within a second would lose nothing, since Kubernetes takes as long to send anybody.
+        dockerfile=slow_to_load("test-2"),
     ),
     Mutant(
         name="100 % unavailable",
@@ -180,6 +185,8 @@ MUTANTS = (
         caught_by="pods deleted",
         caught=rf"{LOST}|ready replicas at a time",
         values={"autoscaling.minReplicas": "1"},
+        # Longer than a pod goes on serving once it is deleted: a quick one would be replaced by then.
+        dockerfile=slow_to_load("test-1", "test-2"),
     ),
     Mutant(
         name="never restarted when it is stuck",

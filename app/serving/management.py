@@ -119,7 +119,10 @@ def main(folder: Path, port: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     master = os.getppid()
     while os.getppid() == master:
+        # What arrives in the middle of forking would be swallowed by what runs in the child first, with a traceback.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         server = os.fork()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         if server == 0:
             _serve(folder, port, master)
         _wait_for(server, master)

@@ -120,11 +120,13 @@ class WorkerState:
         (self.folder / str(pid)).unlink(missing_ok=True)
 
     def workers(self) -> list[WorkerStatus]:
-        """The workers that are alive, in no order."""
+        """The workers that are alive, in no order. None once the server has ended, and has taken the folder away."""
+        try:
+            paths = list(self.folder.iterdir())
+        except FileNotFoundError:
+            return []
         return [
-            status
-            for path in self.folder.iterdir()
-            if path.name.isdecimal() and _is_alive(int(path.name)) and (status := _read(path))
+            status for path in paths if path.name.isdecimal() and _is_alive(int(path.name)) and (status := _read(path))
         ]
 
 
