@@ -28,6 +28,11 @@ def samples(collector: Saturation | Processes) -> dict[str, float]:
     return {sample.name: sample.value for family in collector.collect() for sample in family.samples}
 
 
+def test_a_server_that_has_taken_its_folder_away_has_no_workers(tmp_path: Path) -> None:
+    """As it is seen by a health process that is still ending."""
+    assert WorkerState(tmp_path / "gone").workers() == []
+
+
 def test_saturation_is_summed_over_the_workers(tmp_path: Path) -> None:
     state = WorkerState(tmp_path)
     # Process ids that are alive: this test's and its parent's.
