@@ -15,6 +15,7 @@ from harness.images import Images, derived
 from harness.records import InvalidRun
 from harness.release import CHART, Release, Target
 from harness.report import Report
+from harness.shell import run
 from mutants import MUTANTS, Mutant
 from scenarios import SCENARIOS
 
@@ -39,6 +40,8 @@ def broken(target: Target, namespace: str, mutant: Mutant, tmp_path: Path) -> It
     yield release
     # Also one that was refused is there, as a failed one.
     release.uninstall()
+    # Pods that do not end when told to would be in the next mutant's way, whose labels are the same.
+    run(target.kubectl_command("--namespace", namespace, "delete", "pods", "--all", "--force", "--grace-period=0"))
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))

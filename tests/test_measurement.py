@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -127,6 +129,49 @@ def test_one_request_above_the_budget_fails_it() -> None:
     assert outcome.verdict == "failed"
     assert isinstance(caught(outcome), OverBudget)
     assert "2 requests failed (budget: 0" in str(caught(outcome))
+
+
+class Slow(Client):
+    """One that takes a while to start and to stop, and says when it has; `breaks`: it does not start."""
+
+    def __init__(self, *, breaks: bool = False) -> None:
+        super().__init__("slow", "")
+        self.breaks, self.steps = breaks, list[str]()
+
+    def __enter__(self) -> Slow:
+        time.sleep(0.4)
+        if self.breaks:
+            raise AssertionError("it does not start")
+        self.steps.append("started")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        time.sleep(0.4)
+        self.steps.append("stopped")
+
+
+def test_probers_are_started_and_stopped_at_a_time() -> None:
+    probers: list[Any] = [Slow() for _ in range(4)]
+    began = time.monotonic()
+    with measurement.together(probers):
+        assert [prober.steps for prober in probers] == [["started"]] * 4
+    assert [prober.steps for prober in probers] == [["started", "stopped"]] * 4
+    assert 0.8 <= time.monotonic() - began < 1.6
+
+
+def test_a_prober_that_does_not_start_has_the_others_stopped() -> None:
+    probers: list[Any] = [Slow(), Slow(breaks=True), Slow()]
+    with pytest.raises(AssertionError, match="does not start"), measurement.together(probers):
+        raise RuntimeError("never reached")
+    assert [prober.steps for prober in probers] == [["started", "stopped"], [], ["started", "stopped"]]
+
+
+def test_an_interrupted_start_is_undone_once_it_is_over() -> None:
+    probers: list[Any] = [Slow() for _ in range(2)]
+    threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt), measurement.together(probers):
+        raise RuntimeError("never reached")
+    assert [prober.steps for prober in probers] == [["started", "stopped"]] * 2
 
 
 def test_the_control_is_as_much_longer_as_its_slowest_requests_take() -> None:

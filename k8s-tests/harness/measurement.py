@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from harness.images import Images
 from harness.nodes import Nodes
@@ -30,6 +32,34 @@ class OverBudget(AssertionError):
 
 
 @contextmanager
+def together(probers: Sequence[Prober]) -> Iterator[None]:
+    """Enter all of them at a time, and leave them so: either takes each a second or two, in which it mostly waits.
+
+    If one can't be entered, the others are left. Raises what the first of them raised.
+    """
+    stacks = [ExitStack() for _ in probers]
+    with ThreadPoolExecutor(max(1, len(probers))) as threads:
+        try:
+            _each(
+                threads, [partial(stack.enter_context, prober) for stack, prober in zip(stacks, probers, strict=True)]
+            )
+            yield
+        finally:
+            _each(threads, [stack.close for stack in stacks])
+
+
+def _each(threads: ThreadPoolExecutor, calls: Sequence[Callable[[], object]]) -> None:
+    futures = [threads.submit(call) for call in calls]
+    try:
+        wait(futures)
+    finally:
+        # Also if this was interrupted: what is being started can't be stopped yet.
+        wait(futures)
+    for future in futures:
+        future.result()
+
+
+@contextmanager
 def under_traffic(
     outcome: Outcome,
     release: Release,
@@ -51,10 +81,8 @@ def under_traffic(
     try:
         with (
             Progress(outcome.name, lambda: [*probers, *outcome.others], outcome.console) as progress,
-            ExitStack() as running,
+            together(probers),
         ):
-            for prober in probers:
-                running.enter_context(prober)
             outcome.started = time.time()
             # Only what is over before the fault is part of it.
             time.sleep(CONTROL_SECONDS + request_seconds)
