@@ -97,7 +97,11 @@ class Server:
 
     def log(self) -> list[dict[str, Any]]:
         """What was logged so far. Every line must be one JSON object."""
-        entries = [json.loads(line) for line in self.log_file.read_text().splitlines()]
+        text = self.log_file.read_text()
+        if self.process.poll() is None:
+            # Of a line that is being written a reader may see a part: up to the end of a page.
+            text = text[: text.rfind("\n") + 1]
+        entries = [json.loads(line) for line in text.splitlines()]
         assert all(isinstance(entry, dict) for entry in entries)
         return entries
 
