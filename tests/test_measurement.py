@@ -134,19 +134,19 @@ def test_one_request_above_the_budget_fails_it() -> None:
 class Slow(Client):
     """One that takes a while to start and to stop, and says when it has; `breaks`: it does not start."""
 
-    def __init__(self, *, breaks: bool = False) -> None:
+    def __init__(self, *, seconds: float = 0.4, breaks: bool = False) -> None:
         super().__init__("slow", "")
-        self.breaks, self.steps = breaks, list[str]()
+        self.seconds, self.breaks, self.steps = seconds, breaks, list[str]()
 
     def __enter__(self) -> Slow:
-        time.sleep(0.4)
+        time.sleep(self.seconds)
         if self.breaks:
             raise AssertionError("it does not start")
         self.steps.append("started")
         return self
 
     def __exit__(self, *_: object) -> None:
-        time.sleep(0.4)
+        time.sleep(self.seconds)
         self.steps.append("stopped")
 
 
@@ -167,7 +167,7 @@ def test_a_prober_that_does_not_start_has_the_others_stopped() -> None:
 
 
 def test_an_interrupted_start_is_undone_once_it_is_over() -> None:
-    probers: list[Any] = [Slow() for _ in range(2)]
+    probers: list[Any] = [Slow(seconds=0), Slow(seconds=0.6)]
     threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
     with pytest.raises(KeyboardInterrupt), measurement.together(probers):
         raise RuntimeError("never reached")
