@@ -168,7 +168,8 @@ def test_a_prober_that_does_not_start_has_the_others_stopped() -> None:
 
 def test_an_interrupted_start_is_undone_once_it_is_over() -> None:
     probers: list[Any] = [Slow(seconds=0), Slow(seconds=0.6)]
-    threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
+    main = threading.main_thread().ident
+    threading.Timer(0.1, signal.pthread_kill, [main, signal.SIGINT]).start()
     with pytest.raises(KeyboardInterrupt), measurement.together(probers):
         raise RuntimeError("never reached")
     assert [prober.steps for prober in probers] == [["started", "stopped"]] * 2
