@@ -12,12 +12,7 @@ from app.serving.formats import JsonFormatter, cut
 from app.serving.gunicorn_logger import access_fields
 from tests.log_lines import access_line
 from tests.raw import exchange
-from tests.serving_process import (
-    Server,
-    serving,
-)
-
-PIPE_BUF = 4096
+from tests.serving_process import Server, serving
 
 PIPE_BUF = 4096
 

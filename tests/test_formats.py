@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 
 from app.serving.formats import JsonFormatter, PlainFormatter, cut
 
-PIPE_BUF = 4096
-
 texts = st.text(st.characters())
 
 

@@ -11,22 +11,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.serving import logs
 from tests.log_lines import answers
-from tests.serving_process import (
-    Server,
-    command,
-    environment,
-    free_port,
-    own_application,
-    request,
-    until,
-)
-
-PIPE_BUF = 4096
+from tests.serving_process import Server, command, environment, free_port, own_application, request, until
 
 PIPE_BUF = 4096
 
@@ -47,6 +38,30 @@ def full_pipe(left: int) -> Iterator[tuple[int, int]]:
         os.close(writing)
 
 
+@contextmanager
+def unread(folder: Path, **variables: str) -> Iterator[tuple[Server, bytearray]]:
+    """A server whose log nobody reads, except `read_on` and, once it has ended, this: into the bytearray."""
+    port, management_port = free_port(), free_port()
+    environ = environment(PORT=str(port), MANAGEMENT_PORT=str(management_port), **variables)
+    with subprocess.Popen(command(), cwd=folder, env=environ, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        server, log = Server(process, port, management_port, folder / "none"), bytearray()  # type: ignore[arg-type]
+        try:
+            until("ready", server.is_ready)
+            yield server, log
+        finally:
+            process.terminate()
+            os.set_blocking(process.stdout.fileno(), True)
+            log += process.stdout.read()
+
+
+def read_on(server: Server, log: bytearray) -> None:
+    """Read what there is of the log."""
+    pipe: Any = server.process.stdout
+    os.set_blocking(pipe.fileno(), False)
+    log += pipe.read() or b""
+
+
 def test_a_standard_output_that_nobody_reads_fails_no_request(tmp_path: Path) -> None:
     port, management_port = free_port(), free_port()
     reading, writing = os.pipe()
@@ -63,40 +78,28 @@ def test_a_standard_output_that_nobody_reads_fails_no_request(tmp_path: Path) ->
 
 
 def test_a_log_that_nobody_reads_holds_nothing_up_and_says_later_what_was_lost(tmp_path: Path) -> None:
-    port, management_port = free_port(), free_port()
-    variables = environment(PORT=str(port), MANAGEMENT_PORT=str(management_port), LOG_FORMAT="json")
-    with subprocess.Popen(command(), cwd=tmp_path, env=variables, stdout=subprocess.PIPE) as process:
-        log = process.stdout
-        assert log
-        server = Server(process, port, management_port, tmp_path / "none")  # type: ignore[arg-type]
-        try:
-            until("ready", server.is_ready)
-            # A pipe holds 64 KiB, and a line is some 400 bytes.
-            longest = 0.0
-            for number in range(600):
-                began = time.monotonic()
-                assert server.get(f"/echo?{number}").status == 200
-                longest = max(longest, time.monotonic() - began)
-                if number % 100 == 99:
-                    assert server.manage("/livez").status == server.manage("/readyz").status == 200
-            assert 0.5 < longest < 3, "the pipe was full, and waited for once"
-            os.set_blocking(log.fileno(), False)
-            read = bytearray(log.read())
-            server.get("/echo?after")
+    with unread(tmp_path, LOG_FORMAT="json") as (server, log):
+        # A pipe holds 64 KiB, and a line is some 400 bytes.
+        longest = 0.0
+        for number in range(600):
+            began = time.monotonic()
+            assert server.get(f"/echo?{number}").status == 200
+            longest = max(longest, time.monotonic() - began)
+            if number % 100 == 99:
+                assert server.manage("/livez").status == server.manage("/readyz").status == 200
+        assert 0.5 < longest < 3, "the pipe was full, and waited for once"
+        read_on(server, log)
+        server.get("/echo?after")
 
-            def written_again() -> bool:
-                read.extend(log.read() or b"")
-                return b"?after" in read
+        def written_again() -> bool:
+            read_on(server, log)
+            return b"?after" in log
 
-            until("it is written again", written_again)
-        finally:
-            process.terminate()
-            os.set_blocking(log.fileno(), True)
-            read += log.read()
-        lines = [json.loads(line) for line in read.splitlines()]
-        (lost,) = [int(line["message"].split()[0]) for line in lines if "lines were lost" in line["message"]]
-        assert lost > 300
-        assert lost + sum("/echo?" in line.get("url", "") for line in lines) == 601
+        until("it is written again", written_again)
+    lines = [json.loads(line) for line in log.splitlines()]
+    (lost,) = [int(line["message"].split()[0]) for line in lines if "lines were lost" in line["message"]]
+    assert lost > 300
+    assert lost + sum("/echo?" in line.get("url", "") for line in lines) == 601
 
 
 def test_room_is_waited_for_and_a_long_line_needs_an_empty_pipe(tmp_path: Path) -> None:
@@ -137,34 +140,25 @@ def database(): return not down.exists()
 
 def test_no_probe_waits_for_a_log_that_nobody_reads(tmp_path: Path) -> None:
     """What the probe is told changes while the pipe is full, so that it has something to log."""
-    port, management_port = free_port(), free_port()
     variables = own_application(tmp_path, WITH_A_CHECK)
     variables |= {"READINESS_CHECKS": "own:database", "READINESS_CHECK_INTERVAL": "1", "READINESS_CHECK_TIMEOUT": "1"}
-    environ = environment(PORT=str(port), MANAGEMENT_PORT=str(management_port), **variables)
-    with subprocess.Popen(command(), cwd=tmp_path, env=environ, stdout=subprocess.PIPE) as process:
-        server = Server(process, port, management_port, tmp_path / "none")  # type: ignore[arg-type]
-        try:
-            until("ready", server.is_ready)
-            took = 0.0
-            for _ in range(300):
-                began = time.monotonic()
-                server.get(f"/{'x' * 1000}")
-                if (took := time.monotonic() - began) > 0.5:
-                    break
-            assert took > 0.5, "the pipe was not full"
-            (tmp_path / "down").touch()
-            longest, status = 0.0, 200
-            deadline = time.monotonic() + 10
-            while status == 200 and time.monotonic() < deadline:
-                began = time.monotonic()
-                status = server.manage("/readyz").status
-                longest = max(longest, time.monotonic() - began)
-            assert status == 503
-            assert longest < 0.5
-        finally:
-            process.terminate()
-            assert process.stdout
-            process.stdout.read()
+    with unread(tmp_path, **variables) as (server, _):
+        took = 0.0
+        for _attempt in range(300):
+            began = time.monotonic()
+            server.get(f"/{'x' * 1000}")
+            if (took := time.monotonic() - began) > 0.5:
+                break
+        assert took > 0.5, "the pipe was not full"
+        (tmp_path / "down").touch()
+        longest, status = 0.0, 200
+        deadline = time.monotonic() + 10
+        while status == 200 and time.monotonic() < deadline:
+            began = time.monotonic()
+            status = server.manage("/readyz").status
+            longest = max(longest, time.monotonic() - began)
+        assert status == 503
+        assert longest < 0.5
 
 
 LOGGING = """

@@ -14,15 +14,7 @@ from app.serving import logs
 from app.serving.formats import MAX_LINE_BYTES
 from tests.log_lines import access_line, answers, find
 from tests.raw import exchange
-from tests.serving_process import (
-    Server,
-    command,
-    environment,
-    free_port,
-    request,
-    serving,
-    until,
-)
+from tests.serving_process import Server, command, environment, free_port, request, serving, until
 
 PIPE_BUF = 4096
 

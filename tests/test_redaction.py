@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 from app.serving import redaction
 from tests.log_lines import access_line, find
 from tests.raw import exchange
-from tests.serving_process import (
-    Server,
-    until,
-)
-
-PIPE_BUF = 4096
+from tests.serving_process import Server, until
 
 SECRET_NAMES = [
     *("token", "access_token", "id_token", "refresh_token", "password", "passwd", "secret", "client_secret"),

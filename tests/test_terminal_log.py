@@ -13,17 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.log_lines import answers
-from tests.serving_process import (
-    Answer,
-    command,
-    environment,
-    free_port,
-    request,
-    serving,
-    until,
-)
-
-PIPE_BUF = 4096
+from tests.serving_process import Answer, command, environment, free_port, request, serving, until
 
 ESCAPE = "\x1b["
 
