@@ -119,7 +119,6 @@ class Conduct:
             url = gateway.url
         else:
             url = node_port(release) if traffic.via == "node port" else release.url
-        options = () if self.example else self.application.options()
         return Prober(
             self.target,
             self.images.prober,
@@ -130,7 +129,8 @@ class Conduct:
             name=traffic.name,
             timeout=traffic.timeout,
             node=self.prober_node,
-            options=(*options, "--look-up") if traffic.looks_up else options,
+            looks_up=traffic.looks_up,
+            options=() if self.example else self.application.options(),
         )
 
     def _scaled(self, traffic: Traffic) -> Traffic:

@@ -31,6 +31,10 @@ LABELS = {"app.kubernetes.io/name": "prober"}
 MAX_SECONDS = 1800
 REQUEST_TIMEOUT_SECONDS = 5.0
 
+# A look-up is a datagram, which the network may lose, above all while kube-proxy forgets a CoreDNS that goes. The C
+# library asks again after five seconds, which is all the patience that the clients have; and it asks twice.
+LOOK_UP = {"dnsConfig": {"options": [{"name": "timeout", "value": "1"}, {"name": "attempts", "value": "5"}]}}
+
 # A kubelet whose API server was away may take more than a minute until it hears of new pods again.
 START_SECONDS = 150
 
@@ -71,6 +75,7 @@ class Prober:
     path: path and query; the example application's for this kind if not given.
     timeout: seconds from when a request is due until it counts as failed.
     node: where it runs; on the control plane's node if not given, and anywhere if the cluster shows none.
+    looks_up: whether the name is looked up for each connection, and asked for again after a second without an answer.
     options: further arguments of the prober, such as --expect-body for an application that does not echo.
     Raises ValueError if the records of the longest run would not fit.
     """
@@ -87,6 +92,7 @@ class Prober:
         name: str | None = None,
         timeout: float = REQUEST_TIMEOUT_SECONDS,
         node: str | None = None,
+        looks_up: bool = False,
         options: Sequence[str] = (),
     ) -> None:
         if rate > MOST_RATE:
@@ -95,11 +101,12 @@ class Prober:
         self.arguments: list[str] = [
             "--url", url, "--kind", kind, "--rate", str(rate), *(["--path", path] if path else []),
             "--timeout", str(timeout), "--max-seconds", str(MAX_SECONDS), "--results", "/results",
-            *options,
+            *(["--look-up"] if looks_up else []), *options,
         ]  # fmt: skip
         self.name = name or NAMES[kind]
         self._timeout = timeout
         self._node = node
+        self._looks_up = looks_up
         # The run is in the name, since a cluster that was kept may still hold the pods of one before.
         self._pod = f"prober-{_run}-{next(_numbers)}"
         self.records: list[Record] = []
@@ -176,6 +183,7 @@ class Prober:
                 "enableServiceLinks": False,
                 "nodeSelector": {"kubernetes.io/hostname": self._node} if self._node else control_plane(self._target),
                 "tolerations": [{"operator": "Exists"}],
+                **(LOOK_UP if self._looks_up else {}),
                 "containers": [
                     {
                         "name": "prober",
