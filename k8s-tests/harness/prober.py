@@ -31,8 +31,8 @@ LABELS = {"app.kubernetes.io/name": "prober"}
 MAX_SECONDS = 1800
 REQUEST_TIMEOUT_SECONDS = 5.0
 
-# A look-up is a datagram, which the network may lose, above all while kube-proxy forgets a CoreDNS that goes. The C
-# library asks again after five seconds, which is all the patience that the clients have; and it asks twice.
+# A look-up is a datagram, which is lost if it goes to a CoreDNS that has just ended. The C library asks again after
+# five seconds, which is all the patience that the clients have, and it asks twice.
 LOOK_UP = {"dnsConfig": {"options": [{"name": "timeout", "value": "1"}, {"name": "attempts", "value": "5"}]}}
 
 # A kubelet whose API server was away may take more than a minute until it hears of new pods again.
