@@ -37,11 +37,13 @@ def version_of(image: str) -> str:
     return image.rpartition(":")[2]
 
 
-# A worker that ends with status 3 makes gunicorn's master end too. 3 s from when the module is loaded it is ready.
+# A worker that ends with status 3 makes gunicorn's master end too, two to three seconds after it was ready. It takes
+# three to load: kubelet starts it again at once, and what is ready again before kubelet has said that it was not, some
+# two seconds later, is taken for something that was ready all the time.
 CRASHING = """\
 FROM {image}
 USER root
-RUN printf '%s\\n' 'import os, threading' 'from app.api import create_app' \\
+RUN printf '%s\\n' 'import os, threading, time' 'from app.api import create_app' 'time.sleep(3)' \\
     'timer = threading.Timer(4, os._exit, [3])' 'timer.daemon = True' 'timer.start()' 'app = create_app()' \\
     > /srv/crashing.py && chmod a+r /srv/crashing.py
 USER 10001:10001
