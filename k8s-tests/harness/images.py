@@ -37,14 +37,14 @@ def version_of(image: str) -> str:
     return image.rpartition(":")[2]
 
 
-# A worker that ends with status 3 makes gunicorn's master end too, two to three seconds after it was ready. It takes
-# three to load: kubelet starts it again at once, and what is ready again before kubelet has said that it was not, some
-# two seconds later, is taken for something that was ready all the time.
+# A worker that ends with status 3 makes gunicorn's master end too. It does so 1.2 seconds after its first request, when it
+# has been ready for little more. kubelet takes some two seconds to tell of it, for which it counts as ready too; and
+# starts it again at once, so it takes longer to load than that, or nobody would learn that it was not ready.
 CRASHING = """\
 FROM {image}
 USER root
-RUN printf '%s\\n' 'import os, threading, time' 'from app.api import create_app' 'time.sleep(3)' \\
-    'timer = threading.Timer(4, os._exit, [3])' 'timer.daemon = True' 'timer.start()' 'app = create_app()' \\
+RUN printf '%s\\n' 'import os, threading, time' 'from app.api import create_app' 'time.sleep(3)' 'app = create_app()' \\
+    'app.before_request(lambda: threading.Timer(1.2, os._exit, [3]).start())' \\
     > /srv/crashing.py && chmod a+r /srv/crashing.py
 USER 10001:10001
 ENV WSGI_APP=crashing:app APP_VERSION={version}
