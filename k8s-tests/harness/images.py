@@ -37,9 +37,9 @@ def version_of(image: str) -> str:
     return image.rpartition(":")[2]
 
 
-# A worker that ends with status 3 makes gunicorn's master end too. It does so 1.2 seconds after its first request, when it
-# has been ready for little more. kubelet takes some two seconds to tell of it, for which it counts as ready too; and
-# starts it again at once, so it takes longer to load than that, or nobody would learn that it was not ready.
+# A worker that ends with status 3 makes gunicorn's master end too, 1.2 s after the first request, when it has
+# been ready for little more. kubelet takes some two seconds to tell of it, for which it counts as ready too; and starts
+# it again at once, so it takes longer to load than that, or nobody would learn that it was not ready.
 CRASHING = """\
 FROM {image}
 USER root
