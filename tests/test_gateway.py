@@ -358,16 +358,19 @@ def test_without_a_name_for_the_pods_it_says_what_to_give(haproxy: str) -> None:
 
 
 class PretendedTarget:
-    """A kubectl that keeps what it is told in `folder`, and the one call of the API that is made."""
+    """A kubectl that keeps what it is told in `folder`, and the one call of the API that is made.
 
-    def __init__(self, folder: Path, ready: str = "True") -> None:
+    refused: how often a connection to the Service is refused before the first that is not.
+    """
+
+    def __init__(self, folder: Path, ready: str = "True", refused: int = 0) -> None:
         self._folder = folder
         self.kubectl = folder / "kubectl"
         metrics = 'haproxy_backend_redispatch_warnings_total{proxy="pods"} 7'
         self.kubectl.write_text(
             f'#!/bin/sh\necho "$*" >> {folder}/said\n'
-            f"case \"$*\" in *create*) cat > {folder}/created;; *exec*) echo '{metrics}';; *logs*) echo its log;; "
-            "esac\n"
+            f'case "$*" in *create_connection*) echo >> {folder}/tries; [ $(wc -l < {folder}/tries) -gt {refused} ];; '
+            f"*create*) cat > {folder}/created;; *exec*) echo '{metrics}';; *logs*) echo its log;; esac\n"
         )
         self.kubectl.chmod(0o755)
         status = SimpleNamespace(conditions=[SimpleNamespace(type="Ready", status=ready)])
@@ -384,9 +387,14 @@ class PretendedTarget:
         return {f"{item['kind']}/{item['metadata']['name']}": item for item in items}
 
     @property
+    def said(self) -> list[str]:
+        """Every command, one a line."""
+        return (self._folder / "said").read_text().splitlines()
+
+    @property
     def deleted(self) -> str:
         """The last deletion."""
-        return [line for line in (self._folder / "said").read_text().splitlines() if " delete " in line][-1]
+        return [line for line in self.said if " delete " in line][-1]
 
 
 SELECTOR = {"app.kubernetes.io/instance": "web", "app.kubernetes.io/component": "server"}
@@ -441,6 +449,22 @@ def test_in_the_cluster_its_pod_is_of_the_restricted_standard(tmp_path: Path) ->
     assert all(port["containerPort"] > 1024 for port in container["ports"])
     # A number, by which the kubelet sees that it is not root.
     assert re.search(r"^USER [1-9]\d*:\d+$", (CONFIG.parent / "Dockerfile").read_text(), re.MULTILINE)
+
+
+def test_in_the_cluster_it_is_there_when_its_service_leads_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pod that is ready is not yet one that kube-proxy knows of: the first requests would be refused."""
+    target = PretendedTarget(tmp_path, refused=2)
+    with in_cluster(target):
+        asked = [line for line in target.said if "create_connection(('web-flask-app-gateway.loss', 8080)" in line]
+        assert len(asked) == 3
+    monkeypatch.setattr(harness_gateway, "START_SECONDS", 0)
+    (tmp_path / "never").mkdir()
+    never = PretendedTarget(tmp_path / "never", refused=1_000)
+    with pytest.raises(AssertionError, match="its Service leads to web-flask-app-gateway"), in_cluster(never):
+        pass
+    assert "pod/web-flask-app-gateway" in never.deleted
 
 
 def test_in_the_cluster_nothing_of_it_is_left(

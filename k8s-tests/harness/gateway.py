@@ -22,6 +22,8 @@ START_SECONDS = 60
 _METRICS = f"http://127.0.0.1:{STATUS_PORT}/metrics"
 # The image has no curl, but it has Python.
 _FETCH = f"from urllib.request import urlopen; print(urlopen('{_METRICS}', timeout=5).read().decode())"
+# Refused until kube-proxy on this node, where the probers are too, knows that the Service leads here.
+_CONNECT = "import socket; socket.create_connection(('{host}', {port}), timeout=2)"
 _REDISPATCHED = re.compile(r'^haproxy_backend_redispatch_warnings_total\{proxy="pods"\} (\d+)$', re.MULTILINE)
 
 
@@ -58,6 +60,7 @@ class Gateway:
             run(self._kubectl("create", "--filename", "-"), stdin=json.dumps(self._manifest()))
             # Its own startup probe waits for the pods.
             wait.until(f"{self.name} is ready and knows its pods", self._is_ready, timeout=START_SECONDS)
+            wait.until(f"its Service leads to {self.name}", self._is_reached, timeout=START_SECONDS)
         except BaseException:
             print(self.log())
             self._delete()
@@ -84,6 +87,10 @@ class Gateway:
     def _is_ready(self) -> bool:
         pod = self._target.core.read_namespaced_pod(self.name, self._release.namespace)
         return any(one.type == "Ready" and one.status == "True" for one in pod.status.conditions or [])
+
+    def _is_reached(self) -> bool:
+        connect = _CONNECT.format(host=f"{self.name}.{self._release.namespace}", port=PORT)
+        return run(self._kubectl("exec", self.name, "--", "python", "-c", connect), check=False).returncode == 0
 
     def _manifest(self) -> dict[str, object]:
         namespace = self._release.namespace
