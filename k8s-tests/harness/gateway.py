@@ -16,9 +16,9 @@ from harness.shell import run
 
 PORT = 8080
 STATUS_PORT = 8404
-# It answers within a second of its start; the image is in the cluster already. But it knows its pods from CoreDNS, which
-# hears of a new Service up to a minute late when the API server was gone before (client-go asks again after 30 seconds,
-# and up to as many more by lot), and remembers for half a minute that there was none.
+# It answers within a second of its start; the image is in the cluster already. But it knows its pods from CoreDNS,
+# which hears of a new Service up to a minute late when the API server was gone before (client-go asks again after 30
+# seconds, and up to as many more by lot), and remembers for half a minute that there was none.
 START_SECONDS = 120
 
 _METRICS = f"http://127.0.0.1:{STATUS_PORT}/metrics"
