@@ -1,8 +1,8 @@
 # The image: the official Python image, the locked dependencies, the application. Build it with `make image`.
 #
 #   PYTHON_IMAGE  the base; any image with the layout of the official python:<version>-slim
-#   APP_DIR       the folder of the application, copied beside app/; its WSGI_APP is what is served by default
-#   REQUIREMENTS  the dependencies of the application and of the serving layer, pinned and hashed;
+#   APP_DIR       the folder of the application; WSGI_APP names what is served of it
+#   REQUIREMENTS  the dependencies of the application and of nodrop, pinned and hashed;
 #                 requirements-otel.txt has OpenTelemetry too
 #   VERSION       what the application reports and the image is labelled with
 #   REVISION      the source's commit, for the label
@@ -22,12 +22,24 @@ RUN python -m venv --without-pip /opt/venv \
       --no-cache-dir --no-compile --disable-pip-version-check --require-hashes --only-binary :all: \
       --requirement requirements.txt
 
+# nodrop as a wheel, built from this checkout with a pinned builder.
+FROM ${PYTHON_IMAGE} AS wheel
+ARG PIP_INDEX_URL
+WORKDIR /build
+COPY requirements-build.txt .
+RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore --require-hashes \
+      --requirement requirements-build.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY nodrop nodrop
+RUN pip wheel --no-deps --no-build-isolation --disable-pip-version-check --wheel-dir /wheel .
+
 # The application, and byte code for everything, because the root file system is read-only when it runs.
 FROM ${PYTHON_IMAGE} AS application
 COPY --from=dependencies /opt/venv /opt/venv
+RUN --mount=from=wheel,source=/wheel,target=/wheel \
+    pip --python /opt/venv/bin/python install --no-index --no-deps --no-compile --disable-pip-version-check /wheel/*.whl
 WORKDIR /srv
 ARG APP_DIR=app
-COPY app app
 COPY ${APP_DIR} ${APP_DIR}
 # Whatever the umask of the checkout, the server's user must be able to read it.
 RUN chmod -R a+rX .
@@ -62,4 +74,4 @@ USER 10001:10001
 EXPOSE 5000 5001
 STOPSIGNAL SIGTERM
 # Exec form: gunicorn is process 1 and gets SIGTERM itself; a shell in between would swallow it.
-CMD ["gunicorn", "--config", "app/serving/gunicorn.conf.py"]
+CMD ["gunicorn", "--config", "python:nodrop.gunicorn"]

@@ -20,6 +20,8 @@ WSGI_APP    ?=
 ,      := ,
 VENV   := .venv
 PY     := $(VENV)/bin/python
+# As it stands in this checkout, so that a change of it counts at once.
+install_nodrop = $(1) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 tool    = $$($(PYTHON) scripts/tools.py path $(1))
 
 # The application's own dependencies, and where they are pinned together with those of the serving layer.
@@ -52,11 +54,11 @@ require-python:
 
 .PHONY: run
 run: $(app_venv)/runtime ## Serve on http://localhost:5000 (PORT, APP_DIR, WSGI_APP) until Ctrl-C
-	@PORT=$(PORT) WSGI_APP='$(WSGI_APP)' exec $(app_venv)/bin/gunicorn --config app/serving/gunicorn.conf.py
+	@PORT=$(PORT) WSGI_APP='$(WSGI_APP)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
 
 .PHONY: dev
 dev: $(app_venv)/runtime ## Develop: serve on http://localhost:5000 (as run), reload on change, show errors in a debugger
-	@PORT=$(PORT) WSGI_APP='$(WSGI_APP)' exec $(app_venv)/bin/python -m app.serving.dev
+	@PORT=$(PORT) WSGI_APP='$(WSGI_APP)' exec $(app_venv)/bin/python -m nodrop.commands.dev
 
 .PHONY: test
 test: $(VENV)/development ## Check everything that needs no cluster
@@ -95,7 +97,7 @@ lock: $(VENV)/development ## Pin and hash the requirements, of APP_DIR alone if 
 	    --custom-compile-command 'make lock' $(ARGS) --output-file "$$@"; \
 	} && $(if $(app),$(if $(app_lock),compile $(app_lock) requirements.in $(app_requires),echo '$(app) has no requirements.in$(,) \
 	  requirements.txt or pyproject.toml: there is nothing to pin'),for name in \
-	  requirements requirements-otel requirements-dev tests/applications; do compile $$name.txt $$name.in || exit 1; done)
+	  requirements requirements-otel requirements-build requirements-dev tests/applications; do compile $$name.txt $$name.in || exit 1; done)
 
 .PHONY: docs
 docs: $(VENV)/development ## Write the tables of the chart's values, of the settings and of the proof
@@ -165,9 +167,11 @@ clean: ## Remove what the targets made in this folder
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) scripts/make_venv.py $(VENV)
 
-$(VENV)/runtime: requirements.txt $(VENV)/pyvenv.cfg
+$(VENV)/runtime: requirements.txt requirements-build.txt pyproject.toml $(VENV)/pyvenv.cfg
 	@echo "installing the application's dependencies"
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt \
+	  --requirement requirements-build.txt
+	@$(call install_nodrop,$(PY))
 	@touch $@
 
 $(VENV)/development: requirements-dev.txt $(VENV)/runtime
@@ -180,8 +184,10 @@ $(VENV)/development: requirements-dev.txt $(VENV)/runtime
 %/requirements.lock:
 	@echo 'the requirements of $* are not pinned yet: make lock APP_DIR=$*' >&2; exit 1
 
-build/venv/%/runtime: %/requirements.lock
+build/venv/%/runtime: %/requirements.lock requirements-build.txt pyproject.toml
 	@$(PYTHON) scripts/make_venv.py build/venv/$*
 	@echo "installing the dependencies of $*"
-	@build/venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@build/venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $< \
+	  --requirement requirements-build.txt
+	@$(call install_nodrop,build/venv/$*/bin/python)
 	@touch $@

@@ -1,1 +1,28 @@
-"""The application (`app.api`, replace it with yours) and the layer that serves it (`app.serving`)."""
+"""The example application: replace this package with your own.
+
+It is a plain Flask application. Only `create_app()` matters to the serving layer, which finds it through the
+setting WSGI_APP (default `app:create_app()`).
+"""
+
+from flask import Flask
+
+from app import load, routes
+from app.settings import ApiSettings
+
+
+def create_app(settings: ApiSettings | None = None) -> Flask:
+    """Build the application.
+
+    settings: the application's own settings; read from the process environment when not given.
+    Raises nodrop.config.sources.SettingsError when a variable of the environment can't be accepted.
+    """
+    if settings is None:
+        settings = ApiSettings.from_environment()
+    app = Flask("app")
+    # A route without the trailing slash answers with or without it, instead of redirecting: a redirect would
+    # name the pod's own idea of its address, which a client behind a proxy may not reach.
+    app.url_map.strict_slashes = False
+    routes.register(app, settings)
+    if settings.load_endpoints:
+        load.register(app, settings)
+    return app

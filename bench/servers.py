@@ -45,7 +45,7 @@ def server(name: str, **variables: str) -> Iterator[int]:
         **variables,
     }
     if name == "flask-app":
-        command = [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "app" / "serving" / "gunicorn.conf.py")]
+        command = [sys.executable, "-m", "gunicorn", "--config", "python:nodrop.gunicorn"]
     else:
         python = gevent_python() if name == "gevent" else Path(sys.executable)
         command = [str(python), "-m", "gunicorn", "--worker-class", name, "--threads", "8", "--keep-alive", "75"]
@@ -54,7 +54,7 @@ def server(name: str, **variables: str) -> Iterator[int]:
             f"127.0.0.1:{port}",
             "--access-logfile",
             "-",
-            environment.get("WSGI_APP", "app.api:create_app()"),
+            environment.get("WSGI_APP", "app:create_app()"),
         ]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True

@@ -93,7 +93,7 @@ def slow_to_load(*versions: str) -> str:
     return f"""\
 USER root
 RUN printf '%s\\n' 'import os, time' 'time.sleep(14 if {condition} else 0)' \\
-    'from app.api import create_app' 'app = create_app()' > /srv/slow.py && chmod a+r /srv/slow.py
+    'from app import create_app' 'app = create_app()' > /srv/slow.py && chmod a+r /srv/slow.py
 USER 10001:10001
 ENV WSGI_APP=slow:app
 """
@@ -153,13 +153,13 @@ MUTANTS = (
         caught=r"not within .* is stopping",
         dockerfile='ENTRYPOINT ["python", "-c", "import signal, subprocess, sys; '
         'signal.signal(signal.SIGTERM, signal.SIG_IGN); subprocess.run(sys.argv[1:])"]\n'
-        'CMD ["gunicorn", "--config", "app/serving/gunicorn.conf.py"]',
+        'CMD ["gunicorn", "--config", "python:nodrop.gunicorn"]',
     ),
     Mutant(
         name="shell-form command",
         caught_by="rolling update",
         caught=r"not within .* is stopping",
-        dockerfile="CMD gunicorn --config app/serving/gunicorn.conf.py; echo it has ended",
+        dockerfile="CMD gunicorn --config python:nodrop.gunicorn; echo it has ended",
     ),
     Mutant(
         name="selector that catches the test's pod",

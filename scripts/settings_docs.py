@@ -9,9 +9,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # Not there by itself when a script is what Python was started with.
 sys.path.insert(0, str(ROOT))
 
-from app.api.settings import ApiSettings  # noqa: E402  # needs the path set above
-from app.serving.declaration import Computed, Declaration, Settings  # noqa: E402
-from app.serving.settings import ServingSettings  # noqa: E402
+from app.settings import ApiSettings  # noqa: E402  # needs the path set above
+from nodrop.config.schema import Computed, Declaration, Settings  # noqa: E402
+from nodrop.config.settings import ServingSettings  # noqa: E402
 
 README = ROOT / "README.md"
 TABLES: dict[str, type[Settings]] = {"settings": ServingSettings, "settings of the example": ApiSettings}

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = ROOT / "app" / "serving" / "gunicorn.conf.py"
+CONFIG = "python:nodrop.gunicorn"
 START_SECONDS = 20.0
-WARNING = re.compile(rf"{re.escape(str(ROOT))}/app/\S+:\d+: \w*Warning: .*")
+WARNING = re.compile(rf"{re.escape(str(ROOT))}/(?:app|nodrop)/\S+:\d+: \w*Warning: .*")
 """A warning of this project's code, by the logger py.warnings in either format, or of before there are loggers."""
 
 
@@ -123,13 +123,13 @@ class Server:
 
 def command(python: str = sys.executable) -> list[str]:
     """How the server is started, with the packages of this Python."""
-    return [python, "-m", "gunicorn", "--config", str(CONFIG)]
+    return [python, "-m", "gunicorn", "--config", CONFIG]
 
 
 def environment(**variables: str) -> dict[str, str]:
     """The environment of a server, or of a make: this process's, without what other tests, a shell, or the make that
     has started the tests may have set."""
-    own = ("PORT", "SERVING_RUNTIME", "ARGS")
+    own = ("PORT", "NODROP_RUNTIME", "ARGS")
     kept = {name: v for name, v in os.environ.items() if name not in own and not name.startswith(("MAKE", "MFLAGS"))}
     # gunicorn leaves its sockets and its child to the end of the process. What leaks meanwhile, test_fuzz.py sees.
     heard = "default,ignore::ResourceWarning"

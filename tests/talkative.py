@@ -65,7 +65,7 @@ def environ() -> dict[str, Any]:
     return {
         name: value
         for name, value in flask.request.environ.items()
-        if name.startswith(("serving.", "HTTP_")) and isinstance(value, str | bool)
+        if name.startswith(("nodrop.", "HTTP_")) and isinstance(value, str | bool)
     }
 
 

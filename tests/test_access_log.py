@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.serving.formats import JsonFormatter, cut
-from app.serving.gunicorn_logger import access_fields
+from nodrop.logs.formats import JsonFormatter, cut
+from nodrop.logs.gunicorn_logger import access_fields
 from tests.log_lines import access_line
 from tests.raw import exchange
 from tests.serving_process import Server, serving
@@ -91,8 +91,8 @@ WORST = '\U0001f600\xff\x00"\\' * 20_000
 @pytest.mark.parametrize("text", [WORST, "?key=&" * 50_000, "?key=x&" * 50_000, "\U0001f600" * 9999, "/" * 100_000])
 def test_an_access_line_is_never_longer_than_the_kernel_writes_in_one_piece(text: str) -> None:
     names = ("RAW_URI", "REMOTE_ADDR", "REQUEST_METHOD", "SERVER_PROTOCOL")
-    names += ("HTTP_HOST", "HTTP_USER_AGENT", "HTTP_REFERER", "serving.route")  # type: ignore[assignment]
-    environ = dict.fromkeys(names, text) | {"serving.request_id": "x" * 128, "serving.trace_id": "0" * 32}
+    names += ("HTTP_HOST", "HTTP_USER_AGENT", "HTTP_REFERER", "nodrop.route")  # type: ignore[assignment]
+    environ = dict.fromkeys(names, text) | {"nodrop.request_id": "x" * 128, "nodrop.trace_id": "0" * 32}
     fields = access_fields(Response, environ, 1e12)
     message = f"{fields['method']} {cut(fields['url'], 300)} 200 {fields['ms']:.1f} ms"
     record = logging.makeLogRecord({"name": "gunicorn.access", "levelname": "INFO", "msg": message, "fields": fields})

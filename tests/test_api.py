@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api import create_app
-from app.api.settings import ApiSettings
+from app import create_app
+from app.settings import ApiSettings
 
 SETTINGS = ApiSettings(version="1.2.3", hostname="pod-1", load_endpoints=True)
 CLIENT = create_app(SETTINGS).test_client()

@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.serving.archive import Archive
+from nodrop.metrics.archive import Archive
 from tests.serving_process import ROOT, at_full_speed, serving, until
 
 KEY = mmap_key("orders", "orders_total", ["size"], ["large"], "Orders")
@@ -99,7 +99,7 @@ def test_killed_at_any_step_it_neither_loses_nor_counts_twice(tmp_path: Path) ->
 import os, signal, sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from app.serving.archive import Archive
+from nodrop.metrics.archive import Archive
 left = int(sys.argv[2])
 def last(event, arguments):
     global left
@@ -140,7 +140,7 @@ def test_a_scrape_takes_less_than_20_ms_after_a_thousand_workers(tmp_path: Path)
         one = server.metrics()
         folder = next(
             path.parent
-            for path in Path("/dev/shm").glob("flask-app-*/metrics/serving/counter_*.db")
+            for path in Path("/dev/shm").glob("nodrop-*/metrics/serving/counter_*.db")
             if path.stem == f"counter_{server.workers()[0]}"
         )
         files = {path.name: path.read_bytes().rstrip(b"\0") for path in folder.glob("*_*.db")}
@@ -197,7 +197,7 @@ def test_counts_equal_what_clients_were_answered_while_workers_and_the_merger_ar
             # Until then /readyz may not have heard of its death.
             until("its successor starts", lambda: len(server.workers()) == number + 3)  # noqa: B023 - called at once
             if number % 5 == 4:
-                supervisor = children(server.process.pid, "app.serving.management")[0]
+                supervisor = children(server.process.pid, "nodrop.management.process")[0]
                 os.kill(children(supervisor)[0], signal.SIGKILL)
                 until("health is back", server.is_ready)
             count = server.metrics().get(name, 0)
@@ -206,7 +206,7 @@ def test_counts_equal_what_clients_were_answered_while_workers_and_the_merger_ar
         stop.set()
         for thread in clients:
             thread.join()
-        until("all is merged", lambda: server.metrics()["serving_worker_starts_total"] == kills + 2)
+        until("all is merged", lambda: server.metrics()["nodrop_worker_starts_total"] == kills + 2)
         counted = server.metrics()[name]
         print(f"answered {sum(answered)}, counted {counted:.0f}, after {kills} kills")
         assert sum(answered) <= counted <= sum(answered) + kills * threads

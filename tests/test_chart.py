@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from app.serving import management
-from app.serving.health import Health
-from app.serving.settings import ServingSettings
+from nodrop.config.settings import ServingSettings
+from nodrop.health.probes import Health
+from nodrop.management import process as management
 
 CHART = Path(__file__).resolve().parents[1] / "charts" / "flask-app"
 # The oldest Kubernetes the chart says it works with, and the newest it is tested on.

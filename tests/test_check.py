@@ -1,4 +1,4 @@
-"""`python -m app.serving check`: what is in effect, and what is wrong, without ever showing a secret."""
+"""`nodrop check`: what is in effect, and what is wrong, without ever showing a secret."""
 
 import os
 import re
@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from app.serving.settings import ServingSettings
+from nodrop.config.settings import ServingSettings
 from tests.serving_process import ROOT, command, environment
 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m app.serving` with these variables, and nothing that a shell may have set."""
+    """Run `nodrop` with these variables, and nothing that a shell may have set."""
     kept = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")
     base = {name: os.environ[name] for name in kept if name in os.environ}
     return subprocess.run(
-        [sys.executable, "-m", "app.serving", *arguments],
+        [sys.executable, "-m", "nodrop", *arguments],
         cwd=ROOT, env={**base, "PYTHONPATH": str(ROOT), **variables},
         capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
@@ -144,7 +144,7 @@ FLASK = "import flask\napp = flask.Flask(__name__)\n"
             "WSGI_APP=shop:app can't be loaded: its own code ended the process: no database",
         ),
         ("app =", {}, "WSGI_APP=shop:app can't be loaded: SyntaxError: invalid syntax (shop.py, line 1)"),
-        ("", {"WSGI_APP": "app.api:create_app()", "LOAD_ENDPOINTS": "x"}, "LOAD_ENDPOINTS='x' can't be accepted"),
+        ("", {"WSGI_APP": "app:create_app()", "LOAD_ENDPOINTS": "x"}, "LOAD_ENDPOINTS='x' can't be accepted"),
         (
             FLASK,
             {"READINESS_CHECKS": "shop:gone"},

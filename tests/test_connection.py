@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from gunicorn.config import Config
 
-from app.serving.connection import ClientGone, Connection, Limits, TakenOver
-from app.serving.spool import Budget
+from nodrop.http.connection import ClientGone, Connection, Limits, TakenOver
+from nodrop.http.spool import Budget
 from tests.serving_process import until
 
 ANSWER = bytes(range(256)) * 16384  # 4 MiB, more than the kernel keeps for a connection

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.serving import context, traceparent
+from nodrop.tracing import traceparent
+from nodrop.wsgi import request_context as context
 from tests.log_lines import find
 from tests.raw import exchange
 from tests.serving_process import Server, request, serving
@@ -37,7 +38,7 @@ def talkative(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_a_well_formed_request_id_is_kept_and_returned(talkative: Server, given_id: str) -> None:
     answer = talkative.get("/environ", headers={"X-Request-ID": given_id})
     assert answer.headers["x-request-id"] == given_id
-    assert answer.json()["serving.request_id"] == answer.json()["HTTP_X_REQUEST_ID"] == given_id
+    assert answer.json()["nodrop.request_id"] == answer.json()["HTTP_X_REQUEST_ID"] == given_id
 
 
 @pytest.mark.parametrize(
@@ -69,18 +70,18 @@ def test_an_id_that_the_application_returns_is_left_alone(talkative: Server) -> 
 def test_a_trace_is_carried_on_with_a_span_of_our_own(talkative: Server) -> None:
     headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "vendor=value"}
     seen = talkative.get("/environ", headers=headers).json()
-    assert (seen["serving.trace_id"], seen["serving.sampled"]) == (TRACE, True)
-    assert re.fullmatch("[0-9a-f]{16}", seen["serving.span_id"])
-    assert seen["serving.span_id"] != PARENT
-    assert seen["HTTP_TRACEPARENT"] == seen["serving.traceparent"] == f"00-{TRACE}-{seen['serving.span_id']}-01"
+    assert (seen["nodrop.trace_id"], seen["nodrop.sampled"]) == (TRACE, True)
+    assert re.fullmatch("[0-9a-f]{16}", seen["nodrop.span_id"])
+    assert seen["nodrop.span_id"] != PARENT
+    assert seen["HTTP_TRACEPARENT"] == seen["nodrop.traceparent"] == f"00-{TRACE}-{seen['nodrop.span_id']}-01"
     assert seen["HTTP_TRACESTATE"] == "vendor=value"
 
 
 def test_without_a_trace_one_begins_that_is_not_sampled_and_not_taken_for_a_callers(talkative: Server) -> None:
     first, second = (talkative.get("/environ").json() for _ in range(2))
-    assert first["serving.trace_id"] != second["serving.trace_id"]
-    assert first["serving.sampled"] is False
-    assert first["serving.traceparent"] == f"00-{first['serving.trace_id']}-{first['serving.span_id']}-02"
+    assert first["nodrop.trace_id"] != second["nodrop.trace_id"]
+    assert first["nodrop.sampled"] is False
+    assert first["nodrop.traceparent"] == f"00-{first['nodrop.trace_id']}-{first['nodrop.span_id']}-02"
     assert "HTTP_TRACEPARENT" not in first
 
 
@@ -111,7 +112,7 @@ def test_what_the_specification_forbids_is_refused(header: str) -> None:
 def test_an_invalid_trace_and_its_state_are_not_passed_on(talkative: Server) -> None:
     headers = {"traceparent": f"00-{TRACE.upper()}-{PARENT}-01", "tracestate": "vendor=value"}
     seen = talkative.get("/environ", headers=headers).json()
-    assert seen["serving.trace_id"] != TRACE
+    assert seen["nodrop.trace_id"] != TRACE
     assert not seen.keys() & {"HTTP_TRACEPARENT", "HTTP_TRACESTATE"}
 
 

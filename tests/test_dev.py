@@ -16,7 +16,7 @@ import flask
 import pytest
 from werkzeug.debug import DebuggedApplication
 
-from app.serving.debugging import without_debugging
+from nodrop.wsgi.debugging import without_debugging
 from tests.serving_process import ROOT, Server, environment, free_port, serving, until
 
 CODE = """
@@ -39,7 +39,7 @@ def started(log: Path, *command: str, **variables: str) -> subprocess.Popen[str]
     """Start a development server that writes to `log`."""
     with log.open("w") as file:
         return subprocess.Popen(
-            command or (sys.executable, "-m", "app.serving.dev"),
+            command or (sys.executable, "-m", "nodrop.commands.dev"),
             cwd=ROOT, env=environment(**variables), stdout=file, stderr=subprocess.STDOUT, text=True,
             start_new_session=True,
         )  # fmt: skip

@@ -13,9 +13,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from app.serving.processes import Processes
-from app.serving.saturation import Saturation, accept_queue
-from app.serving.state import WorkerState
+from nodrop.health.worker_state import WorkerState
+from nodrop.metrics.processes import Processes
+from nodrop.metrics.saturation import Saturation, accept_queue
 from tests.serving_process import Server, free_port, serving, until
 
 OPENMETRICS = {"Accept": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;q=0.3"}
@@ -41,13 +41,13 @@ def test_saturation_is_summed_over_the_workers(tmp_path: Path) -> None:
     one.set_load(waiting=2, connections=10)
     other.set_load(waiting=1, connections=5)
     one.request_started(0)
-    until("it is older than the next", lambda: samples(Saturation(state, 1))["serving_oldest_request_seconds"] > 0.05)
+    until("it is older than the next", lambda: samples(Saturation(state, 1))["nodrop_oldest_request_seconds"] > 0.05)
     other.request_started(3)
     found = samples(Saturation(state, 1))
-    assert 0.05 < found.pop("serving_oldest_request_seconds") < 10
+    assert 0.05 < found.pop("nodrop_oldest_request_seconds") < 10
     assert found == {
-        "serving_workers_ready": 1, "serving_threads": 8, "serving_threads_busy": 2,
-        "serving_requests_waiting": 3, "serving_connections": 15,
+        "nodrop_workers_ready": 1, "nodrop_threads": 8, "nodrop_threads_busy": 2,
+        "nodrop_requests_waiting": 3, "nodrop_connections": 15,
     }  # fmt: skip
 
 
@@ -78,11 +78,11 @@ def test_the_limit_of_the_accept_queue_is_the_lower_of_the_servers_and_the_syste
     line = "   0: 00000000:1388 00000000:0000 0A 00000000:0000000C 00:00000000 00000000     0        0 1 1 0\n"
     (tmp_path / "net" / "tcp").write_text("  sl  local_address ...\n" + line)
     collector = Saturation(WorkerState(tmp_path / "net"), 5000, proc=tmp_path)
-    assert samples(collector)["serving_accept_queue_limit"] == 2048
+    assert samples(collector)["nodrop_accept_queue_limit"] == 2048
     (tmp_path / "sys/net/core").mkdir(parents=True)
     (tmp_path / "sys/net/core/somaxconn").write_text("128\n")
-    assert samples(collector)["serving_accept_queue_limit"] == 128
-    assert samples(collector)["serving_accept_queue_length"] == 12
+    assert samples(collector)["nodrop_accept_queue_limit"] == 128
+    assert samples(collector)["nodrop_accept_queue_length"] == 12
 
 
 def test_busy_threads_and_waiting_requests_are_seen_from_outside(tmp_path: Path) -> None:
@@ -92,14 +92,14 @@ def test_busy_threads_and_waiting_requests_are_seen_from_outside(tmp_path: Path)
         def saturated() -> bool:
             metrics = server.metrics()
             return (
-                (metrics["serving_threads_busy"], metrics["serving_requests_waiting"]) == (2, 1)
-                and metrics["serving_connections"] >= 3
-                and metrics["serving_oldest_request_seconds"] > 0.1
+                (metrics["nodrop_threads_busy"], metrics["nodrop_requests_waiting"]) == (2, 1)
+                and metrics["nodrop_connections"] >= 3
+                and metrics["nodrop_oldest_request_seconds"] > 0.1
             )
 
         until("two are busy and one waits", saturated, timeout=2.5)
         assert all(request.result().status == 200 for request in requests)
-        until("idle", lambda: server.metrics()["serving_threads_busy"] == 0, timeout=2)
+        until("idle", lambda: server.metrics()["nodrop_threads_busy"] == 0, timeout=2)
 
 
 # --- Processes ------------------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def test_processor_time_does_not_go_backwards_when_a_worker_is_replaced(tmp_path
 
         until("another worker", another)
         assert seconds == sorted(seconds)
-        assert server.metrics()["serving_worker_starts_total"] == 2
+        assert server.metrics()["nodrop_worker_starts_total"] == 2
         # And goes on from there: what the dead one used is not forgotten.
         server.get("/work?cpu_ms=300")
         assert server.metrics()["process_cpu_seconds_total"] > seconds[0] + 0.25
@@ -182,17 +182,17 @@ def test_both_formats_parse_without_a_series_or_help_twice_and_follow_the_naming
 
 
 def test_build_info_says_what_is_served(described: Server) -> None:
-    (info,) = [key for key in described.metrics() if key.startswith("serving_build_info")]
+    (info,) = [key for key in described.metrics() if key.startswith("nodrop_build_info")]
     assert 'version="1.2.3"' in info
     assert 'revision="abc"' in info
     assert 'flask="3.' in info
 
 
 def test_a_scrape_may_ask_for_some_names_only(described: Server) -> None:
-    answer = described.manage("/metrics?name[]=serving_threads&name%5B%5D=flask_http_request_total")
+    answer = described.manage("/metrics?name[]=nodrop_threads&name%5B%5D=flask_http_request_total")
     lines = [line for line in answer.body.decode().splitlines() if not line.startswith("#")]
     assert {line.partition(" ")[0].partition("{")[0] for line in lines} == {
-        "serving_threads",
+        "nodrop_threads",
         "flask_http_request_total",
     }
 
@@ -200,7 +200,7 @@ def test_a_scrape_may_ask_for_some_names_only(described: Server) -> None:
 def test_a_scrape_is_compressed_if_the_scraper_takes_that(described: Server) -> None:
     answer = described.manage("/metrics", headers={"Accept-Encoding": "gzip"})
     assert answer.headers["content-encoding"] == "gzip"
-    assert b"serving_threads 8.0" in gzip.decompress(answer.body)
+    assert b"nodrop_threads 8.0" in gzip.decompress(answer.body)
 
 
 @pytest.mark.parametrize("accept", ["application/openmetrics-text;version=abc", "text/plain;version=x.y", ",;=,"])

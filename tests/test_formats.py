@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.serving.formats import JsonFormatter, PlainFormatter, cut
+from nodrop.logs.formats import JsonFormatter, PlainFormatter, cut
 
 texts = st.text(st.characters())
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from app.serving.management import ManagementServer
-from app.serving.readiness import CheckResults
+from nodrop.health.readiness import CheckResults
+from nodrop.management.process import ManagementServer
 from tests.serving_process import ROOT, Server, at_full_speed, serving, slow_application, starting, until
 
 
@@ -40,7 +40,7 @@ def test_health_answers_at_once_while_every_thread_is_stuck(tmp_path: Path, path
     variables = {"LOAD_ENDPOINTS": "1", "GRACEFUL_TIMEOUT": "1"}
     with at_full_speed(), serving(tmp_path, **variables) as server, ThreadPoolExecutor(10) as clients:
         stuck = [clients.submit(server.get, path) for _ in range(10)]
-        until("all threads are busy", lambda: server.metrics()["serving_threads_busy"] == 8)
+        until("all threads are busy", lambda: server.metrics()["nodrop_threads_busy"] == 8)
         times: dict[str, list[float]] = {"/livez": [], "/readyz": [], "/startupz": [], "/metrics": []}
         for check in list(times) * 100:
             began = time.monotonic()
@@ -73,7 +73,7 @@ def test_it_is_not_ready_while_its_worker_is_dead_and_ready_again_with_the_next(
 
 def health_server(server: Server) -> int:
     """The process that answers on the management port: the younger of the two that have it in their command."""
-    wanted = f"app.serving.management {server.management_port}".encode().split()
+    wanted = f"nodrop.management.process {server.management_port}".encode().split()
     found = [
         int(path.parent.name)
         for path in Path("/proc").glob("[0-9]*/cmdline")
@@ -103,7 +103,7 @@ def test_what_is_no_url_is_refused_on_the_management_port_and_the_log_stays_json
     with serving(tmp_path) as server:
         for number in range(600):
             client = socket.create_connection(("127.0.0.1", server.management_port), timeout=10)
-            with client, contextlib.suppress(ConnectionError):
+            with client, contextlib.suppress(OSError):
                 client.sendall(malformed[number % len(malformed)] + b"\r\n\r\n")
                 client.shutdown(socket.SHUT_WR)
                 answer = client.recv(1000)
@@ -119,7 +119,7 @@ def test_thousands_of_broken_requests_leave_the_management_port_answering_and_th
     whole = [
         b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET http://[::1]:5001/readyz?a=%5b HTTP/1.1\r\nHost: [::1]\r\n\r\n",
-        b"GET /metrics?name[]=serving_threads&x=\xff HTTP/1.1\r\nAccept: text/plain;version=1.0.0;q=0.5\r\n"
+        b"GET /metrics?name[]=nodrop_threads&x=\xff HTTP/1.1\r\nAccept: text/plain;version=1.0.0;q=0.5\r\n"
         b"Accept-Encoding: gzip;q=1, *;q=x\r\n\r\n",
         b"HEAD //[ HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: -1\r\n\r\n",
     ]
@@ -146,7 +146,7 @@ def test_thousands_of_broken_requests_leave_the_management_port_answering_and_th
                 at = chance.randrange(len(data))
                 data[at : at + chance.randint(0, 3)] = chance.choice(odd)
             client = socket.create_connection(("127.0.0.1", server.management_port), timeout=10)
-            with client, contextlib.suppress(ConnectionError):
+            with client, contextlib.suppress(OSError):
                 client.sendall(data)
                 client.shutdown(socket.SHUT_WR)
                 while client.recv(65536):
@@ -157,7 +157,7 @@ def test_thousands_of_broken_requests_leave_the_management_port_answering_and_th
 
 def test_the_folder_of_a_server_whose_health_servers_were_all_killed_is_removed(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
-        folder = Path(f"/proc/{health_server(server)}/cmdline").read_bytes().split(b"\0")[3].decode()
+        folder = Path(f"/proc/{health_server(server)}/cmdline").read_bytes().split(b"\0")[4].decode()
         assert Path(folder).is_dir()
         os.killpg(os.getpgid(health_server(server)), signal.SIGKILL)
         assert server.get("/").status == 200

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from app.serving import logs
+from nodrop.logs import output as logs
 from tests.log_lines import answers
 from tests.serving_process import Server, command, environment, free_port, own_application, request, until
 
@@ -163,7 +163,7 @@ def test_no_probe_waits_for_a_log_that_nobody_reads(tmp_path: Path) -> None:
 
 LOGGING = """
 import logging, time
-from app.serving import logs
+from nodrop.logs import output as logs
 logs.configure()
 def say(length, times=1):
     for _ in range(times): logging.warning("x" * length)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.serving import logs
-from app.serving.formats import MAX_LINE_BYTES
+from nodrop.logs import output as logs
+from nodrop.logs.formats import MAX_LINE_BYTES
 from tests.log_lines import access_line, answers, find
 from tests.raw import exchange
 from tests.serving_process import Server, command, environment, free_port, request, serving, until

@@ -21,8 +21,8 @@ from flask import Flask
 from gunicorn.http.wsgi import FileWrapper
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.serving.metrics import MAX_SERIES, Exchange, RequestMetrics, _note_exception
-from app.serving.values import ValueStore
+from nodrop.metrics.requests import MAX_SERIES, Exchange, RequestMetrics, _note_exception
+from nodrop.metrics.store import ValueStore
 from tests.serving_process import ROOT, Server, serving, until
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def app(environ, start_response):
         return [b"ok"]
     if trace_id := environ.get("HTTP_TRACE_ID"):
         # As the serving layer's request context does.
-        environ.update({"serving.trace_id": trace_id, "serving.sampled": "HTTP_UNSAMPLED" not in environ})
+        environ.update({"nodrop.trace_id": trace_id, "nodrop.sampled": "HTTP_UNSAMPLED" not in environ})
     return inner(environ, start_response)
 """
 
@@ -237,15 +237,15 @@ def test_what_the_worker_answers_itself_is_counted(measured: Server) -> None:
         with socket.create_connection(("127.0.0.1", measured.port), timeout=10) as client:
             client.sendall(b"GET / HTTP/1.1\r\n\r\n")
             assert b" 400 " in client.recv(1000)
-    assert added(before, measured.metrics(), "serving_requests_refused_total") == {'{status="400"}': 3}
+    assert added(before, measured.metrics(), "nodrop_requests_refused_total") == {'{status="400"}': 3}
 
 
 def test_how_long_a_request_waited_for_a_thread_is_told(tmp_path: Path) -> None:
     with serving(tmp_path, LOAD_ENDPOINTS="1", WEB_THREADS="1") as server, ThreadPoolExecutor(2) as clients:
-        before = server.metrics()["serving_queue_seconds_sum"]
+        before = server.metrics()["nodrop_queue_seconds_sum"]
         for answer in [clients.submit(server.get, "/sleep?ms=500") for _ in range(2)]:
             assert answer.result().status == 200
-        assert 0.3 < server.metrics()["serving_queue_seconds_sum"] - before < 5
+        assert 0.3 < server.metrics()["nodrop_queue_seconds_sum"] - before < 5
         waited = [entry["queued_ms"] for entry in server.log() if entry.get("url") == "/sleep?ms=500"]
         assert min(waited) < 300 < max(waited)
 
@@ -254,9 +254,9 @@ def test_the_oldest_request_may_be_one_that_waits(tmp_path: Path) -> None:
     with serving(tmp_path, LOAD_ENDPOINTS="1", WEB_THREADS="1") as server, ThreadPoolExecutor(4) as clients:
         answers = [clients.submit(server.get, "/sleep?ms=600") for _ in range(4)]
         # No thread has had any of them for so long.
-        until("the last has waited", lambda: server.metrics()["serving_oldest_request_seconds"] > 1, timeout=5)
+        until("the last has waited", lambda: server.metrics()["nodrop_oldest_request_seconds"] > 1, timeout=5)
         assert [answer.result().status for answer in answers] == [200] * 4
-        assert server.metrics()["serving_oldest_request_seconds"] == 0
+        assert server.metrics()["nodrop_oldest_request_seconds"] == 0
 
 
 def test_exceptions_of_made_up_mounts_have_an_end_too(tmp_path: Path, store: ValueStore) -> None:
@@ -363,7 +363,7 @@ def test_an_exporter_of_the_applications_own_goes_on_working_and_does_not_mix_wi
         # Nor does theirs lose a worker's counts when those are merged.
         os.kill(server.workers()[0], signal.SIGKILL)
         until("another worker", lambda: len(server.workers()) == 2 and server.is_ready())
-        until("the merge", lambda: server.metrics()["serving_worker_starts_total"] == 2)
+        until("the merge", lambda: server.metrics()["nodrop_worker_starts_total"] == 2)
         assert f"{name} 5.0\n" in server.get("/metrics").body.decode()
         assert server.metrics()[name] == 7
 

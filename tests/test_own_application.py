@@ -27,7 +27,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from app.serving.headers import ALWAYS
+from nodrop.wsgi.security_headers import ALWAYS
 from tests.serving_process import ROOT, Server, environment, free_port, own_application, serving, until
 
 # The first test waits until the applications are installed.

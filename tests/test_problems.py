@@ -11,7 +11,7 @@ import pytest
 from flask import Flask, abort
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound, ServiceUnavailable
 
-from app.serving import problems
+from nodrop.wsgi import problems
 from tests.serving_process import Answer, Server, own_application, serving, until
 
 ERRORS = """

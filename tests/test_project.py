@@ -62,7 +62,7 @@ def test_the_cluster_has_a_control_plane_and_two_workers() -> None:
 def test_the_command_of_the_image_is_in_exec_form() -> None:
     """A shell would be process 1, and SIGTERM would end with it."""
     (command,) = re.findall(r"^CMD (.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    assert command == '["gunicorn", "--config", "app/serving/gunicorn.conf.py"]'
+    assert command == '["gunicorn", "--config", "python:nodrop.gunicorn"]'
 
 
 def test_the_image_runs_as_a_number_that_is_not_root() -> None:

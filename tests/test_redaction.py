@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.serving import redaction
+from nodrop.logs import redaction
 from tests.log_lines import access_line, find
 from tests.raw import exchange
 from tests.serving_process import Server, until

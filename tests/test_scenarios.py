@@ -17,8 +17,8 @@ import pytest
 
 import proof_docs
 import tools
-from app.api import create_app
-from app.api.settings import ApiSettings
+from app import create_app
+from app.settings import ApiSettings
 from baseline import BASELINES, create
 from harness.budget import Budget, Loss, Timer
 from harness.release import CHART, TEST_VALUES

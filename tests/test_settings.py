@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import generated
 import settings_docs
-from app.api.settings import ApiSettings
-from app.serving.declaration import Declaration, Effective, Settings
-from app.serving.environment import MAX_FILE_BYTES, Environment, SettingsError
-from app.serving.settings import ServingSettings
+from app.settings import ApiSettings
+from nodrop.config.schema import Declaration, Effective, Settings
+from nodrop.config.settings import ServingSettings
+from nodrop.config.sources import MAX_FILE_BYTES, Environment, SettingsError
 from tests.serving_process import ROOT, command, environment, serving, until
 
 ALL: list[type[Settings]] = [ServingSettings, ApiSettings]
@@ -44,7 +44,7 @@ def accepted(variables: dict[str, str]) -> ServingSettings:
 
 def test_the_defaults_serve_the_example_on_port_5000() -> None:
     settings = accepted({})
-    assert (settings.wsgi_app, settings.port, settings.workers) == ("app.api:create_app()", 5000, 1)
+    assert (settings.wsgi_app, settings.port, settings.workers) == ("app:create_app()", 5000, 1)
 
 
 def test_every_variable_is_read() -> None:

@@ -22,7 +22,7 @@ acknowledgements come, on loopback from 3 MB to the last of these numbers (4 MiB
 def application(folder: Path) -> dict[str, str]:
     """The variables of an application that also has a large answer."""
     (folder / "large.py").write_text(
-        f"from app.api import create_app\napp = create_app()\n@app.get('/large')\ndef large(): return b'x' * {BIG}\n"
+        f"from app import create_app\napp = create_app()\n@app.get('/large')\ndef large(): return b'x' * {BIG}\n"
     )
     return {"WSGI_APP": "large:app", "PYTHONPATH": f"{ROOT}:{folder}", "BODY_BUFFER_BYTES": str(2 * CLIENTS * BIG)}
 

@@ -14,8 +14,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from app.serving import tracing
-from app.serving.environment import SettingsError
+from nodrop.config.sources import SettingsError
+from nodrop.tracing import opentelemetry as tracing
 from tests.log_lines import find
 from tests.raw import exchange
 from tests.serving_process import ROOT, Server, serving, until
@@ -136,7 +136,7 @@ def test_what_is_passed_on_is_the_span(traced: tuple[Server, Collector]) -> None
     seen = server.get("/environ").json()
     span = collector.span("GET /environ")
     assert seen["HTTP_TRACEPARENT"] == f"00-{span.trace_id.hex()}-{span.span_id.hex()}-03"
-    assert seen["serving.sampled"] is True
+    assert seen["nodrop.sampled"] is True
     assert not span.parent_span_id
 
 
@@ -178,7 +178,7 @@ def test_what_is_sampled_is_the_variables_decision(tmp_path: Path) -> None:
         tmp_path, WSGI_APP="tests.talkative:app", OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{collector.endpoint}/v1/traces",
         OTEL_TRACES_SAMPLER="parentbased_always_off",
     ) as server:  # fmt: skip
-        assert server.get("/environ").json()["serving.sampled"] is False
+        assert server.get("/environ").json()["nodrop.sampled"] is False
         seen = server.get("/users/ada", headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
         assert seen.status == 200
         server.stop()
@@ -254,7 +254,7 @@ def test_a_silent_collector_does_not_hold_up_the_end(tmp_path: Path) -> None:
 def test_nothing_of_it_is_imported_when_it_is_off(tmp_path: Path, variables: dict[str, str]) -> None:
     with serving(tmp_path, WSGI_APP="tests.talkative:app", **variables) as server:
         modules = server.get("/modules").json()
-    assert "app.serving.tracing" in modules
+    assert "nodrop.tracing.opentelemetry" in modules
     assert not [name for name in modules if name.startswith(("opentelemetry", "google.protobuf"))]
 
 

@@ -16,9 +16,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.serving import health
-from app.serving.settings import ServingSettings
-from app.serving.state import WorkerReport
+from nodrop.config.settings import ServingSettings
+from nodrop.health import probes as health
+from nodrop.health.worker_state import WorkerReport
 from tests.raw import connect, exchange, receive_all, split
 from tests.serving_process import Server, own_application, serving, slow_application, starting, until
 
@@ -258,7 +258,7 @@ def test_what_is_closed_to_make_room_or_for_lack_of_interest_is_counted(tmp_path
     limits = {"MAX_CONNECTIONS": "10", "WRITE_TIMEOUT": "1"}
     with raw(tmp_path, **limits) as server, ExitStack() as stack:
         stack.enter_context(unread(server)).sendall(LARGE + b"\r\n")
-        closed = "serving_connections_closed_total"
+        closed = "nodrop_connections_closed_total"
         reason = closed + '{reason="write_timeout"}'
         until("the one that takes nothing is cut off", lambda: server.metrics().get(reason) == 1, timeout=10)
         for _ in range(13):

@@ -43,7 +43,7 @@ def version_of(image: str) -> str:
 CRASHING = """\
 FROM {image}
 USER root
-RUN printf '%s\\n' 'import os, threading, time' 'from app.api import create_app' 'time.sleep(3)' 'app = create_app()' \\
+RUN printf '%s\\n' 'import os, threading, time' 'from app import create_app' 'time.sleep(3)' 'app = create_app()' \\
     'app.before_request(lambda: threading.Timer(1.2, os._exit, [3]).start())' \\
     > /srv/crashing.py && chmod a+r /srv/crashing.py
 USER 10001:10001

@@ -1,0 +1,22 @@
+"""nodrop: Flask on Kubernetes without a dropped request.
+
+Serves any Flask or WSGI application under gunicorn, with settings, logs, metrics and health:
+
+    gunicorn --config python:nodrop.gunicorn shop:app
+
+Its rooms, in the order in which a request meets them:
+
+gunicorn    the configuration that gunicorn is started with
+config      the settings: where values come from, what each may be
+server      what the server's processes share
+http        the gunicorn worker: connections, requests, answers
+wsgi        the application, and the middleware around it
+tracing     a span for each request, if OpenTelemetry is switched on
+metrics     what is measured, kept and served as /metrics
+logs        what is logged, and how
+health      whether the server has started, is ready, is alive
+management  the process and the port that health and metrics are answered from
+commands    `nodrop check` and the like
+"""
+
+__version__ = "0.2.0"

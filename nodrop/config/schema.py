@@ -1,0 +1,143 @@
+"""How settings are declared, once each, and read, with every problem told at once.
+
+    @dataclass(frozen=True, kw_only=True)
+    class ShopSettings(Settings):
+        page_size: int = setting("PAGE_SIZE", integer(1, 100), default=20, meaning="Articles on a page.")
+
+    ShopSettings.from_environment().page_size
+
+What the program reads, `nodrop check` prints and the README's tables say comes from that one line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Generic, Self, TypeVar
+
+from nodrop.config.sources import ENVIRONMENT, Environment, Found, SettingsError
+from nodrop.config.types import Kind
+
+T = TypeVar("T")
+MASK = "********"
+
+
+@dataclass(frozen=True)
+class Computed(Generic[T]):
+    """A default that is not the same everywhere."""
+
+    text: str
+    """How it is computed, for the tables."""
+    compute: Callable[[Mapping[str, Any]], T]
+    """The default, given the values of the settings declared before this one, by attribute."""
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """All there is to say about one setting."""
+
+    variable: str
+    kind: Kind[Any]
+    default: Any
+    """The value when nothing else is given, or how to compute it."""
+    meaning: str
+    """One or two sentences in Markdown."""
+    secret: bool
+    """The value is never printed and can be given as a file, with the variable's name and _FILE."""
+
+    @property
+    def default_text(self) -> str:
+        """The default as it would be written, or how it is computed; empty for none."""
+        return str(self.default.text if isinstance(self.default, Computed) else self.kind.show(self.default))
+
+    def default_value(self, values: Mapping[str, Any]) -> Any:
+        """The default, given the values of the settings declared before this one, by attribute."""
+        return self.default.compute(values) if isinstance(self.default, Computed) else self.default
+
+    def refusal(self, found: Found) -> str:
+        """The line that says that `found` can't be accepted, and what can."""
+        given = f"={found.text!r}"
+        if found.hidden:
+            given = "" if found.origin == ENVIRONMENT else f" (from {found.origin})"
+        return f"{self.variable}{given} can't be accepted: set it to {self.kind.accepted}"
+
+
+@dataclass(frozen=True)
+class Effective:
+    """A setting as it was read."""
+
+    declaration: Declaration
+    value: Any
+    found: Found | None
+    """None where the value is the default."""
+
+    @property
+    def origin(self) -> str:
+        """`default` and how it is computed, `environment`, or the path of a file."""
+        if self.found:
+            return self.found.origin
+        computed = isinstance(self.declaration.default, Computed)
+        return f"default ({self.declaration.default_text})" if computed else "default"
+
+    @property
+    def hidden(self) -> bool:
+        """The value must not be printed."""
+        return self.declaration.secret or (self.found is not None and self.found.hidden)
+
+    @property
+    def text(self) -> str:
+        """The value for people, masked if it must not be printed."""
+        shown = str(self.declaration.kind.show(self.value))
+        return "(not set)" if not shown else MASK if self.hidden else shown
+
+
+def setting(variable: str, kind: Kind[T], *, default: T | Computed[T], meaning: str, secret: bool = False) -> T:
+    """Declare a field of a Settings class, with the type that it has in an instance."""
+    declaration = Declaration(variable, kind, default, meaning, secret)
+    # A secret stays out of repr() too, which ends up in logs.
+    return field(metadata={"declaration": declaration}, repr=not secret)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Settings that are read from the environment. Each field of a subclass is declared by setting()."""
+
+    @classmethod
+    def declarations(cls) -> dict[str, Declaration]:
+        """What is declared, by attribute."""
+        return {each.name: each.metadata["declaration"] for each in fields(cls)}
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str] = os.environ) -> Self:
+        """Read and validate; raises SettingsError that tells every problem."""
+        return cls.read(Environment(variables))[0]
+
+    @classmethod
+    def read(cls, environment: Environment) -> tuple[Self, list[Effective]]:
+        """The settings, and where each comes from; raises SettingsError that tells every problem."""
+        problems: list[str] = []
+        refused: set[str] = set()
+        values: dict[str, Any] = {}
+        effective: list[Effective] = []
+        for attribute, declared in cls.declarations().items():
+            found = environment.find(declared.variable, secret=declared.secret)
+            value = declared.kind.parse(found.text) if found else None
+            if found and value is None:
+                problems.append(declared.refusal(found))
+                refused.add(declared.variable)
+            if value is None:
+                value = declared.default_value(values)
+            values[attribute] = value
+            effective.append(Effective(declared, value, found))
+        settings = cls(**values)
+        # What contradicts a value that is refused anyway would only be confusing.
+        problems += [text for variables, text in settings.contradictions() if not variables & refused]
+        problems = environment.problems + problems
+        if problems:
+            raise SettingsError(problems)
+        return settings, effective
+
+    def contradictions(self) -> Iterator[tuple[set[str], str]]:
+        """What can't be accepted together: the variables, and a line that says so and what to do."""
+        return iter(())

@@ -1,0 +1,138 @@
+"""Whether the server has started, is ready, is alive: what the probes are told, and why.
+
+All of it is read from what the workers left in files, so that an answer takes a millisecond, whatever they do.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import re
+import threading
+import time
+from http import HTTPStatus
+from pathlib import Path
+
+from nodrop.config.settings import ServingSettings
+from nodrop.health.readiness import CheckResults
+from nodrop.health.worker_state import WorkerState, WorkerStatus
+
+STARTUP_INTERVAL_SECONDS = 0.2
+STARTUP_TIMEOUT_SECONDS = 10.0
+STILL_SECONDS = 10.0
+"""A loop that has not gone round for so long stands still. It does so every second, unless the processor is short."""
+Answer = tuple[HTTPStatus, str]
+_log = logging.getLogger(__name__)
+
+
+class Health:
+    """The state of one server. `folder` is the one its processes share."""
+
+    def __init__(self, folder: Path, settings: ServingSettings) -> None:
+        self._settings = settings
+        self._state = WorkerState(folder / "workers")
+        self._checks = CheckResults(folder / "checks")
+        # A file, so that a management process that takes over from one that died does not ask again.
+        self._started = folder / "started"
+        self._startup_problem = "no worker has loaded the application yet"
+        self._unready_since: float | None = None
+        self._said: dict[str, str | None] = {}
+
+    def startup(self) -> Answer:
+        """Whether a request has gone through the application."""
+        if self._started.exists():
+            return HTTPStatus.OK, "started"
+        return HTTPStatus.SERVICE_UNAVAILABLE, f"not started: {self._startup_problem}"
+
+    def readiness(self) -> Answer:
+        """Whether requests should be sent here."""
+        workers = self._ready_workers()
+        problem = None
+        if not self._started.exists():
+            problem = self._startup_problem
+        elif not workers:
+            problem = "every worker is stopping, gone or standing still"
+        else:
+            problem = self._stall(workers) or self._checks.problem({worker.pid for worker in workers})
+        self._say_once("ready", problem)
+        if problem:
+            return HTTPStatus.SERVICE_UNAVAILABLE, f"not ready: {problem}"
+        return HTTPStatus.OK, f"ready: {len(workers)} worker{'s' if len(workers) > 1 else ''}"
+
+    def liveness(self) -> Answer:
+        """Whether the server can go on without a restart.
+
+        gunicorn's master replaces a worker that has ended or whose loop stands still, so what is left are requests that
+        make no progress and workers that never finish loading. A server that starts is the startup probe's business.
+        """
+        limit = self._settings.stall_timeout
+        workers = self._ready_workers()
+        problem = self._stall(workers)
+        without = time.monotonic() - self._unready_since if self._unready_since is not None else 0.0
+        if limit and self._started.exists() and not workers and without > limit:
+            problem = f"no worker has been ready for {without:.0f} s (STALL_TIMEOUT={limit})"
+        self._say_once("alive", problem)
+        if problem:
+            return HTTPStatus.SERVICE_UNAVAILABLE, f"not alive: {problem}"
+        return HTTPStatus.OK, "alive"
+
+    def _say_once(self, state: str, problem: str | None) -> None:
+        """Log that the probes are told something else from now on: why a pod was taken out or restarted is asked later.
+
+        Problems are told apart without their numbers, which change from one probe to the next.
+        """
+        kind = re.sub(r"\d+", "", problem) if problem else None
+        if self._said.get(state, "") != kind:
+            self._said[state] = kind
+            if problem:
+                _log.warning("not %s: %s", state, problem)
+            else:
+                _log.info("%s", state)
+
+    def _ready_workers(self) -> list[WorkerStatus]:
+        """The workers that take requests. One whose loop stands still takes none, whatever it said before."""
+        now = time.monotonic()
+        workers = [each for each in self._state.workers() if each.ready and now - each.turned < STILL_SECONDS]
+        if workers:
+            self._unready_since = None
+        elif self._unready_since is None:
+            self._unready_since = now
+        return workers
+
+    def _stall(self, workers: list[WorkerStatus]) -> str | None:
+        """What is wrong if a request has made no progress for too long; a slow one that writes now and then is fine."""
+        limit = self._settings.stall_timeout
+        longest = max((worker.longest_stall(time.monotonic()) for worker in workers), default=0.0)
+        if limit and longest > limit:
+            return f"a request has made no progress for {longest:.0f} s (STALL_TIMEOUT={limit})"
+        return None
+
+    # --- The first request -------------------------------------------------------------------------------------------
+
+    def watch_start(self) -> None:
+        """Send the application its first request, from a thread, as soon as a worker is ready, until it is answered."""
+        if not self._started.exists():
+            threading.Thread(target=self._start, daemon=True).start()
+
+    def _start(self) -> None:
+        while not self._started.exists():
+            if self._ready_workers():
+                self._startup_problem = self._first_request()
+                if not self._startup_problem:
+                    self._started.touch()
+                    return
+            time.sleep(STARTUP_INTERVAL_SECONDS)
+
+    def _first_request(self) -> str:
+        """Ask for STARTUP_PATH; what is wrong with the answer, or nothing."""
+        asked = f"the first request, GET {self._settings.startup_path},"
+        connection = http.client.HTTPConnection("127.0.0.1", self._settings.port, timeout=STARTUP_TIMEOUT_SECONDS)
+        try:
+            connection.request("GET", self._settings.startup_path, headers={"User-Agent": "startup-probe"})
+            status = connection.getresponse().status
+        except (OSError, http.client.HTTPException) as error:
+            return f"{asked} was not answered: {error!r}"
+        finally:
+            connection.close()
+        # Any answer of the application's own will do: it need not have this path, or may ask who is there first.
+        return "" if status < HTTPStatus.INTERNAL_SERVER_ERROR else f"{asked} was answered {status}"

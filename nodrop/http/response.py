@@ -1,0 +1,114 @@
+"""What the application gets to read a request's body from, and to answer with: gunicorn's own, with fewer surprises."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gunicorn.http.wsgi import Response as GunicornResponse
+
+from nodrop.http.spool import Spool
+from nodrop.wsgi.problems import CONTENT_TYPE, problem_body
+
+_log = logging.getLogger(__name__)
+
+
+class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type information
+    """gunicorn's response, whose head goes out with the first part of the body, and which doesn't name the server."""
+
+    _head = b""
+    headers_sent: bool
+    headers: list[tuple[str, str]]
+    status: str | None
+    on_the_wire = False
+    """Whether anything of it has been sent, so that nothing else can be answered any more."""
+
+    def default_headers(self) -> list[str]:
+        """The status line and the headers that the server adds."""
+        return [line for line in super().default_headers() if not line.startswith("Server:")]
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        """As in WSGI. With `exc_info` what was begun before is forgotten, if nothing of it has been sent."""
+        if exc_info and not self.on_the_wire:
+            self._forget()
+        return super().start_response(status, headers, exc_info)
+
+    def _forget(self) -> None:
+        self.headers, self.status, self.response_length, self.sent = [], None, None, 0
+        self.headers_sent, self.upgrade, self._head = False, False, b""
+
+    def send_headers(self) -> None:
+        """Put the head in front of what is sent next."""
+        if self.status is None:
+            raise RuntimeError("the application has not called start_response")
+        if not self.headers_sent:
+            lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
+            self._head = "".join(lines).encode("latin-1")
+            self.headers_sent = True
+
+    def _emit_body(self, data: bytes) -> None:
+        self._send(b"%X\r\n%b\r\n" % (len(data), data) if self.chunked else data)
+
+    def _send(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        self.on_the_wire = True
+        self.sock.sendall(head + data if head else data)
+
+    def close(self) -> None:
+        """End the answer."""
+        self.send_headers()
+        if self.chunked or self._head:
+            self._send(b"0\r\n\r\n" if self.chunked else b"")
+        if not self._omits_body and self.response_length is not None and self.sent < self.response_length:
+            # Kept, the connection would have the next answer taken for the rest of this one.
+            self.force_close()
+            _log.error("the answer ended %d bytes before its Content-Length", self.response_length - self.sent)
+
+    def answer_error(self, environ: dict[str, Any]) -> None:
+        """Answer 500 in place of what the application has begun, of which nothing has been sent."""
+        request_id = environ.get("nodrop.request_id", "")
+        body = problem_body(500, "Internal Server Error", "the application failed", request_id)
+        self._forget()
+        headers = [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))]
+        headers += [("X-Request-ID", request_id)] if request_id else []
+        self.start_response("500 Internal Server Error", headers)
+        self.force_close()
+        if environ.get("REQUEST_METHOD") != "HEAD":
+            self.write(body)
+        self.close()
+
+
+class Input:
+    """wsgi.input, for an application whose reading counts as progress."""
+
+    def __init__(self, body: Any, progressed: Callable[[], None]) -> None:
+        self._body = body
+        self._progressed = progressed
+
+    def read(self, size: int | None = None) -> bytes:
+        self._progressed()
+        return self._body.read(size)  # type: ignore[no-any-return]
+
+    def readline(self, size: int | None = None) -> bytes:
+        self._progressed()
+        return self._body.readline(size)  # type: ignore[no-any-return]
+
+    def readlines(self, hint: int | None = None) -> list[bytes]:
+        self._progressed()
+        return self._body.readlines(hint)  # type: ignore[no-any-return]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if line := self.readline():
+            return line
+        raise StopIteration
+
+
+class Spooled:
+    """A body that was decoded into a spool, as gunicorn's Body reads it."""
+
+    def __init__(self, spool: Spool) -> None:
+        self.read = spool.recv

@@ -1,0 +1,237 @@
+"""How a log record becomes text: one JSON object, or a line for a person at a terminal.
+
+Both can take anything: what a client sent, and records that can't be formatted. Both name the request that is being
+handled, and neither shows credentials that stand in URLs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import logging
+import math
+import time
+from collections.abc import Mapping
+from json.encoder import encode_basestring_ascii
+from typing import Any
+
+from nodrop.logs import redaction
+from nodrop.wsgi import request_context as context
+
+MAX_LINE_BYTES = 16 * 1024
+"""No line is longer, its end included: container runtimes cut longer ones into pieces that are not JSON any more."""
+_MESSAGE_BYTES = 4 * 1024
+_TRACEBACK_BYTES = 8 * 1024
+_FIELD_BYTES = 256
+_CUT = "..."
+_TO_BYTES = {"message": _MESSAGE_BYTES, "traceback": _TRACEBACK_BYTES}
+_DEPTH = 6
+# The last is of Python 3.12 and later.
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "fields"}
+ACCESS = "gunicorn.access"
+"""The logger of access lines, which name their request themselves: it may not be the current one any more."""
+
+
+def safe_text(value: object) -> str:
+    """str(value), or its type if that fails."""
+    try:
+        return repr(value) if isinstance(value, bytes) else str(value)
+    except Exception:
+        return f"<{type(value).__name__} that can't be shown>"
+
+
+_to_json = json.JSONEncoder(default=safe_text, allow_nan=False).encode
+
+
+def cut(text: str, size: int) -> str:
+    """The beginning of the text, so that it takes at most `size` bytes as JSON, quotes included."""
+    # Nothing takes more than 12 bytes: two escapes of 6 for a character outside the basic plane.
+    if len(text) * 12 + 2 <= size:
+        return text
+    text = text[:size]
+    if (length := len(encode_basestring_ascii(text))) <= size:
+        return text
+    while length + len(_CUT) > size:
+        text = text[: len(text) * (size - len(_CUT)) // (length + 1)]
+        length = len(encode_basestring_ascii(text))
+    return text + _CUT
+
+
+def message_of(record: logging.LogRecord) -> str:
+    """The record's message, redacted; with its arguments behind it when they do not fit in."""
+    try:
+        message = record.getMessage()
+    except Exception:
+        message = f"{safe_text(record.msg)} {safe_text(record.args)}"
+    if record.name == ACCESS:
+        # Redacted where it comes from.
+        return message
+    return redaction.redact_refusal(message) if record.name == "gunicorn.error" else redaction.redact_text(message)
+
+
+class _Formatter(logging.Formatter):
+    """What both formats need of a record."""
+
+    def traceback_of(self, record: logging.LogRecord) -> str:
+        """The traceback and the stack that the record asks for, redacted; often empty."""
+        parts = []
+        try:
+            if record.exc_info and record.exc_info[0]:
+                parts.append(self.formatException(record.exc_info))
+            if record.stack_info:
+                parts.append(self.formatStack(record.stack_info))
+        except Exception:
+            parts.append("<traceback that can't be shown>")
+        return redaction.redact_text("\n".join(parts)) if parts else ""
+
+    def fields_of(self, record: logging.LogRecord) -> Mapping[str, Any]:
+        """What the record says besides its message: what its caller gave as `extra`, with `fields` taken apart."""
+        fields = getattr(record, "fields", None)
+        if record.name == ACCESS and isinstance(fields, dict):
+            return fields
+        given = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+        if isinstance(fields, dict):
+            given.update(fields)
+        elif fields is not None:
+            given["fields"] = fields
+        return {safe_text(k): redaction.redact_text(v) if isinstance(v, str) else v for k, v in given.items()}
+
+
+class JsonFormatter(_Formatter):
+    """One JSON object in ASCII, at most MAX_LINE_BYTES with a line's end.
+
+    time, level, logger, message; request_id, trace_id and span_id while a request is handled; the fields; a traceback.
+    A field whose name is taken gets an underscore behind it.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON; never raises."""
+        entry: dict[str, Any] = {
+            "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": message_of(record),
+        }
+        request = context.current() or context.context_of(record.exc_info[1] if record.exc_info else None)
+        if request and record.name != ACCESS:
+            entry["request_id"] = request.request_id
+            entry["trace_id"] = request.trace_id
+            entry["span_id"] = request.span_id
+        for name, value in self.fields_of(record).items():
+            while name in entry:
+                name += "_"  # noqa: PLW2901
+            entry[name] = value
+        if traceback := self.traceback_of(record):
+            entry["traceback"] = traceback
+        line = _encode(entry)
+        return line if len(line) < MAX_LINE_BYTES else _encode_bounded(entry)
+
+
+def _encode(entry: dict[str, Any]) -> str:
+    try:
+        return _to_json(entry)
+    except Exception:
+        # Not-a-number, keys that are no text, a structure in itself, or one that another thread changes.
+        return json.dumps(_representable(entry, _DEPTH))
+
+
+def _representable(value: object, depth: int) -> Any:
+    """The value as JSON can say it."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
+    # Larger ones are exact in few readers of JSON, and str() refuses the largest.
+    if isinstance(value, int) and abs(value) < 2**63:
+        return int(value)
+    with contextlib.suppress(Exception):
+        if depth and isinstance(value, dict):
+            return {safe_text(key): _representable(item, depth - 1) for key, item in list(value.items())}
+        if depth and isinstance(value, list | tuple | set | frozenset):
+            return [_representable(item, depth - 1) for item in list(value)]
+    # str.__str__: what a subclass makes of itself may be no str.
+    return str.__str__(value) if isinstance(value, str) else safe_text(value)
+
+
+def _encode_bounded(entry: dict[str, Any]) -> str:
+    """The entry cut to size: each text and each structure by itself, then as many fields as there is room for."""
+    room = MAX_LINE_BYTES - 100
+    bounded: dict[str, Any] = {}
+    # Those that matter most come first in the entry, but for the traceback.
+    for name, value in sorted(entry.items(), key=lambda item: item[0] != "traceback"):
+        key = cut(safe_text(name), _FIELD_BYTES)
+        size = _TO_BYTES.get(name, _FIELD_BYTES)
+        text = value if isinstance(value, str) else _encode({"": value})[5:-1]
+        if name == "traceback":
+            # The end of it says what went wrong.
+            short: Any = cut(text[::-1], size)[::-1]
+        else:
+            short = value if not isinstance(value, str) and len(text) <= size else cut(text, size)
+        room -= len(_encode({key: short}))
+        if room > 0:
+            bounded[key] = short
+    bounded["cut"] = True
+    # In the order of every other line.
+    traceback = bounded.pop("traceback", None)
+    return _encode({**bounded, "traceback": traceback} if traceback else bounded)
+
+
+class PlainFormatter(_Formatter):
+    """For a person at a terminal: time of day, level, logger, message, fields, and a traceback on lines of its own."""
+
+    def __init__(self, *, colours: bool) -> None:
+        super().__init__()
+        self._colours = colours
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text; never raises. Nothing in it can control a terminal or look like another record."""
+        at = time.strftime("%H:%M:%S", time.localtime(record.created)) + f".{int(record.msecs):03}"
+        message = _lines(message_of(record))
+        colour = _LEVEL_COLOURS.get(record.levelno, "")
+        if record.name == ACCESS:
+            status = self.fields_of(record).get("status")
+            line = f"{self._paint(_DIM, at)} {self._paint(_status_colour(status), message)}"
+        else:
+            level = self._paint(colour, f"{record.levelname:<8}")
+            fields = "".join(
+                f" {_printable(name)}={_printable(safe_text(value))}" for name, value in self.fields_of(record).items()
+            )
+            line = f"{self._paint(_DIM, at)} {level} {_printable(record.name)}: {message}{self._paint(_DIM, fields)}"
+        traceback = self.traceback_of(record)
+        return f"{line}\n    {_lines(traceback)}" if traceback else line
+
+    def _paint(self, colour: str, text: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self._colours and colour and text else text
+
+
+_DIM, _GREEN, _CYAN, _YELLOW, _RED, _BOLD_RED = "2", "32", "36", "33", "31", "1;31"
+_LEVEL_COLOURS = {
+    logging.DEBUG: _DIM,
+    logging.INFO: _GREEN,
+    logging.WARNING: _YELLOW,
+    logging.ERROR: _RED,
+    logging.CRITICAL: _BOLD_RED,
+}
+
+
+def _status_colour(status: object) -> str:
+    hundreds = status // 100 if isinstance(status, int) else 0
+    return {2: _GREEN, 3: _CYAN, 4: _YELLOW}.get(hundreds, _RED)
+
+
+def _printable(text: str) -> str:
+    """The text with every control character, direction mark and the like written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for letter in text
+    )
+
+
+def _lines(text: str) -> str:
+    """The text as it is printed: lines after the first are indented, as the first of a record never is."""
+    if text.isprintable():
+        return text
+    return "\n    ".join(_printable(line) for line in text.expandtabs().split("\n"))

@@ -1,0 +1,78 @@
+"""How near the server is to its limits: threads, waiting requests, connections, the kernel's accept queue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+
+from nodrop.health.worker_state import WorkerState
+
+GUNICORN_BACKLOG = 2048
+_LISTEN = b"0A"
+
+
+class Saturation:
+    """A collector. `port`: the application's; `proc`: /proc, or what a test has in its place."""
+
+    def __init__(
+        self, state: WorkerState, port: int, *, backlog: int = GUNICORN_BACKLOG, proc: Path = Path("/proc")
+    ) -> None:
+        self._state = state
+        self._port = port
+        self._backlog = backlog
+        self._proc = proc
+
+    def collect(self) -> Iterator[Metric]:
+        """What the workers' files and the kernel say now."""
+        workers = self._state.workers()
+        now = time.monotonic()
+        begun = [started for worker in workers for started, _ in worker.requests]
+        begun += [worker.waiting_since for worker in workers if worker.waiting_since]
+        oldest = max((now - since for since in begun), default=0.0)
+        yield _gauge("nodrop_workers_ready", "Workers that take requests", sum(worker.ready for worker in workers))
+        yield _gauge("nodrop_threads", "Threads for requests, of all workers", sum(w.threads for w in workers))
+        yield _gauge("nodrop_threads_busy", "Threads that have a request in hand", sum(w.busy for w in workers))
+        yield _gauge(
+            "nodrop_requests_waiting", "Complete requests that wait for a thread", sum(w.waiting for w in workers)
+        )
+        yield _gauge("nodrop_connections", "Open connections, idle ones included", sum(w.connections for w in workers))
+        yield _gauge("nodrop_oldest_request_seconds", "Age of the oldest request in hand or waiting; 0 if none", oldest)
+        length = accept_queue(self._port, self._proc)
+        if length is not None:
+            yield _gauge(
+                "nodrop_accept_queue_length", "Connections that the kernel has made and no worker has accepted", length
+            )
+            yield _gauge("nodrop_accept_queue_limit", "Length at which the kernel makes no more", self._limit())
+
+    def _limit(self) -> int:
+        try:
+            return min(self._backlog, int((self._proc / "sys/net/core/somaxconn").read_text()))
+        except OSError:
+            return self._backlog
+
+
+def accept_queue(port: int, proc: Path = Path("/proc")) -> int | None:
+    """Connections in the accept queue of TCP port `port`; None where the kernel does not tell."""
+    for name in ("tcp", "tcp6"):
+        try:
+            # Read a little at a time: listening sockets come first, and to get to the end of the others takes the
+            # kernel milliseconds.
+            with (proc / "net" / name).open("rb", buffering=256) as file:
+                next(file)
+                for line in file:
+                    _, address, _, state, queues = line.split(maxsplit=5)[:5]
+                    if state != _LISTEN:
+                        break
+                    if int(address.rpartition(b":")[2], 16) == port:
+                        return int(queues.partition(b":")[2], 16)
+        except OSError:
+            continue  # Another system, or no IPv6.
+    return None
+
+
+def _gauge(name: str, documentation: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, documentation, value=value)

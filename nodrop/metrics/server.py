@@ -1,0 +1,68 @@
+"""What the worker itself measures: the wait for a thread, what it refuses, and connections that it closes early.
+
+None of it reaches the application, so that it is in no metric of the application's requests.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from http import HTTPStatus
+
+QUEUE_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+"""Upper bounds in seconds. A request that has to wait at all is one that a free thread would have spared it."""
+
+
+class ServerMetrics:
+    """Measures nothing: where there is no management process, nobody asks."""
+
+    def queued(self, seconds: float) -> None:
+        """A request has waited so long for a thread."""
+
+    def refused(self, status: HTTPStatus) -> None:
+        """The worker has answered a request itself."""
+
+    def closed(self, reason: str) -> None:
+        """The worker has closed a connection that its client had a use for."""
+
+
+def server_metrics() -> ServerMetrics:
+    """The metrics of this worker, kept for the management process where there is one."""
+    return _Kept() if "PROMETHEUS_MULTIPROC_DIR" in os.environ else ServerMetrics()
+
+
+class _Kept(ServerMetrics):
+    def __init__(self) -> None:
+        # Imported late: prometheus_client decides at import how it keeps values.
+        from prometheus_client import CollectorRegistry, Counter, Histogram
+
+        from nodrop.metrics.store import kept_in, own_store
+
+        self._in_store: Callable[[], AbstractContextManager[None]] = lambda: kept_in(own_store())
+        registry = CollectorRegistry()
+        with self._in_store():
+            self._queue = Histogram(
+                "nodrop_queue_seconds", "How long requests waited for a thread", buckets=QUEUE_BUCKETS,
+                registry=registry,
+            )  # fmt: skip
+            self._refused = Counter(
+                "nodrop_requests_refused", "Requests that the server answered itself", ("status",), registry=registry
+            )
+            self._closed = Counter(
+                "nodrop_connections_closed",
+                "Connections that were closed early: to make room for others, or since their client took no answer",
+                ("reason",),
+                registry=registry,
+            )
+
+    def queued(self, seconds: float) -> None:
+        self._queue.observe(seconds)
+
+    def refused(self, status: HTTPStatus) -> None:
+        with self._in_store():
+            self._refused.labels(str(status.value)).inc()
+
+    def closed(self, reason: str) -> None:
+        with self._in_store():
+            self._closed.labels(reason).inc()
