@@ -76,11 +76,12 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	@$(if $(ARGS),:,$(PY) -m coverage json --quiet -o build/coverage/report.json && \
 	  $(PY) scripts/branch_coverage.py build/coverage/report.json)
 
-# Tests that find no browser or no HAProxy are skipped with that reason, and in CI they fail.
+# Tests that find no browser, HAProxy or nginx are skipped with that reason, and in CI they fail.
 .PHONY: test-packages
-test-packages: ## Install what some tests use, where it is missing (Debian, Ubuntu): a browser and HAProxy
+test-packages: ## Install what some tests use, where it is missing (Debian, Ubuntu): a browser, HAProxy and nginx
 	@missing=$$(PATH=$$PATH:/usr/sbin; command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
-	  command -v google-chrome >/dev/null || echo chromium fonts-dejavu-core; command -v haproxy >/dev/null || echo haproxy); \
+	  command -v google-chrome >/dev/null || echo chromium fonts-dejavu-core; command -v haproxy >/dev/null || echo haproxy; \
+	  command -v nginx >/dev/null || echo nginx-light); \
 	[ -z "$$missing" ] || { sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); $$sudo apt-get update && \
 	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $$missing; }
 
