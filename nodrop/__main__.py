@@ -19,11 +19,17 @@ from nodrop.health.readiness import CheckError, find
 LIKENESS = 0.85
 
 
-def table(effective: Iterable[Effective]) -> str:
-    """The settings in columns: variable, value, where it comes from."""
-    rows = [("VARIABLE", "VALUE", "FROM"), *((each.declaration.variable, each.text, each.origin) for each in effective)]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    return "\n".join(f"{row[0]:{widths[0]}}  {row[1]:{widths[1]}}  {row[2]}" for row in rows)
+def table(effective: Iterable[Effective], groups: Mapping[str, list[Declaration]]) -> str:
+    """The settings in columns, group by group: variable, value, where it comes from."""
+    cells = {each.declaration.variable: (each.declaration.variable, each.text, each.origin) for each in effective}
+    widths = [max(len(row[column]) for row in cells.values()) for column in (0, 1)]
+    blocks = []
+    for heading, declared in groups.items():
+        rows = [cells[each.variable] for each in declared]
+        blocks.append(
+            "\n".join([heading, *(f"  {row[0]:{widths[0]}}  {row[1]:{widths[1]}}  {row[2]}" for row in rows)])
+        )
+    return "\n\n".join(blocks)
 
 
 def likely_typos(variables: Mapping[str, str], declared: Iterable[Declaration]) -> list[str]:
@@ -92,7 +98,7 @@ def check(*, app: bool) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 1
-    print(table(effective))
+    print(table(effective, ServingSettings.groups()))
     # Read before the application is loaded, which puts them into its environment.
     secrets = environment.secret_variables()
     if secrets:

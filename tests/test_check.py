@@ -24,9 +24,8 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def rows(output: str) -> dict[str, tuple[str, str]]:
-    """The table: value and origin by variable."""
-    lines = output.partition("\n\n")[0].splitlines()
-    cells = [re.split(r"  +", line) for line in lines]
+    """The settings under their headings: value and origin by variable."""
+    cells = [re.split(r"  +", line.strip()) for line in output.splitlines() if line.startswith("  ")]
     assert all(len(row) == 3 for row in cells), output
     return {name: (value, origin) for name, value, origin in cells}
 
@@ -49,7 +48,9 @@ def test_every_setting_is_printed_with_its_origin(tmp_path: Path) -> None:
     done = run("check", PORT="80", MAX_BODY_BYTES="1048576", GRACEFUL_TIMEOUT="10", SECRETS_DIR=str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     printed = rows(done.stdout)
-    assert printed.keys() == {"VARIABLE", *(each.variable for each in ServingSettings.declarations().values())}
+    assert printed.keys() == {each.variable for each in ServingSettings.declarations().values()}
+    headings = [line for line in done.stdout.splitlines() if line and not line.startswith(("  ", "set from"))]
+    assert headings == list(ServingSettings.groups())
     assert printed["PORT"] == ("80", "environment")
     assert printed["MANAGEMENT_PORT"] == ("5001", "default")
     assert printed["STALL_TIMEOUT"] == ("40", "default (4 x GRACEFUL_TIMEOUT)")

@@ -155,7 +155,7 @@ VARIABLES = [(kind, each) for kind in ALL for each in kind.declarations().values
 
 
 def limits(declared: Declaration) -> tuple[int, int] | None:
-    """The least and the most of a number, as the README's table says them."""
+    """The least and the most of a number, as the table of docs/settings.md says them."""
     match = re.match(r"(\w+) to (\w+)", declared.kind.range)
     return (declared.kind.parse(match[1]) or 0, declared.kind.parse(match[2]) or 0) if match else None
 
@@ -436,16 +436,16 @@ def test_a_key_of_the_applications_own_is_kept(tmp_path: Path) -> None:
         assert server.get("/").json()["key"] == "own"
 
 
-# --- The README -----------------------------------------------------------------------------------------------------
+# --- The page of the settings ---------------------------------------------------------------------------------------
 
 
-def test_the_readme_has_the_settings_as_they_are_declared() -> None:
+def test_the_page_has_the_settings_as_they_are_declared() -> None:
     assert {path: path.read_text() for path in settings_docs.rendered()} == settings_docs.rendered(), "run make docs"
 
 
-def test_drift_of_the_readme_is_told(tmp_path: Path) -> None:
+def test_drift_of_the_page_is_told(tmp_path: Path) -> None:
     copy = tmp_path / "project"
-    for name in ("README.md", "scripts/generated.py", "scripts/settings_docs.py"):
+    for name in ("docs/settings.md", "scripts/generated.py", "scripts/settings_docs.py"):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_text((ROOT / name).read_text().replace("1 to 256", "1 to 255"))
     (copy / "app").symlink_to(ROOT / "app")
@@ -457,11 +457,21 @@ def test_drift_of_the_readme_is_told(tmp_path: Path) -> None:
     refused = docs("--check")
     assert (refused.returncode, refused.stderr) == (
         1,
-        "README.md does not agree with the declared settings: run make docs\n",
+        "settings.md does not agree with the declared settings: run make docs\n",
     )
     assert docs().returncode == 0
     assert docs("--check").returncode == 0
-    assert (copy / "README.md").read_text() == (ROOT / "README.md").read_text()
+    assert (copy / "docs" / "settings.md").read_text() == (ROOT / "docs" / "settings.md").read_text()
+
+
+def test_every_setting_stands_once_under_a_heading_and_five_are_marked() -> None:
+    groups = ServingSettings.groups()
+    declared = list(ServingSettings.declarations().values())
+    assert "" not in groups
+    assert [each for group in groups.values() for each in group] == declared
+    headings = [each.group for each in declared if each.group]
+    assert headings == list(groups), "a heading is written once, on its first setting"
+    assert sum(each.common for each in declared) == 5
 
 
 def test_every_setting_says_what_it_means() -> None:

@@ -6,7 +6,7 @@
 
     ShopSettings.from_environment().page_size
 
-What the program reads, `nodrop check` prints and the README's tables say comes from that one line.
+What the program reads, `nodrop check` prints and the tables of docs/settings.md say comes from that one line.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ class Declaration:
     """One or two sentences in Markdown."""
     secret: bool
     """The value is never printed and can be given as a file, with the variable's name and _FILE."""
+    group: str = ""
+    """The heading it stands under; empty for that of the setting declared before it."""
+    common: bool = False
+    """One of the few that most people change."""
 
     @property
     def default_text(self) -> str:
@@ -92,9 +96,22 @@ class Effective:
         return "(not set)" if not shown else MASK if self.hidden else shown
 
 
-def setting(variable: str, kind: Kind[T], *, default: T | Computed[T], meaning: str, secret: bool = False) -> T:
-    """Declare a field of a Settings class, with the type that it has in an instance."""
-    declaration = Declaration(variable, kind, default, meaning, secret)
+def setting(
+    variable: str,
+    kind: Kind[T],
+    *,
+    default: T | Computed[T],
+    meaning: str,
+    secret: bool = False,
+    group: str = "",
+    common: bool = False,
+) -> T:
+    """Declare a field of a Settings class, with the type that it has in an instance.
+
+    group: a heading, for this setting and those declared after it, up to the next that has one.
+    common: it is one of the few that most people change.
+    """
+    declaration = Declaration(variable, kind, default, meaning, secret, group, common)
     # A secret stays out of repr() too, which ends up in logs.
     return field(metadata={"declaration": declaration}, repr=not secret)  # type: ignore[no-any-return]
 
@@ -107,6 +124,16 @@ class Settings:
     def declarations(cls) -> dict[str, Declaration]:
         """What is declared, by attribute."""
         return {each.name: each.metadata["declaration"] for each in fields(cls)}
+
+    @classmethod
+    def groups(cls) -> dict[str, list[Declaration]]:
+        """What is declared, by heading, in the order of declaration."""
+        groups: dict[str, list[Declaration]] = {}
+        heading = ""
+        for declared in cls.declarations().values():
+            heading = declared.group or heading
+            groups.setdefault(heading, []).append(declared)
+        return groups
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> Self:

@@ -31,6 +31,8 @@ class ServingSettings(Settings):
         ),
         default="app:create_app()",
         meaning="The application, or the function to call for it.",
+        group="Application",
+        common=True,
     )
     port: int = setting(
         "PORT",
@@ -49,36 +51,14 @@ class ServingSettings(Settings):
         integer(1, 64),
         default=1,
         meaning="Worker processes. Scale by pods; more than one only where a pod has several cores.",
+        group="Capacity",
     )
     threads: int = setting(
         "WEB_THREADS",
         integer(1, 256),
         default=8,
-        meaning="Threads in each worker, that is the requests it can have in hand at once.",
-    )
-    graceful_timeout: int = setting(
-        "GRACEFUL_TIMEOUT",
-        seconds(1, 3600),
-        default=30,
-        meaning="How long a stopping worker has for the requests it has in hand. "
-        "In the chart `shutdown.gracefulTimeoutSeconds`.",
-    )
-    keep_alive: int = setting(
-        "KEEP_ALIVE",
-        seconds(1, 3600),
-        default=75,
-        meaning="How long an idle connection is kept open for its next request. Set it longer than a proxy in front "
-        "keeps its own: else it may send on a connection just closed here.",
-    )
-    log_level: str = setting(
-        "LOG_LEVEL", choice(*LOG_LEVELS), default="info", meaning="The least severe level that is logged."
-    )
-    access_log: bool = setting("ACCESS_LOG", boolean(), default=True, meaning="Log one line a request.")
-    log_format: str = setting(
-        "LOG_FORMAT",
-        choice("auto", "json", "plain"),
-        default="auto",
-        meaning="One JSON object a line, or plain lines; auto is plain in a terminal, else json.",
+        meaning="Threads in each worker, that is the requests it can have in flight at once.",
+        common=True,
     )
     max_connections: int = setting(
         "MAX_CONNECTIONS",
@@ -86,6 +66,22 @@ class ServingSettings(Settings):
         default=1000,
         meaning="Open connections of a worker; above it the one that has been idle longest is closed. "
         "It must be above `WEB_THREADS`.",
+    )
+    graceful_timeout: int = setting(
+        "GRACEFUL_TIMEOUT",
+        seconds(1, 3600),
+        default=30,
+        meaning="How long a stopping worker has for its requests in flight. "
+        "In the chart `shutdown.gracefulTimeoutSeconds`.",
+        group="Timeouts",
+        common=True,
+    )
+    keep_alive: int = setting(
+        "KEEP_ALIVE",
+        seconds(1, 3600),
+        default=75,
+        meaning="How long an idle connection is kept open for its next request. Set it longer than a proxy in front "
+        "keeps its own: else it may send on a connection just closed here.",
     )
     read_timeout: int = setting(
         "READ_TIMEOUT",
@@ -99,17 +95,26 @@ class ServingSettings(Settings):
         default=60,
         meaning="How long a client may go without taking any of its answer.",
     )
+    stall_timeout: int = setting(
+        "STALL_TIMEOUT",
+        seconds(0, 86400),
+        default=Computed("4 x GRACEFUL_TIMEOUT", lambda values: 4 * int(values["graceful_timeout"])),
+        meaning="How long a request may go without reading or writing anything before the server counts as wedged "
+        "and asks to be restarted; 0 means never, any other value must be above `GRACEFUL_TIMEOUT`.",
+    )
     max_header_bytes: int = setting(
         "MAX_HEADER_BYTES",
         size(KIB, MIB),
         default=32 * KIB,
         meaning="The largest request line and headers together; larger ones are answered 431.",
+        group="Limits",
     )
     max_body_bytes: int = setting(
         "MAX_BODY_BYTES",
         size(0, TIB),
         default=16 * MIB,
         meaning="The largest request body; a larger one is answered 413. At most `BODY_BUFFER_BYTES`.",
+        common=True,
     )
     body_buffer_bytes: int = setting(
         "BODY_BUFFER_BYTES",
@@ -118,18 +123,40 @@ class ServingSettings(Settings):
         meaning="What a worker keeps on disk, in all, of bodies that are arriving; and as much of answers that clients "
         "are slow to take. A body that does not fit is answered 503; for answers the client furthest behind is cut.",
     )
-    stall_timeout: int = setting(
-        "STALL_TIMEOUT",
-        seconds(0, 86400),
-        default=Computed("4 x GRACEFUL_TIMEOUT", lambda values: 4 * int(values["graceful_timeout"])),
-        meaning="How long a request may go without reading or writing anything before the server counts as wedged "
-        "and asks to be restarted; 0 means never, any other value must be above `GRACEFUL_TIMEOUT`.",
+    trusted_proxies: int = setting(
+        "TRUSTED_PROXIES",
+        integer(0, 10),
+        default=0,
+        meaning="How many proxies in front set `X-Forwarded-For`, `-Proto` and `-Host`; 0 believes none.",
+        group="Proxies",
+        common=True,
+    )
+    security_headers: bool = setting(
+        "SECURITY_HEADERS",
+        boolean(),
+        default=True,
+        meaning="Add the headers that harden browsers where the application has not set them.",
+        group="Security",
+    )
+    hsts_seconds: int = setting(
+        "HSTS_SECONDS",
+        seconds(0, 10 * 365 * 86400),
+        default=0,
+        meaning="For how long browsers are to insist on https, told on requests that came by https; 0 tells them "
+        "nothing.",
+    )
+    problem_details: bool = setting(
+        "PROBLEM_DETAILS",
+        boolean(),
+        default=True,
+        meaning="Answer errors that the application does not handle with problem details (RFC 9457).",
     )
     startup_path: str = setting(
         "STARTUP_PATH",
         text("a path that begins with / and has printable ASCII only, without spaces", "`/...`", pattern=r"/[!-~]*"),
         default="/",
         meaning="What is requested of the application before it counts as started; any status below 500 will do.",
+        group="Health",
     )
     readiness_checks: tuple[str, ...] = setting(
         "READINESS_CHECKS",
@@ -146,30 +173,19 @@ class ServingSettings(Settings):
         default=2,
         meaning="When a check that has not answered has failed; at most `READINESS_CHECK_INTERVAL`.",
     )
-    trusted_proxies: int = setting(
-        "TRUSTED_PROXIES",
-        integer(0, 10),
-        default=0,
-        meaning="How many proxies in front set `X-Forwarded-For`, `-Proto` and `-Host`; 0 believes none.",
+    log_level: str = setting(
+        "LOG_LEVEL",
+        choice(*LOG_LEVELS),
+        default="info",
+        meaning="The least severe level that is logged.",
+        group="Logs and metrics",
     )
-    security_headers: bool = setting(
-        "SECURITY_HEADERS",
-        boolean(),
-        default=True,
-        meaning="Add the headers that harden browsers where the application has not set them.",
-    )
-    hsts_seconds: int = setting(
-        "HSTS_SECONDS",
-        seconds(0, 10 * 365 * 86400),
-        default=0,
-        meaning="For how long browsers are to insist on https, told on requests that came by https; 0 tells them "
-        "nothing.",
-    )
-    problem_details: bool = setting(
-        "PROBLEM_DETAILS",
-        boolean(),
-        default=True,
-        meaning="Answer errors that the application does not handle with problem details (RFC 9457).",
+    access_log: bool = setting("ACCESS_LOG", boolean(), default=True, meaning="Log one line a request.")
+    log_format: str = setting(
+        "LOG_FORMAT",
+        choice("auto", "json", "plain"),
+        default="auto",
+        meaning="One JSON object a line, or plain lines; auto is plain in a terminal, else json.",
     )
     metrics_buckets: tuple[float, ...] = setting(
         "METRICS_BUCKETS",
@@ -183,6 +199,7 @@ class ServingSettings(Settings):
         default="",
         secret=True,
         meaning="Signs Flask's session cookies, where the application has not set its own; the same in every pod.",
+        group="Secrets",
     )
     secrets_dir: str = setting(
         "SECRETS_DIR",
