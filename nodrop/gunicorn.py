@@ -16,15 +16,23 @@ import time
 from pathlib import Path
 from typing import Any
 
+from nodrop.application import import_path
+
+# For what is imported next; gunicorn has put the folder first.
+import_path.set_working_folder_aside()
+
 # gunicorn's variable for the master that SIGUSR2 starts.
 if os.environ.get("GUNICORN_PID"):
     sys.exit("an upgrade in place (SIGUSR2) is not supported: start a new server, as a rollout does")
 
 from gunicorn.errors import AppImportError
 
+from nodrop.application.slow_load import SlowLoad
 from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.startup import settings_to_start_with
-from nodrop.health.readiness import Checker, CheckError, CheckResults, find, in_context_of
+from nodrop.find import FindError
+from nodrop.health.load_report import LoadReport
+from nodrop.health.readiness import Checker, CheckResults, find_check, in_context_of
 from nodrop.health.worker_state import WorkerState
 from nodrop.server.runtime_folder import OWN_METRICS, WORKER_STARTS, runtime_folder
 from nodrop.tracing import opentelemetry as tracing
@@ -106,6 +114,8 @@ def when_ready(server: Any) -> None:
 
 def pre_fork(server: Any, worker: Any) -> None:
     """A worker is about to start: tell its number, from 1, to the management process."""
+    # Where gunicorn has put it again; load() puts it first for the application.
+    import_path.set_working_folder_aside()
     new = _runtime / f".{WORKER_STARTS}"
     new.write_text(str(worker.age))
     new.rename(_runtime / WORKER_STARTS)
@@ -115,16 +125,20 @@ def post_fork(server: Any, worker: Any) -> None:
     """Give a new worker what it can't know by itself."""
     worker.settings = _settings
     worker.report = _state.report(worker.pid, _settings.threads)
+    # Until the application is loaded. The master takes a worker for dead that is not heard of.
+    worker.loading = SlowLoad(report=LoadReport(_runtime).write, alive=worker.notify)
+    worker.loading.begin()
 
 
 def post_worker_init(worker: Any) -> None:
     """The worker has loaded the application: begin the application's own readiness checks."""
+    worker.loading.end()
     if _settings.readiness_checks:
         from nodrop.wsgi import load as wsgi  # loaded in the worker alone
 
         try:
-            checks = {name: find(name) for name in _settings.readiness_checks}
-        except CheckError as error:
+            checks = {name: find_check(name) for name in _settings.readiness_checks}
+        except FindError as error:
             # Which gunicorn prints as it is, and then stops.
             raise AppImportError(str(error)) from error
         Checker(

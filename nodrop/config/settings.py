@@ -6,7 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nodrop.config.schema import Computed, Settings, setting
-from nodrop.config.types import boolean, choice, integer, names, rising_numbers, seconds, show_size, size, text
+from nodrop.config.types import (
+    application,
+    boolean,
+    choice,
+    integer,
+    names,
+    rising_numbers,
+    seconds,
+    show_size,
+    size,
+    text,
+)
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -24,13 +35,10 @@ class ServingSettings(Settings):
 
     wsgi_app: str = setting(
         "WSGI_APP",
-        text(
-            "module:name or module:factory(), such as app:create_app()",
-            "`module:name` or `module:factory()`",
-            pattern=rf"{_OBJECT}(?:\.[A-Za-z_]\w*)*(?:\(\))?",
-        ),
-        default="app:create_app()",
-        meaning="The application, or the function to call for it.",
+        application(),
+        default="",
+        meaning="The application, or the function to call for it, with arguments that are literals. Not set: what "
+        "`FLASK_APP` names, else `app`, `application`, the only Flask object or `create_app()` in wsgi.py or app.py.",
         group="Application",
         common=True,
     )
@@ -157,6 +165,12 @@ class ServingSettings(Settings):
         default="/",
         meaning="What is requested of the application before it counts as started; any status below 500 will do.",
         group="Health",
+    )
+    startup_timeout: int = setting(
+        "STARTUP_TIMEOUT",
+        seconds(1, 3600),
+        default=60,
+        meaning="How long that first request may take before it is sent again.",
     )
     readiness_checks: tuple[str, ...] = setting(
         "READINESS_CHECKS",

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from nodrop.find import reference
+
 T = TypeVar("T")
 
 _TRUE = ("1", "true", "yes", "on")
@@ -97,6 +99,15 @@ def choice(*choices: str) -> Kind[str]:
     """One of `choices`, which are in lower case, written in any case."""
     listed = ", ".join(choices)
     return Kind(f"one of {listed}", listed, lambda value: value.lower() if value.lower() in choices else None)
+
+
+def application() -> Kind[str]:
+    """The name of an application, as gunicorn accepts it."""
+    return Kind(
+        "module:name or module:factory(), such as shop:create_app(), with literals as arguments if it takes any",
+        "`module`, `module:name` or `module:factory(...)`",
+        lambda value: value if value.isprintable() and reference(value) else None,
+    )
 
 
 def names(accepted: str, range: str, *, pattern: str) -> Kind[tuple[str, ...]]:

@@ -2,14 +2,17 @@
 
 import logging
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flask import Flask
 from gunicorn.errors import AppImportError
 
+from nodrop.application import own_server
+from nodrop.application.named import find_application
 from nodrop.config.settings import ServingSettings
 from nodrop.config.sources import Environment, SettingsError
-from nodrop.find import ApplicationError, find
+from nodrop.find import FindError
 from nodrop.tracing import opentelemetry as tracing
 from nodrop.wsgi import problems, proxies
 from nodrop.wsgi.debugging import debug_by_default, switch_debugger_off, without_debugging
@@ -35,6 +38,13 @@ def load(*, development: bool = False) -> "WSGIApplication":
     or refuses its settings. Any other error of the application's own code keeps its traceback.
     """
     global loaded  # noqa: PLW0603
+    measure: Callable[..., WSGIApplication] | None = None
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # by nodrop/gunicorn.py; there is nobody to tell otherwise
+        # Not before: prometheus_client decides at import how it keeps values. Nor after the application, which may have
+        # modules of its own that are called like what it imports.
+        from nodrop.metrics.requests import measured
+
+        measure = measured
     try:
         environment = Environment(os.environ)
         settings, _ = ServingSettings.read(environment)
@@ -43,8 +53,9 @@ def load(*, development: bool = False) -> "WSGIApplication":
         debug_by_default(development)
         if not development:
             switch_debugger_off()
-        application = find(settings.wsgi_app)
-    except (SettingsError, ApplicationError) as error:
+        with own_server.left_out():
+            application = find_application(settings.wsgi_app)
+    except (SettingsError, FindError) as error:
         raise AppImportError(str(error)) from error
     if not development:
         application = without_debugging(application)
@@ -59,15 +70,11 @@ def load(*, development: bool = False) -> "WSGIApplication":
         _warn_of_body_limit(flask, settings.max_body_bytes)
     if not flasks:
         logging.getLogger(__name__).info(
-            "no Flask application was found in WSGI_APP=%s: it is served, without problem details and SECRET_KEY",
-            settings.wsgi_app,
+            "the application has no Flask application in it: it is served, without problem details and SECRET_KEY"
         )
     loaded = application
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # by nodrop/gunicorn.py; there is nobody to tell otherwise
-        # Imported late: prometheus_client decides at import how it keeps values.
-        from nodrop.metrics import requests as metrics
-
-        application = metrics.measured(application, settings.metrics_buckets)
+    if measure:
+        application = measure(application, settings.metrics_buckets)
     application = tracing.instrument(application)
     if settings.security_headers:
         application = SecurityHeaders(application, hsts_seconds=settings.hsts_seconds)
