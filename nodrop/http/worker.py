@@ -97,7 +97,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         self._next_tick = 0.0
         self._accepting = False
         self._metrics = server_metrics()
-        self._context = RequestContextMiddleware(proxies.behind(lambda *_: [], settings.trusted_proxies))
+        self._context = proxies.behind(
+            RequestContextMiddleware(lambda *_: []), settings.trusted_proxies, settings.forwarded_headers
+        )
         self._in_hand: dict[int, tuple[dict[str, Any], float]] = {}
         self._stalled: set[int] = set()
         # gunicorn made this pipe for signals to write to; threads use it too.
