@@ -61,11 +61,11 @@ def test_every_setting_is_printed_with_its_origin(tmp_path: Path) -> None:
 
 
 def test_a_secret_is_masked_wherever_it_comes_from(tmp_path: Path) -> None:
-    (tmp_path / "SECRET_KEY").write_text("hush\n")
+    (tmp_path / "SECRET_KEY").write_text("hush" * 8 + "\n")
     (tmp_path / "DATABASE_URL").write_text("postgres://hush\n")
     path = str(tmp_path / "SECRET_KEY")
     for origin, name, value in [
-        ("environment", "SECRET_KEY", "hush"),
+        ("environment", "SECRET_KEY", "hush" * 8),
         (path, "SECRET_KEY_FILE", path),
         (path, "SECRETS_DIR", str(tmp_path)),
     ]:

@@ -63,6 +63,7 @@ def likely_typos(variables: Mapping[str, str], declared: Iterable[Declaration]) 
     known: set[str] = set()
     plain: set[str] = set()
     for each in declared:
+        known |= {each.alias} - {""}
         known |= {each.variable, f"{each.variable}_FILE"} if each.secret else {each.variable}
         plain |= set() if each.secret else {f"{each.variable}_FILE"}
     warnings = []

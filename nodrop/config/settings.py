@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nodrop.config.addresses import TrustedProxies, forwarded_headers, hosts, trusted_proxies, url_prefix
 from nodrop.config.schema import Computed, Settings, setting
 from nodrop.config.types import (
     application,
     boolean,
     choice,
     integer,
+    key,
     names,
     rising_numbers,
     seconds,
@@ -23,6 +25,8 @@ KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 TIB = 1024 * GIB
+KEY_BYTES = 32
+"""Bytes of the shortest key that nobody can guess from the signatures that it makes."""
 # prometheus_client's own.
 DEFAULT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -131,13 +135,43 @@ class ServingSettings(Settings):
         meaning="What a worker keeps on disk, in all, of bodies that are arriving; and as much of answers that clients "
         "are slow to take. A body that does not fit is answered 503; for answers the client furthest behind is cut.",
     )
-    trusted_proxies: int = setting(
+    trusted_proxies: TrustedProxies = setting(  # noqa: RUF009 - immutable, which the alias hides
         "TRUSTED_PROXIES",
-        integer(0, 10),
+        trusted_proxies(),
         default=0,
-        meaning="How many proxies in front set `X-Forwarded-For`, `-Proto` and `-Host`; 0 believes none.",
+        meaning="The proxies in front whose forwarded headers are trusted: how many there are, or their networks; 0 "
+        "trusts none. The right values for each proxy are in [proxies.md](proxies.md).",
         group="Proxies",
         common=True,
+    )
+    forwarded_headers: tuple[str, ...] = setting(
+        "FORWARDED_HEADERS",
+        forwarded_headers(),
+        default=("for", "proto"),
+        meaning="Which headers of the family `X-Forwarded-` are trusted. Name only those that your proxies set or "
+        "remove: they pass any other on as the client sent it.",
+    )
+    url_prefix: str = setting(
+        "URL_PREFIX",
+        url_prefix(),
+        default="",
+        alias="SCRIPT_NAME",
+        meaning="The path that the application is served under, such as `/shop`; it gets the rest of each path, and "
+        "anything else is answered 404. `SCRIPT_NAME` is accepted as another name for it.",
+    )
+    url_prefix_stripped: bool = setting(
+        "URL_PREFIX_STRIPPED",
+        boolean(),
+        default=False,
+        meaning="The proxy strips `URL_PREFIX` from the path. Not needed where it tells so in a trusted "
+        "`X-Forwarded-Prefix`.",
+    )
+    allowed_hosts: tuple[str, ...] = setting(
+        "ALLOWED_HOSTS",
+        hosts(),
+        default=(),
+        meaning="The hosts that requests may be for, without ports; `.shop.example` includes its subdomains. Any other "
+        "is answered 400. Unset allows any.",
     )
     security_headers: bool = setting(
         "SECURITY_HEADERS",
@@ -209,7 +243,7 @@ class ServingSettings(Settings):
     )
     secret_key: str = setting(
         "SECRET_KEY",
-        text(),
+        key(KEY_BYTES),
         default="",
         secret=True,
         meaning="Signs Flask's session cookies, where the application has not set its own; the same in every pod.",

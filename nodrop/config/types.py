@@ -10,6 +10,8 @@ from nodrop.find import reference
 
 T = TypeVar("T")
 
+MAKE_KEY = "python3 -c 'import secrets; print(secrets.token_hex())'"
+"""The command that makes a key of 32 random bytes, in 64 hex digits."""
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
 _SIZE = re.compile(r"(?P<number>[0-9]{1,18}) ?(?:(?P<unit>[KMGT])i(?:B)?)?", re.IGNORECASE | re.ASCII)
@@ -35,6 +37,19 @@ def text(accepted: str = "printable text", range: str = "text", *, pattern: str 
     """Text of printable characters that matches `pattern` from end to end."""
     compiled = re.compile(pattern, re.ASCII)
     return Kind(accepted, range, lambda value: value if value.isprintable() and compiled.fullmatch(value) else None)
+
+
+def key(minimum: int) -> Kind[str]:
+    """Printable text that signs something, of at least `minimum` bytes."""
+
+    def parse(value: str) -> str | None:
+        return value if value.isprintable() and len(value.encode()) >= minimum else None
+
+    return Kind(
+        f"printable text of at least {minimum} bytes, such as what {MAKE_KEY} prints",
+        f"text of at least {minimum} bytes",
+        parse,
+    )
 
 
 def integer(minimum: int, maximum: int, unit: str = "") -> Kind[int]:

@@ -59,7 +59,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         # gunicorn made this pipe for signals to write to; threads use it too.
         loop = self._loop = Loop(self.PIPE, log)
         in_flight = InFlight(log)
-        refusals = Refusals(cfg, log, metrics, settings.trusted_proxies)
+        refusals = Refusals(cfg, log, metrics, settings)
         threads = self._threads = Threads(self.report.threads, self.report, in_flight, log)
         loop.ticks.append(lambda _: self.notify())
         lifecycle = Lifecycle(
