@@ -14,15 +14,16 @@ from nodrop.management.scrapes import Reply, Scrape, Scrapes
 _log = logging.getLogger(__name__)
 
 
+def checks(health: Health) -> dict[str, Callable[[], Answer]]:
+    """The health checks by path."""
+    return {"/livez": health.liveness, "/readyz": health.readiness, "/startupz": health.startup}
+
+
 class Paths:
     """/livez, /readyz and /startupz, answered at once, and /metrics, answered when it is rendered."""
 
     def __init__(self, health: Health, scrapes: Scrapes) -> None:
-        self._checks: dict[str, Callable[[], Answer]] = {
-            "/livez": health.liveness,
-            "/readyz": health.readiness,
-            "/startupz": health.startup,
-        }
+        self._checks = checks(health)
         self._scrapes = scrapes
 
     def respond(self, request: Request, reply: Reply) -> None:

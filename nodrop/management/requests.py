@@ -63,7 +63,7 @@ def _parsed(head: str) -> Request:
         raise RefusedError(HTTPStatus.BAD_REQUEST, "this is no HTTP request")
     method, target, major, minor = match.groups()
     if major != "1":
-        raise RefusedError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "HTTP/1.1 and HTTP/1.0 are spoken here")
+        raise RefusedError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only version 1 of HTTP is spoken here")
     headers = _headers(lines)
     hosts = len(headers.get("host", []))
     if hosts > 1 or (hosts == 0 and minor != "0"):

@@ -27,8 +27,9 @@ from nodrop.management.responses import Response, line
 MOST_CONNECTIONS = 64
 BACKLOG = 1024
 """Connections that the kernel holds until they are accepted, which takes a few microseconds each."""
+DEFER_SECONDS = 5
 SPARE_DESCRIPTORS = 16
-"""Kept free for the files that the answers are read from."""
+"""Kept free for the loop itself and for the files that the answers are read from."""
 PAUSE_SECONDS = 0.1
 """Before accepting is tried again when there are no descriptors."""
 QUIET_SECONDS = 60.0
@@ -48,6 +49,10 @@ def listen(port: int) -> socket.socket:
     # Connections inherit both.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    if hasattr(socket, "TCP_DEFER_ACCEPT"):
+        # Linux keeps a connection to itself until there is something to read. So a probe comes with its request, and
+        # is answered as it is accepted; else a flood could push it out while the client is about to send.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_SECONDS)
     listener.bind(("0.0.0.0", port))
     listener.listen(BACKLOG)
     listener.setblocking(False)
@@ -88,6 +93,7 @@ class Server:
         self._listener = listener
         self._respond = respond
         self._forget = forget
+        self._room = _room(listener)
         self._connections: set[Connection] = set()
         self._more: list[Connection] = []
         """Those that have sent more than one request, of which each is served one a turn."""
@@ -146,7 +152,7 @@ class Server:
 
     def _accept(self) -> None:
         """Accept those that have come, up to as many as there may be."""
-        for _ in range(MOST_CONNECTIONS):
+        for _ in range(self._room):
             if self._paused_until:
                 return
             try:
@@ -164,11 +170,8 @@ class Server:
             self._admit(client)
 
     def _admit(self, client: socket.socket) -> None:
-        if len(self._connections) >= MOST_CONNECTIONS:
-            self._say("more than %d connections for health and metrics: the oldest are closed", MOST_CONNECTIONS)
-            self._make_room()
-        elif _is_among_the_last(client.fileno()):
-            self._say("few descriptors are left for health and metrics: the oldest connections are closed")
+        if len(self._connections) >= self._room:
+            self._say("more than %d connections for health and metrics: the oldest are closed", self._room)
             self._make_room()
         connection = Connection(client)
         self._connections.add(connection)
@@ -271,7 +274,10 @@ class Server:
             self._close(connection)
 
 
-def _is_among_the_last(descriptor: int) -> bool:
-    """Whether few are left: the kernel gives the lowest that is free."""
+def _room(listener: socket.socket) -> int:
+    """How many connections there may be: fewer than MOST_CONNECTIONS where few descriptors are allowed."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return limit != resource.RLIM_INFINITY and descriptor >= limit - SPARE_DESCRIPTORS
+    if limit == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    # The kernel gives the lowest that is free, so as many as its number are in use.
+    return max(1, min(MOST_CONNECTIONS, limit - listener.fileno() - SPARE_DESCRIPTORS))
