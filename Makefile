@@ -13,6 +13,8 @@ IMAGE       ?= flask-app:dev
 REQUIREMENTS ?= requirements.txt
 TIMEOUT     ?= 5m
 ARGS        ?=
+# Where `make run` listens, with both ports. The image listens at every address, as a pod needs.
+BIND_ADDRESS ?= 127.0.0.1
 # An application of one's own: its folder beside app/, and what WSGI_APP names in it. Both empty: the example.
 APP_DIR     ?=
 WSGI_APP    ?=
@@ -53,8 +55,8 @@ require-python:
 # --- On this machine -----------------------------------------------------------------------------------------------
 
 .PHONY: run
-run: $(app_venv)/runtime ## Serve on http://localhost:5000 (PORT, APP_DIR, WSGI_APP) until Ctrl-C
-	@PORT=$(PORT) WSGI_APP='$(WSGI_APP)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
+run: $(app_venv)/runtime ## Serve on http://localhost:5000 (PORT, BIND_ADDRESS, APP_DIR, WSGI_APP) until Ctrl-C
+	@PORT=$(PORT) BIND_ADDRESS='$(BIND_ADDRESS)' WSGI_APP='$(WSGI_APP)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
 
 .PHONY: dev
 dev: $(app_venv)/runtime ## Develop: serve on http://localhost:5000 (as run), reload on change, show errors in a debugger

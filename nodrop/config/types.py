@@ -1,5 +1,6 @@
 """What the text of a variable can be: each kind says what it accepts, and parses and shows it."""
 
+import ipaddress
 import math
 import re
 from collections.abc import Callable
@@ -33,6 +34,22 @@ def text(accepted: str = "printable text", range: str = "text", *, pattern: str 
     """Text of printable characters that matches `pattern` from end to end."""
     compiled = re.compile(pattern, re.ASCII)
     return Kind(accepted, range, lambda value: value if value.isprintable() and compiled.fullmatch(value) else None)
+
+
+def address() -> Kind[str]:
+    """An IP address of this host, or `::` or `0.0.0.0` for all of them; IPv6 may be written in brackets."""
+
+    def parse(value: str) -> str | None:
+        try:
+            return str(ipaddress.ip_address(value[1:-1] if value[:1] + value[-1:] == "[]" else value))
+        except ValueError:
+            return None
+
+    accepted = (
+        "an IP address of this host, such as 127.0.0.1, to :: for every address, IPv4 included, or to 0.0.0.0 for "
+        "every one of IPv4"
+    )
+    return Kind(accepted, "an IP address", parse)
 
 
 def integer(minimum: int, maximum: int, unit: str = "") -> Kind[int]:

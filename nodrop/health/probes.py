@@ -16,6 +16,7 @@ from pathlib import Path
 from nodrop.config.settings import ServingSettings
 from nodrop.health.readiness import CheckResults
 from nodrop.health.worker_state import WorkerState, WorkerStatus
+from nodrop.server.addresses import own_address
 
 STARTUP_INTERVAL_SECONDS = 0.2
 STARTUP_TIMEOUT_SECONDS = 10.0
@@ -126,7 +127,8 @@ class Health:
     def _first_request(self) -> str:
         """Ask for STARTUP_PATH; what is wrong with the answer, or nothing."""
         asked = f"the first request, GET {self._settings.startup_path},"
-        connection = http.client.HTTPConnection("127.0.0.1", self._settings.port, timeout=STARTUP_TIMEOUT_SECONDS)
+        host = own_address(self._settings.bind_address)
+        connection = http.client.HTTPConnection(host, self._settings.port, timeout=STARTUP_TIMEOUT_SECONDS)
         try:
             connection.request("GET", self._settings.startup_path, headers={"User-Agent": "startup-probe"})
             status = connection.getresponse().status

@@ -38,6 +38,8 @@ from nodrop.http.connection import ClientGone, Connection, Limits, Refusal, Stag
 from nodrop.http.response import Input, Response, Spooled
 from nodrop.http.spool import Budget, Spool
 from nodrop.metrics.server import server_metrics
+from nodrop.server.addresses import as_ipv4
+from nodrop.server.replacement import Replaceable
 from nodrop.wsgi import proxies
 from nodrop.wsgi.problems import CONTENT_TYPE, problem_body
 from nodrop.wsgi.request_context import RequestContextMiddleware
@@ -54,7 +56,7 @@ ACCEPT_BATCH = 64
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
-class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type information
+class Worker(Replaceable, base.Worker):  # type: ignore[misc]  # gunicorn has no type information
     """Accepts connections, hands complete requests to threads, and sends what they leave."""
 
     settings: ServingSettings
@@ -241,7 +243,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         # Before it is there itself, or it might be the one that goes.
         if len(self._connections) >= self.settings.max_connections:
             self._make_room()
-        self._open(sock, address, listener.getsockname())
+        self._open(sock, *as_ipv4(address, listener.getsockname()))
         return True
 
     def _waiting(self) -> list[Connection]:

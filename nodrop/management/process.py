@@ -11,7 +11,6 @@ serves from a child of its own, which it replaces should that ever die, and ends
 import logging
 import os
 import signal
-import socketserver
 import sys
 import threading
 import time
@@ -27,6 +26,7 @@ from nodrop.health.probes import Answer, Health
 from nodrop.health.worker_state import WorkerState
 from nodrop.logs import output as logs
 from nodrop.metrics.exposition import Exposition
+from nodrop.server.addresses import listening
 
 PARENT_CHECK_SECONDS = 0.5
 SLOW_CLIENT_SECONDS = 5
@@ -47,13 +47,11 @@ class ManagementServer(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], *, health: Health, exposition: Exposition) -> None:
-        super().__init__(address, ManagementHandler)
+        super().__init__(address, ManagementHandler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening(*address, backlog=self.request_queue_size)
         self.checks = checks(health)
         self.exposition = exposition
-
-    def server_bind(self) -> None:
-        """Bind without HTTPServer's look-up of the address's name, which waits for a DNS that is slow or gone."""
-        socketserver.TCPServer.server_bind(self)
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
         """A client that went away is not worth a traceback; anything else is."""
@@ -134,9 +132,10 @@ def _serve(folder: Path, port: int, master: int) -> NoReturn:
     settings = ServingSettings.from_environment()
     health = Health(folder, settings)
     health.watch_start()
-    exposition = Exposition(folder, WorkerState(folder / "workers"), port=settings.port, master=master)
+    address = settings.bind_address
+    exposition = Exposition(folder, WorkerState(folder / "workers"), address=address, port=settings.port, master=master)
     exposition.start_merging()
-    ManagementServer(("0.0.0.0", port), health=health, exposition=exposition).serve_forever()
+    ManagementServer((address, port), health=health, exposition=exposition).serve_forever()
     raise SystemExit
 
 
