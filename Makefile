@@ -69,6 +69,7 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	$(VENV)/bin/mypy
 	$(PY) scripts/chart_docs.py --check
 	$(PY) scripts/settings_docs.py --check
+	$(PY) scripts/options_docs.py --check
 	$(PY) scripts/proof_docs.py --check
 	@mkdir -p build/coverage && rm -f build/coverage/*
 	$(PY) -m coverage run -m pytest $(ARGS)
@@ -102,9 +103,10 @@ lock: $(VENV)/development ## Pin and hash the requirements, of APP_DIR alone if 
 	  requirements requirements-otel requirements-build requirements-dev tests/applications; do compile $$name.txt $$name.in || exit 1; done)
 
 .PHONY: docs
-docs: $(VENV)/development ## Write the tables of the chart's values, of the settings and of the proof
+docs: $(VENV)/development ## Write the tables of the chart's values, of the settings, of gunicorn's options and of the proof
 	$(PY) scripts/chart_docs.py
 	$(PY) scripts/settings_docs.py
+	$(PY) scripts/options_docs.py
 	$(PY) scripts/proof_docs.py
 
 .PHONY: tools

@@ -14,6 +14,7 @@ from nodrop.config.settings import ServingSettings
 from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.startup import settings_to_start_with
 from nodrop.health.readiness import CheckError, find
+from nodrop.server import foreign_variables, own_hooks
 
 # What a letter too few, too many or changed leaves alike, without taking other programs' names for ours.
 LIKENESS = 0.85
@@ -87,6 +88,8 @@ def check(*, app: bool) -> int:
     environment = Environment(os.environ)
     for warning in likely_typos(os.environ, ServingSettings.declarations().values()):
         print(f"warning: {warning}", file=sys.stderr)
+    for warning in foreign_variables.warnings(os.environ):
+        print(f"warning: {warning}", file=sys.stderr)
     try:
         settings, effective = settings_to_start_with(environment)
     except SettingsError as error:
@@ -99,6 +102,11 @@ def check(*, app: bool) -> int:
         print(f"\nset from {settings.secrets_dir} for the application: {', '.join(secrets)}")
     if not app:
         return 0
+    try:
+        own_hooks.load(settings.hooks)
+    except own_hooks.HooksError as error:
+        print(error, file=sys.stderr)
+        return 1
     hidden = [*secrets.values(), *(str(each.value) for each in effective if each.hidden)]
     if problems := application_problems(settings, hidden):
         print("\n".join(problems), file=sys.stderr)

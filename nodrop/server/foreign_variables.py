@@ -19,13 +19,8 @@ _GUNICORNS_OWN = {"GUNICORN_CMD_ARGS", "GUNICORN_PID", "GUNICORN_FD", "GUNICORN_
 # enableServiceLinks is off.
 _SERVICE_LINK = re.compile(r"\w+_SERVICE_(?:HOST|PORT(?:_\w+)?)=.*|\w+_PORT_\d+_\w+=.*|\w+_PORT=\w+://.*", re.DOTALL)
 # What others call gunicorn's options, where it is not the option's name.
-_ALIASES = {
-    "max_workers": "workers",
-    "keep_alive": "keepalive",
-    "log_level": "loglevel",
-    "host": "bind",
-    "port": "bind",
-}
+_ALIASES = {"keep_alive": "keepalive", "log_level": "loglevel"}
+_PARTS_OF_BIND = {"GUNICORN_HOST": "BIND_ADDRESS", "GUNICORN_PORT": "PORT"}
 COMMON = {
     "TIMEOUT": "STALL_TIMEOUT",
     "WORKERS": "WEB_CONCURRENCY",
@@ -50,6 +45,8 @@ def refusals(variables: Mapping[str, str]) -> list[str]:
     for name in sorted(variables):
         if name == "FORWARDED_ALLOW_IPS":
             lines.append(_line(name, option("forwarded_allow_ips").remedy(variables[name])))
+        elif name in _PARTS_OF_BIND and not _is_service_link(name, variables[name]):
+            lines.append(_line(name, f"set {_PARTS_OF_BIND[name]}={variables[name]}"))
         elif name.startswith(PREFIX) and name not in _GUNICORNS_OWN and not _is_service_link(name, variables[name]):
             wanted = name.removeprefix(PREFIX).lower()
             wanted = _ALIASES.get(wanted, wanted)

@@ -44,6 +44,7 @@ class Hooks:
         for folder in (self._state.folder, self._metrics, self._metrics / OWN_METRICS):
             folder.mkdir(exist_ok=True)
         self._replacements = Replacements(runtime)
+        self._has_looked = False
         self.ours: Mapping[str, Any] = {}
         """What nodrop/gunicorn.py configures gunicorn with."""
 
@@ -61,12 +62,12 @@ class Hooks:
 
     def nworkers_changed(self, server: Any, new_value: int, old_value: int | None) -> None:
         """The number of workers is set: for the first time before gunicorn does anything else, then by each reload."""
-        if self.ours:
-            self._look_at_configuration(server, is_start=old_value is None)
+        self._look_at_configuration(server, is_start=old_value is None)
         self._replacements.number_changed(new_value, old_value, set(server.WORKERS))
 
     def _look_at_configuration(self, server: Any, *, is_start: bool) -> None:
         """Refuse what a configuration file has changed; on a reload, when the server runs, say so and leave it out."""
+        self._has_looked = True
         problems = brought.in_effect(server.cfg, self.ours, self._settings)
         if problems and is_start:
             self._refuse_to_start("\n".join(problems))
@@ -76,6 +77,11 @@ class Hooks:
         # A configuration file may name the application too.
         if server.app.app_uri != configuration.LOADER:
             os.environ["WSGI_APP"] = server.app.app_uri
+
+    def _require_look(self, server: Any) -> None:
+        """For hooks that are called later, should a configuration file have replaced nworkers_changed."""
+        if not self._has_looked:
+            self._look_at_configuration(server, is_start=True)
 
     def _refuse_to_start(self, why: str) -> None:
         self._remove_runtime()
@@ -87,6 +93,7 @@ class Hooks:
         Here rather than by gunicorn, which would try five times, say little, and leave it to the system whether a
         socket of IPv6 takes IPv4 too.
         """
+        self._require_look(server)
         for warning in self._warnings():
             server.log.warning("%s", warning)
         address = self._settings.bind_address
@@ -123,6 +130,7 @@ class Hooks:
 
     def when_ready(self, server: Any) -> None:
         """The application's port is bound: start the management process."""
+        self._require_look(server)
         port = str(self._settings.management_port)
         command = [sys.executable, "-P", "-m", "nodrop.management.process", str(self._runtime), port]
         # A process group of its own, so that Ctrl-C does not reach it and its child ends with it.

@@ -102,9 +102,9 @@ _OPTIONS = {
         "worker_exit", "nworkers_changed", "on_exit", "worker_int", "worker_abort", "pre_request", "post_request",
         setting="HOOKS", note="a module of your own with functions of these names, which run beside nodrop's",
     ),
-    **_ours(
+    **_refused(
         "statsd_host", "dogstatsd_tags", "statsd_prefix", "enable_backlog_metric",
-        setting="MANAGEMENT_PORT", note="metrics are there, under /metrics, for Prometheus",
+        note="Prometheus collects the metrics, from /metrics at MANAGEMENT_PORT",
     ),
     **_refused("backlog", note="it is 2048, and bounded by the kernel's net.core.somaxconn"),
     **_refused("reload", "reload_engine", "reload_extra_files", note="`make dev` reloads, and is for development"),
@@ -130,11 +130,11 @@ _OPTIONS = {
         "syslog", "syslog_addr", "syslog_prefix", "syslog_facility",
         note="every line goes to standard output, where Kubernetes collects it",
     ),
-    **_refused("paste", "raw_paste_global_conf", note="name the application with WSGI_APP"),
+    **_refused("paste", "raw_paste_global_conf", note="WSGI_APP names the application"),
     **_refused(
         "keyfile", "certfile", "ssl_version", "cert_reqs", "ca_certs", "suppress_ragged_eofs",
         "do_handshake_on_connect", "ciphers", "ssl_context",
-        note="TLS ends at the proxy in front (Ingress, Gateway, load balancer); TRUSTED_PROXIES has it tell https",
+        note="terminate TLS at the proxy in front (Ingress, Gateway, load balancer) and set TRUSTED_PROXIES",
     ),
     **_refused(
         "http_protocols", "http2_cleartext", "http2_max_concurrent_streams", "http2_initial_window_size",
