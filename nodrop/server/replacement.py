@@ -18,6 +18,7 @@ import contextlib
 import fcntl
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -157,6 +158,11 @@ class Replaceable:
     nr: int
     """Requests that it has been given."""
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        # With gunicorn's own the worker would stop before the next one has loaded the application.
+        self._request_limit, self.max_requests = self.max_requests, sys.maxsize
+
     def init_process(self) -> None:
         """Load the application and serve.
 
@@ -180,4 +186,7 @@ class Replaceable:
 
     def is_replaced(self) -> bool:
         """Whether it has served MAX_REQUESTS and its replacement serves, so that it should drain. Asks for one."""
-        return self.nr >= self.max_requests and self.replacement.is_ready()
+        if self.nr < self._request_limit or not self.replacement.is_ready():
+            return False
+        self.log.info("replaced after %d requests (MAX_REQUESTS), stopping", self.nr)
+        return True
