@@ -1,5 +1,6 @@
 """What the text of a variable can be: each kind says what it accepts, and parses and shows it."""
 
+import ipaddress
 import math
 import re
 from collections.abc import Callable
@@ -50,6 +51,22 @@ def key(minimum: int) -> Kind[str]:
         f"text of at least {minimum} bytes",
         parse,
     )
+
+
+def address() -> Kind[str]:
+    """An IP address of this host, or `::` or `0.0.0.0` for all of them; IPv6 may be written in brackets."""
+
+    def parse(value: str) -> str | None:
+        try:
+            return str(ipaddress.ip_address(value[1:-1] if value[:1] + value[-1:] == "[]" else value))
+        except ValueError:
+            return None
+
+    accepted = (
+        "an IP address of this host, such as 127.0.0.1, to :: for every address, IPv4 included, or to 0.0.0.0 for "
+        "every one of IPv4"
+    )
+    return Kind(accepted, "an IP address", parse)
 
 
 def integer(minimum: int, maximum: int, unit: str = "") -> Kind[int]:

@@ -17,6 +17,7 @@ from nodrop.config.settings import ServingSettings
 from nodrop.health.load_report import LoadReport
 from nodrop.health.readiness import CheckResults
 from nodrop.health.worker_state import WorkerState, WorkerStatus
+from nodrop.server.addresses import own_address
 
 STARTUP_INTERVAL_SECONDS = 0.2
 STILL_SECONDS = 10.0
@@ -132,7 +133,8 @@ class Health:
         path, headers = _as_through_a_proxy(self._settings)
         asked = f"the first request, GET {path},"
         limit = self._settings.startup_timeout
-        connection = http.client.HTTPConnection("127.0.0.1", self._settings.port, timeout=limit)
+        host = own_address(self._settings.bind_address)
+        connection = http.client.HTTPConnection(host, self._settings.port, timeout=limit)
         try:
             connection.request("GET", path, headers=headers)
             status = connection.getresponse().status

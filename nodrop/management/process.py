@@ -61,13 +61,14 @@ def _serve(folder: Path, port: int, master: int) -> NoReturn:
     settings = ServingSettings.from_environment()
     health = Health(folder, settings)
     health.watch_start()
-    exposition = Exposition(folder, WorkerState(folder / "workers"), port=settings.port, master=master)
+    address = settings.bind_address
+    exposition = Exposition(folder, WorkerState(folder / "workers"), address=address, port=settings.port, master=master)
     exposition.start_merging()
     waker = Waker()
     scrapes = Scrapes(exposition, waker.wake)
     scrapes.start()
     paths = Paths(health, scrapes)
-    server = Server(listen(port), respond=paths.respond, forget=paths.forget)
+    server = Server(listen(address, port), respond=paths.respond, forget=paths.forget)
     server.call_on(waker, scrapes.deliver)
     server.serve_forever()
 

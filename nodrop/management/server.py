@@ -23,6 +23,7 @@ from typing import NoReturn
 from nodrop.management.connection import Connection, Phase
 from nodrop.management.requests import RefusedError, Request, take
 from nodrop.management.responses import Response, line
+from nodrop.server.addresses import bound
 
 MOST_CONNECTIONS = 64
 BACKLOG = 1024
@@ -42,10 +43,9 @@ Respond = Callable[[Request, Callable[[Response], None]], None]
 _log = logging.getLogger(__name__)
 
 
-def listen(port: int) -> socket.socket:
-    """Bind the port on every address."""
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def listen(address: str, port: int) -> socket.socket:
+    """A socket that listens there, with small buffers. Raises OSError."""
+    listener = bound(address, port)
     # Connections inherit both.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
@@ -53,7 +53,6 @@ def listen(port: int) -> socket.socket:
         # Linux keeps a connection to itself until there is something to read. So a probe comes with its request, and
         # is answered as it is accepted; else a flood could push it out while the client is about to send.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_SECONDS)
-    listener.bind(("0.0.0.0", port))
     listener.listen(BACKLOG)
     listener.setblocking(False)
     return listener

@@ -36,15 +36,15 @@ _Series = tuple[str, tuple[tuple[str, str], ...]]  # name and sorted labels
 class Exposition:
     """The metrics of the server whose folder is `folder`.
 
-    port: the application's; master: gunicorn's master, by its process id.
+    address, port: the application's; master: gunicorn's master, by its process id.
     """
 
-    def __init__(self, folder: Path, state: WorkerState, *, port: int, master: int) -> None:
+    def __init__(self, folder: Path, state: WorkerState, *, address: str, port: int, master: int) -> None:
         self._folder = folder
         self._own = Archive(folder / "metrics" / OWN_METRICS)
         self._applications = Archive(folder / "metrics")
         self._server = (
-            Saturation(state, port),
+            Saturation(state, address, port),
             Processes(lambda: [master, os.getppid(), os.getpid(), *(worker.pid for worker in state.workers())]),
             PlatformCollector(registry=None),
         )
