@@ -34,14 +34,21 @@ class Answering:
         cfg: Any,
         log: Any,
         stopping: Callable[[], bool],
+        pre_request: Callable[[Any], None] | None = None,
+        post_request: Callable[[Any, dict[str, Any], Response], None] | None = None,
     ) -> None:
-        """cfg, log: gunicorn's. stopping: whether connections are to be closed after their answer."""
+        """cfg, log: gunicorn's. stopping: whether connections are to be closed after their answer.
+
+        pre_request, post_request: hooks of the user's, if there are any.
+        """
         self._application = application
         self._in_flight = in_flight
         self._metrics = metrics
         self._cfg = cfg
         self._log = log
         self._stopping = stopping
+        self._pre_request = pre_request
+        self._post_request = post_request
         self._pid = os.getpid()
 
     def answer(self, connection: Connection) -> bool:
@@ -61,6 +68,7 @@ class Answering:
                 self._run(response, environ, connection)
             finally:
                 self._log.access(response, request, environ, datetime.timedelta(seconds=time.monotonic() - began))
+                self._call_post_request(request, environ, response)
             return not connection.taken_over and not response.should_close() and connection.incoming.finish()
         finally:
             if decoded is not None:
@@ -74,6 +82,8 @@ class Answering:
         response: Response
         environ: dict[str, Any]
         try:
+            if self._pre_request:
+                self._pre_request(request)
             response, environ = create(
                 request, connection, connection.client, connection.server, self._cfg, response_class=Response
             )
@@ -90,6 +100,13 @@ class Answering:
         if self._stopping():
             response.force_close()
         return response, environ
+
+    def _call_post_request(self, request: Any, environ: dict[str, Any], response: Response) -> None:
+        if self._post_request:
+            try:
+                self._post_request(request, environ, response)
+            except Exception:
+                self._log.exception("Error in the hook post_request")
 
     def _run(self, response: Response, environ: dict[str, Any], connection: Connection) -> None:
         connection.outgoing.begin_answer()

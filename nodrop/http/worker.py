@@ -8,10 +8,12 @@ response classes do the HTTP; what its own threaded worker does with them can be
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
+from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from gunicorn.workers import base
 
@@ -19,6 +21,7 @@ from nodrop.config.settings import ServingSettings
 from nodrop.health.worker_state import WorkerReport
 from nodrop.http.accepting import ACCEPT_BATCH, Acceptor
 from nodrop.http.answering import Answering
+from nodrop.http.connection.connection import Connection
 from nodrop.http.drain import Drain
 from nodrop.http.in_flight import InFlight
 from nodrop.http.lifecycle import Lifecycle
@@ -27,12 +30,13 @@ from nodrop.http.refusals import Refusals
 from nodrop.http.stalls import Stalls
 from nodrop.http.threads import Threads
 from nodrop.metrics.server import server_metrics
+from nodrop.server.replacement import Replaceable
 
 TICK_SECONDS = 1.0
 """How often deadlines are looked at."""
 
 
-class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type information
+class Worker(Replaceable, base.Worker):  # type: ignore[misc]  # gunicorn has no type information
     """Puts the parts together, and runs them from its start to SIGTERM."""
 
     settings: ServingSettings
@@ -59,11 +63,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         # gunicorn made this pipe for signals to write to; threads use it too.
         loop = self._loop = Loop(self.PIPE, log)
         in_flight = InFlight(log)
-        refusals = Refusals(cfg, log, metrics, settings.trusted_proxies)
+        refusals = Refusals(cfg, log, metrics, settings)
         threads = self._threads = Threads(self.report.threads, self.report, in_flight, log)
         loop.ticks.append(lambda _: self.notify())
         lifecycle = Lifecycle(
-            loop, settings, self.report, refusals, metrics, cfg=cfg, log=log, hand_over=threads.hand_over
+            loop, settings, self.report, refusals, metrics, cfg=cfg, log=log, hand_over=self._hand_over
         )
         acceptor = Acceptor(
             self.sockets,
@@ -77,14 +81,36 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         )
         lifecycle.on_room = acceptor.resume
         stalls = Stalls(threads.threads, self.report, in_flight, settings.stall_timeout)
-        loop.ticks += [acceptor.tick, stalls.tick]
+        loop.ticks += [acceptor.tick, stalls.tick, self._stop_if_replaced]
         loop.after_turn = self._report_load
         self._drain = Drain(
             loop, acceptor, lifecycle, threads, refusals, in_flight, log, graceful_timeout=settings.graceful_timeout
         )
         acceptor.resume()
-        answering = Answering(self.wsgi, in_flight, metrics, cfg=cfg, log=log, stopping=lambda: not self.alive)
+        answering = Answering(
+            self.wsgi,
+            in_flight,
+            metrics,
+            cfg=cfg,
+            log=log,
+            stopping=lambda: not self.alive,
+            pre_request=self._own_hook("pre_request"),
+            post_request=self._own_hook("post_request"),
+        )
         threads.start(loop, lifecycle, answering)
+
+    def _own_hook(self, name: str) -> Callable[..., None] | None:
+        """The hook that is configured, or None for gunicorn's, which does nothing of use and would be called always."""
+        hook = getattr(self.cfg, name)
+        return None if hook is self.cfg.settings[name].default else functools.partial(hook, self)
+
+    def _hand_over(self, connection: Connection) -> None:
+        self.nr += 1
+        self._threads.hand_over(connection)
+
+    def _stop_if_replaced(self, now: float) -> None:  # noqa: ARG002 - as ticks are
+        if self.alive and self.is_replaced():
+            self.alive = False
 
     def _report_load(self) -> None:
         self.report.set_load(self._threads.waiting, len(self._loop.connections), self._threads.waiting_since)
