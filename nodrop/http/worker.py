@@ -13,7 +13,7 @@ import os
 import signal
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from gunicorn.workers import base
 
@@ -94,6 +94,7 @@ class Worker(Replaceable, base.Worker):  # type: ignore[misc]  # gunicorn has no
             cfg=cfg,
             log=log,
             stopping=lambda: not self.alive,
+            security_headers=refusals.security_headers,
             pre_request=self._own_hook("pre_request"),
             post_request=self._own_hook("post_request"),
         )
