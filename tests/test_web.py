@@ -46,10 +46,9 @@ ADDED = {
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that believes no proxy, the default."""
+    """A server that trusts no proxy, the default."""
     folder = tmp_path_factory.mktemp("alone")
-    # What gunicorn itself would take for permission to believe everybody.
-    variables = {**own_application(folder, SEEN), "FORWARDED_ALLOW_IPS": "*", "HSTS_SECONDS": "3600"}
+    variables = {**own_application(folder, SEEN), "HSTS_SECONDS": "3600"}
     with serving(folder, **variables) as server:
         yield server
 

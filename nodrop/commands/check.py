@@ -75,7 +75,8 @@ def likely_typos(variables: Mapping[str, str], declared: Iterable[Declaration]) 
         known |= {each.variable, f"{each.variable}_FILE"} if each.secret else {each.variable}
         plain |= set() if each.secret else {f"{each.variable}_FILE"}
     warnings = []
-    for name in sorted(variables.keys() - known):
+    # What others call a setting of ours has a warning of its own.
+    for name in sorted(variables.keys() - known - foreign_variables.COMMON.keys()):
         if name in plain:
             warnings.append(f"{name} is not read: only a secret can be given as a file of its own")
         elif alike := difflib.get_close_matches(name.upper(), sorted(known), n=1, cutoff=LIKENESS):
