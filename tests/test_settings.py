@@ -47,7 +47,7 @@ def accepted(variables: dict[str, str]) -> ServingSettings:
 
 def test_the_defaults_serve_the_example_on_port_5000() -> None:
     settings = accepted({})
-    assert (settings.wsgi_app, settings.port, settings.workers) == ("app:create_app()", 5000, 1)
+    assert (settings.wsgi_app, settings.port, settings.workers) == ("", 5000, 1)
 
 
 def test_every_variable_is_read() -> None:
@@ -58,10 +58,10 @@ def test_every_variable_is_read() -> None:
         "LOG_FORMAT": "JSON", "MAX_CONNECTIONS": "11", "READ_TIMEOUT": "6", "WRITE_TIMEOUT": "7",
         "MAX_HEADER_BYTES": "8Ki", "MAX_BODY_BYTES": "9", "BODY_BUFFER_BYTES": "64MiB", "STALL_TIMEOUT": "31",
         "STARTUP_PATH": "/health?a=b", "READINESS_CHECKS": "shop.checks:database, shop.checks:queue",
-        "READINESS_CHECK_INTERVAL": "12", "READINESS_CHECK_TIMEOUT": "1", "TRUSTED_PROXIES": "2",
-        "FORWARDED_HEADERS": "for", "URL_PREFIX": "/shop", "URL_PREFIX_STRIPPED": "1", "ALLOWED_HOSTS": "shop.example",
-        "SECURITY_HEADERS": "no", "HSTS_SECONDS": "60", "PROBLEM_DETAILS": "0", "METRICS_BUCKETS": "0.1, 1,2.5e1",
-        "SECRET_KEY": KEY, "SECRETS_DIR": "/",
+        "STARTUP_TIMEOUT": "61", "READINESS_CHECK_INTERVAL": "12", "READINESS_CHECK_TIMEOUT": "1",
+        "TRUSTED_PROXIES": "2", "FORWARDED_HEADERS": "for", "URL_PREFIX": "/shop", "URL_PREFIX_STRIPPED": "1",
+        "ALLOWED_HOSTS": "shop.example", "SECURITY_HEADERS": "no", "HSTS_SECONDS": "60", "PROBLEM_DETAILS": "0",
+        "METRICS_BUCKETS": "0.1, 1,2.5e1", "SECRET_KEY": KEY, "SECRETS_DIR": "/",
     }  # fmt: skip
     declared = {each.variable: attribute for attribute, each in ServingSettings.declarations().items()}
     assert variables.keys() == declared.keys()
@@ -117,10 +117,41 @@ def test_a_bad_choice_lists_the_choices() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["shop", "shop:", ":app", "shop:create(1)", "shop:app; x", "shop.app", "shop:a..b", "shop:a.b(", "a..b:c", "ſ:app"],
+    [
+        "shop:",
+        ":app",
+        "shop:app; x",
+        "shop:a..b",
+        "shop:a.b(",
+        "a..b:c",
+        "ſ:app",
+        "shop:create(x)",
+        "shop:create(*[1])",
+        "shop:create(**{'a': 1})",
+        "shop:create(1)(2)",
+        "shop:create() or 1",
+        "shop/app",
+        "shop:create(__import__('os'))",
+        "shop:create(" + "[" * 10_000 + ")",
+    ],
 )
 def test_a_malformed_application_name_is_refused(value: str) -> None:
     assert "module:factory()" in problem({"WSGI_APP": value})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "shop",
+        "shop.web",
+        "shop:app",
+        "shop:site.app",
+        "shop:create()",
+        "shop:create('dev', n=[1, (2, -3)])",
+    ],
+)
+def test_an_application_is_named_as_for_gunicorn(value: str) -> None:
+    assert accepted({"WSGI_APP": value}).wsgi_app == value
 
 
 @pytest.mark.parametrize("value", ["health", "/a b", "/é", "http://x/", "/\t"])

@@ -7,7 +7,21 @@ from dataclasses import dataclass
 
 from nodrop.config.addresses import TrustedProxies, forwarded_headers, hosts, trusted_proxies, url_prefix
 from nodrop.config.schema import Computed, Settings, setting
-from nodrop.config.types import boolean, choice, integer, key, names, rising_numbers, seconds, show_size, size, text
+from nodrop.config.types import (
+    address,
+    application,
+    boolean,
+    choice,
+    integer,
+    key,
+    names,
+    rising_numbers,
+    seconds,
+    show_size,
+    size,
+    text,
+)
+from nodrop.server.addresses import all_addresses
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -27,13 +41,10 @@ class ServingSettings(Settings):
 
     wsgi_app: str = setting(
         "WSGI_APP",
-        text(
-            "module:name or module:factory(), such as app:create_app()",
-            "`module:name` or `module:factory()`",
-            pattern=rf"{_OBJECT}(?:\.[A-Za-z_]\w*)*(?:\(\))?",
-        ),
-        default="app:create_app()",
-        meaning="The application, or the function to call for it.",
+        application(),
+        default="",
+        meaning="The application, or the function to call for it, with arguments that are literals. Not set: what "
+        "`FLASK_APP` names, else `app`, `application`, the only Flask object or `create_app()` in wsgi.py or app.py.",
         group="Application",
         common=True,
     )
@@ -49,6 +60,20 @@ class ServingSettings(Settings):
         default=5001,
         meaning="Where health and metrics are served, apart from the application. In the chart always 5001.",
     )
+    bind_address: str = setting(
+        "BIND_ADDRESS",
+        address(),
+        default=Computed("`::`, or `0.0.0.0` without IPv6", lambda _: all_addresses()),
+        meaning="The address that both ports are bound to. `::` is every address, of IPv4 too; `make run` sets "
+        "`127.0.0.1`. A pod needs every address, since the kubelet and the Service reach it from outside.",
+    )
+    server: str = setting(
+        "SERVER",
+        choice("nodrop", "gthread"),
+        default="nodrop",
+        meaning="The worker that serves: nodrop's, or gunicorn's own threads, for "
+        "those who will not run another worker (docs/gunicorn-options.md says what differs).",
+    )
     workers: int = setting(
         "WEB_CONCURRENCY",
         integer(1, 64),
@@ -62,6 +87,20 @@ class ServingSettings(Settings):
         default=8,
         meaning="Threads in each worker, that is the requests it can have in flight at once.",
         common=True,
+    )
+    max_requests: int = setting(
+        "MAX_REQUESTS",
+        integer(0, 10**9),
+        default=0,
+        meaning="Replace a worker after so many requests, against a leak of memory; the next one serves before it "
+        "stops. 0 means never.",
+    )
+    max_requests_jitter: int = setting(
+        "MAX_REQUESTS_JITTER",
+        integer(0, 10**9),
+        default=0,
+        meaning="Each worker adds a random number up to this to `MAX_REQUESTS`, so that not all pods replace theirs at "
+        "once.",
     )
     max_connections: int = setting(
         "MAX_CONNECTIONS",
@@ -191,6 +230,12 @@ class ServingSettings(Settings):
         meaning="What is requested of the application before it counts as started; any status below 500 will do.",
         group="Health",
     )
+    startup_timeout: int = setting(
+        "STARTUP_TIMEOUT",
+        seconds(1, 3600),
+        default=60,
+        meaning="How long that first request may take before it is sent again.",
+    )
     readiness_checks: tuple[str, ...] = setting(
         "READINESS_CHECKS",
         names("names of the form module:function, separated by commas", "`module:function,...`", pattern=_OBJECT),
@@ -225,6 +270,12 @@ class ServingSettings(Settings):
         rising_numbers(50),
         default=DEFAULT_BUCKETS,
         meaning="Upper bounds of the latency histogram in seconds, separated by commas.",
+    )
+    hooks: str = setting(
+        "HOOKS",
+        text("the dotted name of a module, such as shop.hooks", "`module`", pattern=r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"),
+        default="",
+        meaning="A module of your own with gunicorn's hooks, such as `post_fork`; they run beside nodrop's.",
     )
     secret_key: str = setting(
         "SECRET_KEY",

@@ -2,15 +2,18 @@
 
 import logging
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flask import Flask
 from gunicorn.errors import AppImportError
 
+from nodrop.application import own_server
+from nodrop.application.named import find_application
 from nodrop.config.settings import KEY_BYTES, ServingSettings
 from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.types import MAKE_KEY
-from nodrop.find import ApplicationError, find
+from nodrop.find import FindError
 from nodrop.metrics.server import server_metrics
 from nodrop.tracing import opentelemetry as tracing
 from nodrop.wsgi import problems, proxies, session_cookies
@@ -39,6 +42,13 @@ def load(*, development: bool = False) -> "WSGIApplication":
     or refuses its settings. Any other error of the application's own code keeps its traceback.
     """
     global loaded  # noqa: PLW0603
+    measure: Callable[..., WSGIApplication] | None = None
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # by nodrop/gunicorn.py; there is nobody to tell otherwise
+        # Not before: prometheus_client decides at import how it keeps values. Nor after the application, which may have
+        # modules of its own that are called like what it imports.
+        from nodrop.metrics.requests import measured
+
+        measure = measured
     try:
         environment = Environment(os.environ)
         settings, _ = ServingSettings.read(environment)
@@ -49,9 +59,9 @@ def load(*, development: bool = False) -> "WSGIApplication":
         debug_by_default(development)
         if not development:
             switch_debugger_off()
-        with session_cookies.noting_what_is_set():
-            application = find(settings.wsgi_app)
-    except (SettingsError, ApplicationError) as error:
+        with own_server.left_out(), session_cookies.noting_what_is_set():
+            application = find_application(settings.wsgi_app)
+    except (SettingsError, FindError) as error:
         raise AppImportError(str(error)) from error
     if not development:
         application = without_debugging(application)
@@ -63,15 +73,11 @@ def load(*, development: bool = False) -> "WSGIApplication":
             _warn_of_short_key(flask)
     if not flasks:
         logging.getLogger(__name__).info(
-            "no Flask application was found in WSGI_APP=%s: it is served, without problem details and SECRET_KEY",
-            settings.wsgi_app,
+            "the application has no Flask application in it: it is served, without problem details and SECRET_KEY"
         )
     loaded = application
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # by nodrop/gunicorn.py; there is nobody to tell otherwise
-        # Imported late: prometheus_client decides at import how it keeps values.
-        from nodrop.metrics import requests as metrics
-
-        application = metrics.measured(application, settings.metrics_buckets)
+    if measure:
+        application = measure(application, settings.metrics_buckets)
     return _with_middleware(tracing.instrument(application), settings)
 
 
