@@ -13,7 +13,7 @@ import os
 import signal
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from gunicorn.workers import base
 
