@@ -19,7 +19,7 @@ from typing import Any
 from nodrop.application import import_path
 
 # For what is imported next; gunicorn has put the folder first.
-import_path.set_working_folder_aside()
+import_path.working_folder_last()
 
 # gunicorn's variable for the master that SIGUSR2 starts.
 if os.environ.get("GUNICORN_PID"):
@@ -114,8 +114,8 @@ def when_ready(server: Any) -> None:
 
 def pre_fork(server: Any, worker: Any) -> None:
     """A worker is about to start: tell its number, from 1, to the management process."""
-    # Where gunicorn has put it again; load() puts it first for the application.
-    import_path.set_working_folder_aside()
+    # gunicorn puts it first where --chdir names another. load() does so for the application.
+    import_path.working_folder_last()
     new = _runtime / f".{WORKER_STARTS}"
     new.write_text(str(worker.age))
     new.rename(_runtime / WORKER_STARTS)

@@ -56,7 +56,8 @@ def test_every_variable_is_read() -> None:
         "MAX_HEADER_BYTES": "8Ki", "MAX_BODY_BYTES": "9", "BODY_BUFFER_BYTES": "64MiB", "STALL_TIMEOUT": "31",
         "STARTUP_PATH": "/health?a=b", "READINESS_CHECKS": "shop.checks:database, shop.checks:queue",
         "STARTUP_TIMEOUT": "61", "READINESS_CHECK_INTERVAL": "12", "READINESS_CHECK_TIMEOUT": "1",
-        "TRUSTED_PROXIES": "2", "SECURITY_HEADERS": "no", "HSTS_SECONDS": "60", "PROBLEM_DETAILS": "0", "METRICS_BUCKETS": "0.1, 1,2.5e1",
+        "TRUSTED_PROXIES": "2",
+        "SECURITY_HEADERS": "no", "HSTS_SECONDS": "60", "PROBLEM_DETAILS": "0", "METRICS_BUCKETS": "0.1, 1,2.5e1",
         "SECRET_KEY": "k", "SECRETS_DIR": "/",
     }  # fmt: skip
     declared = {each.variable: attribute for attribute, each in ServingSettings.declarations().items()}
