@@ -188,6 +188,16 @@ def test_files_that_are_called_like_pythons_own_break_neither_the_server_nor_its
         assert server.stop() == 0
 
 
+def test_a_folder_without_an_application_is_told(programs: Path, empty: Path) -> None:
+    done = run(programs, empty, "gunicorn", "--config", "python:nodrop.gunicorn", PORT=str(free_port()))
+    assert done.returncode != 0
+    assert (
+        "WSGI_APP is not set, and the application can't be loaded: there is neither wsgi.py nor app.py in "
+        f"{empty}: start the server in the folder of the application, or set WSGI_APP to module:name"
+    ) in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 # --- The commands ---------------------------------------------------------------------------------------------------
 
 
