@@ -13,7 +13,7 @@ from pathlib import Path
 from nodrop.application import import_path
 
 # For what is imported next; gunicorn has put the folder first.
-import_path.set_working_folder_aside()
+import_path.working_folder_last()
 
 # gunicorn's variable for the master that SIGUSR2 starts.
 if os.environ.get("GUNICORN_PID"):

@@ -142,8 +142,8 @@ class Hooks:
 
     def pre_fork(self, server: Any, worker: Any) -> None:  # noqa: ARG002
         """A worker is about to start: tell its number, from 1, to the management process."""
-        # gunicorn has put the working folder first again; load() puts it first for the application.
-        import_path.set_working_folder_aside()
+        # gunicorn puts it first where --chdir names another. load() does so for the application.
+        import_path.working_folder_last()
         worker.replaces = self._replacements.next_replaces()
         new = self._runtime / f".{WORKER_STARTS}"
         new.write_text(str(worker.age))

@@ -73,7 +73,7 @@ def load(*, development: bool = False) -> "WSGIApplication":
             _warn_of_short_key(flask)
     if not flasks:
         logging.getLogger(__name__).info(
-            "the application has no Flask application in it: it is served, without problem details and SECRET_KEY"
+            "no Flask application was found in it: it is served as it is, without problem details and SECRET_KEY"
         )
     loaded = application
     if measure:
