@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.startup import settings_to_start_with
 from nodrop.health.readiness import Checker, CheckError, CheckResults, find, in_context_of
 from nodrop.health.worker_state import WorkerState
-from nodrop.server.runtime_folder import OWN_METRICS, WORKER_STARTS, runtime_folder
+from nodrop.server.runtime_folder import OWN_METRICS, WORKER_STARTS, memory_folder, runtime_folder
 from nodrop.tracing import opentelemetry as tracing
 
 try:
@@ -34,12 +33,16 @@ try:
 except SettingsError as error:
     sys.exit(str(error))
 
-# In memory: gunicorn's heartbeat touches a file every second, and a slow disk would look like a hung worker.
-_in_memory = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else Path(tempfile.gettempdir())
+_in_memory = memory_folder()
 # One folder for the life of this master, whose process id is kept with it, since this file is read again on SIGHUP.
 _owner, _, _folder_name = os.environ.get("NODROP_RUNTIME", "").partition(":")
 if _owner != str(os.getpid()):
-    _folder_name = str(runtime_folder(_in_memory))
+    try:
+        _folder_name = str(runtime_folder(_in_memory))
+    except OSError as error:
+        sys.exit(
+            f"a folder for the server's processes can't be made in {_in_memory}: {error.strerror}; make room there"
+        )
     os.environ["NODROP_RUNTIME"] = f"{os.getpid()}:{_folder_name}"
 _runtime = Path(_folder_name)
 _state = WorkerState(_runtime / "workers")

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 import mmap
-import os
 import struct
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from nodrop.server.processes import is_alive
 
 # Native and aligned. A writer assigns one number at a time through a view of the memory, which happens in one piece;
 # struct's own writing does not, and a reader would now and then see half of a number.
@@ -126,7 +127,7 @@ class WorkerState:
         except FileNotFoundError:
             return []
         return [
-            status for path in paths if path.name.isdecimal() and _is_alive(int(path.name)) and (status := _read(path))
+            status for path in paths if path.name.isdecimal() and is_alive(int(path.name)) and (status := _read(path))
         ]
 
 
@@ -139,11 +140,3 @@ def _read(path: Path) -> WorkerStatus | None:
     slots = _SLOT.iter_unpack(data[_HEADER.size :])
     requests = tuple((started, progressed) for started, progressed in slots if started)
     return WorkerStatus(int(path.name), bool(ready), turned, threads, waiting, since, connections, requests)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
