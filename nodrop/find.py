@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodrop.config.sources import SettingsError
+from nodrop.server import children
+from nodrop.server.signals import Stopping
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -36,6 +38,8 @@ def find(name: str) -> "WSGIApplication":
     except SettingsError:
         raise
     except SystemExit as error:
+        if children.is_child or isinstance(error, Stopping):
+            raise
         # Left alone it would end the worker, and gunicorn start another, for ever.
         raise ApplicationError(f"WSGI_APP={name} can't be loaded: its own code ended the process: {error}") from error
     except Exception as error:

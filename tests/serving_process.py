@@ -150,13 +150,15 @@ def at_full_speed() -> Iterator[None]:
 @contextmanager
 def starting(tmp_path: Path, *, python: str = sys.executable, **variables: str) -> Iterator[Server]:
     """Start a server with these environment variables, and stop it afterwards."""
-    port, management_port = free_port(), free_port()
+    ports = {"PORT": str(free_port()), "MANAGEMENT_PORT": str(free_port())}
+    variables = {**ports, **variables}
+    port, management_port = int(variables["PORT"]), int(variables["MANAGEMENT_PORT"])
     log_file = tmp_path / f"server-{port}.log"
     with log_file.open("w") as log:
         process = subprocess.Popen(
             command(python),
             cwd=tmp_path,
-            env=environment(PORT=str(port), MANAGEMENT_PORT=str(management_port), **variables),
+            env=environment(**variables),
             stdout=log,
             stderr=subprocess.STDOUT,
             text=True,

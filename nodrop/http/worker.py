@@ -38,6 +38,9 @@ from nodrop.http.connection import ClientGone, Connection, Limits, Refusal, Stag
 from nodrop.http.response import Input, Response, Spooled
 from nodrop.http.spool import Budget, Spool
 from nodrop.metrics.server import server_metrics
+from nodrop.server import children
+from nodrop.server.runtime_folder import lock_descriptor
+from nodrop.server.signals import Handler, Stopping, WorkerSignals
 from nodrop.wsgi import proxies
 from nodrop.wsgi.problems import CONTENT_TYPE, problem_body
 from nodrop.wsgi.request_context import RequestContextMiddleware
@@ -66,9 +69,13 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
 
     def run(self) -> None:
         """Serve until told to stop, then finish what is in hand."""
+        if children.is_child:
+            children.leave("the start of the worker")
         self._prepare()
+        # Only now, since a readiness check may set handlers too.
+        self.signals.stand()
         self.report.set_load(0, 0)
-        self.report.set_ready(True)
+        self.report.set_ready(self.alive)
         while self.alive:
             self._turn(TICK_SECONDS)
             if self.ppid != os.getppid():
@@ -76,6 +83,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
                 self.alive = False
         self.report.set_ready(False)
         self._drain()
+        self.signals.hand_over()
 
     def _prepare(self) -> None:
         settings = self.settings
@@ -163,7 +171,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
 
     def _on_wake(self, pipe: int, events: int) -> None:  # noqa: ARG002
         with contextlib.suppress(BlockingIOError):
-            os.read(pipe, 4096)
+            self.signals.pass_on(os.read(pipe, 4096))
         # Before the calls are made: a thread that comes from now on wakes the loop again.
         self._woken = False
 
@@ -493,7 +501,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
             except ClientGone as gone:
                 self.log.debug("Connection closed: %s", gone)
                 connection.abort()
-            except BaseException:
+            except BaseException as error:
+                if children.is_child:
+                    children.leave("a request", error)
                 self.log.exception("Error handling request")
                 connection.abort()
             finally:
@@ -547,15 +557,19 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         body: Iterable[bytes] = ()
         try:
             body = self.wsgi(environ, response.start_response)
+            _leave_if_forked(environ)
             if connection.taken_over:
                 return
             for part in body:
+                _leave_if_forked(environ)
                 response.write(part)
             response.close()
-        except ClientGone:
+            _leave_if_forked(environ)
+        except ClientGone as gone:
+            _leave_if_forked(environ, gone)
             raise
         except (Exception, SystemExit) as error:
-            self._leave_if_forked()
+            _leave_if_forked(environ, error)
             if connection.taken_over:
                 # What libraries for WebSockets do at their end, for want of a better way.
                 if not isinstance(error, StopIteration):
@@ -571,14 +585,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
                 close = getattr(body, "close", None)
                 if close:
                     close()
-            except (Exception, SystemExit):
-                self._leave_if_forked()
+            except (Exception, SystemExit) as error:
+                _leave_if_forked(environ, error)
                 self.log.exception("Error closing the answer to %s", environ.get("PATH_INFO"))
-
-    def _leave_if_forked(self) -> None:
-        """End the child of an application that has forked: it has no business here."""
-        if os.getpid() != self.pid:
-            os._exit(1)
 
     # --- Stopping ----------------------------------------------------------------------------------------------------
 
@@ -586,17 +595,47 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         """SIGTERM: finish what is in hand and stop. The signal itself wakes the loop, through the pipe."""
         self.alive = False
         if not self.booted:
-            raise SystemExit  # The application is still being loaded; nothing is in hand.
+            raise Stopping  # The application is still being loaded; nothing is in flight.
         self.report.set_ready(False)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002
-        """SIGQUIT: stop at once, whatever is in hand."""
-        os._exit(0)
+        """SIGQUIT: stop at once, whatever is in flight."""
+        self.signals.leave()
 
     def init_signals(self) -> None:
-        """gunicorn's, but for Ctrl-C: it reaches the workers too, and what becomes of them is the master's decision."""
+        """gunicorn's, but for Ctrl-C: it reaches the workers too, and what becomes of them is the master's decision.
+
+        It is not ignored for good, or every program that the application starts would ignore it too.
+        """
         super().init_signals()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        stopping: dict[int, Handler] = {
+            signal.SIGTERM: self.handle_exit,
+            signal.SIGQUIT: self.handle_quit,
+            signal.SIGINT: lambda *_: None,
+        }
+        self.signals = WorkerSignals(stopping, self.PIPE, self.SIGNALS)
+        self._addresses = [listener.getsockname() for listener in self.sockets]
+        children.guard(
+            signals=self.signals.numbers, reset_signals=self.signals.reset, descriptors=self._own_descriptors
+        )
+
+    def _own_descriptors(self) -> set[int]:
+        """What a child process must not have of this one's open files."""
+        own = {*self.PIPE, self.tmp.fileno(), lock_descriptor()}
+        if poller := getattr(self, "_poller", None):
+            own.add(poller.fileno())
+        return {each for each in own if each is not None} | children.sockets_at(self._addresses)
+
+    def load_wsgi(self) -> None:
+        """gunicorn's. A child process that the application's code forks, and lets come back to here, is ended."""
+        try:
+            super().load_wsgi()
+        except BaseException as error:
+            if children.is_child:
+                children.leave("the application's code at import", error)
+            raise
+        if children.is_child:
+            children.leave("the application's code at import")
 
     def _drain(self) -> None:
         """Finish the requests in hand and those on their way, for as long as the grace period lasts."""
@@ -666,3 +705,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         if "nodrop.request_id" in environ:
             fields["request_id"] = environ["nodrop.request_id"]
         self.log.error("request %s %r %s", method, path, what, extra={"fields": fields})
+
+
+def _leave_if_forked(environ: dict[str, Any], error: BaseException | None = None) -> None:
+    """End a child process that the application has forked while it answered, and that has come back from there."""
+    if children.is_child:
+        children.leave(f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')!r}", error)
