@@ -633,6 +633,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         except BaseException as error:
             if children.is_child:
                 children.leave("the application's code at import", error)
+            if self.signals.stopping():
+                # By a handler of the application's, perhaps; it has nothing more to say about it.
+                raise Stopping from error
             raise
         if children.is_child:
             children.leave("the application's code at import")

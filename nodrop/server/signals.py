@@ -36,6 +36,7 @@ class WorkerSignals:
         self._applications: dict[int, Handler] = {}
         self._applications_pipe = -1
         self._received: dict[int, None] = {}  # in their order
+        self._unheeded = b""
         self._install()
         self._own = {number: signal.getsignal(number) for number in (*handlers, *others)}
 
@@ -54,10 +55,20 @@ class WorkerSignals:
             if callable(found) and found not in (self._on_signal, signal.default_int_handler):
                 self._applications[number] = found
         self._install()
-        with contextlib.suppress(BlockingIOError):
-            for number in os.read(self._pipe[0], 4096):
-                if number in self._applications and number not in self._received:
-                    self._on_signal(number, None)
+        for number in self._unheeded + self._unread():
+            if number in self._applications and number not in self._received:
+                self._on_signal(number, None)
+
+    def stopping(self) -> bool:
+        """Whether a signal that stops the worker has come, even if only the application was told. For the start."""
+        self._unheeded += self._unread()
+        return any(number in self._handlers and number != signal.SIGINT for number in self._unheeded)
+
+    def _unread(self) -> bytes:
+        try:
+            return os.read(self._pipe[0], 4096)
+        except BlockingIOError:
+            return b""
 
     def _install(self) -> None:
         for number in self._handlers:
