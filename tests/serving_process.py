@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -25,10 +27,15 @@ WARNING = re.compile(rf"{re.escape(str(ROOT))}/(?:app|nodrop)/\S+:\d+: \w*Warnin
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("0.0.0.0", 0))
-        return int(listener.getsockname()[1])
+    """A port of this machine that nothing uses now.
+
+    Below those that the system gives to outgoing connections, of which one could take it before the server does.
+    """
+    for port in random.sample(range(10_000, 32_000), 100):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("0.0.0.0", port))
+            return port
+    raise AssertionError("none of 100 ports is free")
 
 
 def until(what: str, condition: Callable[[], bool], timeout: float = START_SECONDS) -> None:

@@ -50,10 +50,7 @@ def test_an_application_that_takes_the_wakeup_descriptor_gets_its_signals_and_th
     with serving(tmp_path, **variables(tmp_path, WAY="asyncio")) as server:
         os.kill(server.workers()[0], signal.SIGUSR1)
         until("the application has got its signal", lambda: "asyncio SIGUSR1" in told(tmp_path), timeout=5)
-        began = time.monotonic()
         assert slow_request_while_it_stops(server, tmp_path) == 0
-        # The loop is woken by the signal, and not by its next tick.
-        assert time.monotonic() - began < 4
     assert told(tmp_path).index("answered") < len(told(tmp_path)) - 2
     assert told(tmp_path)[-2:] == ["atexit, in a view", "atexit, at import"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from gunicorn.http.wsgi import Response as GunicornResponse
 
-from nodrop.http.spool import Spool
+from nodrop.http.connection.spool import Spool
 from nodrop.wsgi.problems import CONTENT_TYPE, problem_body
 
 _log = logging.getLogger(__name__)
