@@ -14,6 +14,8 @@ from nodrop.config.settings import ServingSettings
 from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.startup import settings_to_start_with
 from nodrop.health.readiness import CheckError, find
+from nodrop.logs import known_secrets
+from nodrop.logs.redaction import redact_text
 
 # What a letter too few, too many or changed leaves alike, without taking other programs' names for ours.
 LIKENESS = 0.85
@@ -64,7 +66,7 @@ def application_problems(settings: ServingSettings, secrets: Iterable[str]) -> l
             problems.append(str(error))
         except (Exception, SystemExit) as error:
             problems.append(f"READINESS_CHECKS={check} can't be imported: {_told(error)}")
-    return [_masked(problem, secrets) for problem in problems]
+    return [redact_text(_masked(problem, secrets)) for problem in problems]
 
 
 def _told(error: BaseException) -> str:
@@ -85,14 +87,15 @@ def _masked(text: str, secrets: Iterable[str]) -> str:
 def check(*, app: bool) -> int:
     """Print the settings, or their problems. Returns the exit status."""
     environment = Environment(os.environ)
+    known_secrets.hide_environment(os.environ, environment.folder)
     for warning in likely_typos(os.environ, ServingSettings.declarations().values()):
-        print(f"warning: {warning}", file=sys.stderr)
+        print(redact_text(f"warning: {warning}"), file=sys.stderr)
     try:
         settings, effective = settings_to_start_with(environment)
     except SettingsError as error:
-        print(error, file=sys.stderr)
+        print(redact_text(str(error)), file=sys.stderr)
         return 1
-    print(table(effective))
+    print(redact_text(table(effective)))
     # Read before the application is loaded, which puts them into its environment.
     secrets = environment.secret_variables()
     if secrets:

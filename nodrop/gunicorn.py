@@ -26,13 +26,14 @@ from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.startup import settings_to_start_with
 from nodrop.health.readiness import Checker, CheckError, CheckResults, find, in_context_of
 from nodrop.health.worker_state import WorkerState
+from nodrop.logs.redaction import redact_text
 from nodrop.server.runtime_folder import OWN_METRICS, WORKER_STARTS, runtime_folder
 from nodrop.tracing import opentelemetry as tracing
 
 try:
     _settings = settings_to_start_with(Environment(os.environ))[0]
 except SettingsError as error:
-    sys.exit(str(error))
+    sys.exit(redact_text(str(error)))
 
 # In memory: gunicorn's heartbeat touches a file every second, and a slow disk would look like a hung worker.
 _in_memory = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else Path(tempfile.gettempdir())
@@ -126,7 +127,7 @@ def post_worker_init(worker: Any) -> None:
             checks = {name: find(name) for name in _settings.readiness_checks}
         except CheckError as error:
             # Which gunicorn prints as it is, and then stops.
-            raise AppImportError(str(error)) from error
+            raise AppImportError(redact_text(str(error))) from error
         Checker(
             checks,
             report=lambda problem, seconds: _checks.write(worker.pid, problem, seconds),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import os
 import platform
 import threading
@@ -31,6 +32,7 @@ from nodrop.metrics.saturation import Saturation
 from nodrop.server.runtime_folder import OWN_METRICS, WORKER_STARTS
 
 MERGE_SECONDS = 1.0
+_log = logging.getLogger(__name__)
 
 _Series = tuple[str, tuple[tuple[str, str], ...]]  # name and sorted labels
 
@@ -67,8 +69,7 @@ class Exposition:
                         pass
             except Exception as error:
                 # Nothing is lost: what could not be merged is read as it is, and tried again.
-                entry = {"level": "error", "logger": __name__, "message": "can't merge the metrics of dead workers"}
-                print(json.dumps({**entry, "error": repr(error)}), flush=True)
+                _log.error("can't merge the metrics of dead workers", extra={"error": repr(error)})
                 time.sleep(10 * MERGE_SECONDS)
             time.sleep(MERGE_SECONDS)
 

@@ -10,6 +10,8 @@ from gunicorn.errors import AppImportError
 from nodrop.config.settings import ServingSettings
 from nodrop.config.sources import Environment, SettingsError
 from nodrop.find import ApplicationError, find
+from nodrop.logs import known_secrets
+from nodrop.logs.redaction import redact_text
 from nodrop.tracing import opentelemetry as tracing
 from nodrop.wsgi import problems, proxies
 from nodrop.wsgi.debugging import debug_by_default, switch_debugger_off, without_debugging
@@ -40,12 +42,14 @@ def load(*, development: bool = False) -> "WSGIApplication":
         settings, _ = ServingSettings.read(environment)
         # Here, in the worker, and not in the master, so that a reload reads secrets that have been replaced.
         os.environ.update(environment.secret_variables())
+        known_secrets.hide_environment(os.environ, environment.folder)
         debug_by_default(development)
         if not development:
             switch_debugger_off()
         application = find(settings.wsgi_app)
     except (SettingsError, ApplicationError) as error:
-        raise AppImportError(str(error)) from error
+        # gunicorn prints it, past the log.
+        raise AppImportError(redact_text(str(error))) from error
     if not development:
         application = without_debugging(application)
     flasks = flasks_of(application)
@@ -56,6 +60,7 @@ def load(*, development: bool = False) -> "WSGIApplication":
             flask.secret_key = settings.secret_key
         if settings.problem_details:
             problems.register(flask)
+        known_secrets.hide_configuration(flask.config)
         _warn_of_body_limit(flask, settings.max_body_bytes)
     if not flasks:
         logging.getLogger(__name__).info(
