@@ -21,6 +21,7 @@ if os.environ.get("GUNICORN_PID"):
 
 from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.startup import settings_to_start_with
+from nodrop.logs.redaction import redact_text
 from nodrop.server import brought, configuration, own_hooks
 from nodrop.server.hooks import Hooks
 from nodrop.server.runtime_folder import memory_folder, runtime_folder
@@ -34,7 +35,7 @@ try:
     _settings = settings_to_start_with(Environment(os.environ), sys.argv[1:])[0]
     _own_hooks = own_hooks.load(_settings.hooks)
 except (SettingsError, own_hooks.HooksError) as error:
-    sys.exit(str(error))
+    sys.exit(redact_text(str(error)))
 
 # One folder for the life of this master, whose process id is kept with it, since this file is read again on SIGHUP.
 _owner, _, _folder_name = os.environ.get("NODROP_RUNTIME", "").partition(":")

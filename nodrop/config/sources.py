@@ -53,7 +53,8 @@ class Environment:
         """Read the folder SECRETS_DIR of `variables`, if there is one."""
         self.problems: list[str] = []
         self.variables = variables
-        self._folder = self._read_folder(self._text(SECRETS_DIR))
+        self.folder: Mapping[str, str] = self._read_folder(self._text(SECRETS_DIR))
+        """What the folder SECRETS_DIR holds, by name."""
 
     def find(self, name: str, *, secret: bool = False) -> Found | None:
         """The value of the variable `name`, without the space around it; None when it is unset or empty."""
@@ -65,14 +66,14 @@ class Environment:
             return Found(text, ENVIRONMENT, secret)
         elif path:
             return self._from_file(name, path)
-        elif name in self._folder and (text := self._folder[name].strip()):
+        elif name in self.folder and (text := self.folder[name].strip()):
             return Found(text, str(Path(self._text(SECRETS_DIR)) / name), hidden=True)
         return None
 
     def secret_variables(self) -> dict[str, str]:
         """What SECRETS_DIR holds that is not set already: in no variable, not even an empty one, nor in a NAME_FILE."""
         taken = {*self.variables, *(name.removesuffix("_FILE") for name in self.variables)}
-        return {name: text for name, text in self._folder.items() if name not in taken}
+        return {name: text for name, text in self.folder.items() if name not in taken}
 
     def _text(self, name: str) -> str:
         return self.variables.get(name, "").strip()
