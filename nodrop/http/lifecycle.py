@@ -27,6 +27,10 @@ KEEP_ALIVE_LINGER_SECONDS = 5.0
 `Connection: close`."""
 
 
+AWAKENING_SECONDS = 0.5
+"""How long the threads of a library for WebSockets have to see that the connection has ended."""
+
+
 class Lifecycle:
     """The connections of a worker, each in its stage. To a connection it is the Host."""
 
@@ -168,8 +172,6 @@ class Lifecycle:
             self.close(connection)
         elif connection.behind:
             self._await_client(connection)
-        elif connection.taken_over:
-            self.close(connection)
         else:
             self._answered(connection)
 
@@ -200,9 +202,22 @@ class Lifecycle:
     def close(self, connection: Connection) -> None:
         """Close the connection, which no thread has."""
         self._loop.unwatch(connection)
+        if connection.taken_over and not connection.awoken:
+            self._wake_application(connection)
+            return
         self._loop.connections.discard(connection)
         connection.close()
         self.on_room()
+
+    def _wake_application(self, connection: Connection) -> None:
+        """Wake the threads that a library has for the socket, and close it a moment later.
+
+        Closing ends no recv, and poll and epoll forget a file that is closed before they have looked at it.
+        """
+        connection.awoken = True
+        connection.shut_down()
+        connection.stage = Stage.CLOSING
+        connection.allow(AWAKENING_SECONDS)
 
     # --- Deadlines and limits ----------------------------------------------------------------------------------------
 

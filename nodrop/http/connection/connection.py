@@ -54,6 +54,8 @@ class Connection:
         """Whether another request may follow the answer that is being sent."""
         self.taken_over = False
         """The application does with the socket what it likes."""
+        self.awoken = False
+        """The application's threads that wait for the socket were told that it has ended."""
         self.incoming = Incoming(cfg, client, bodies, limits)
         self.outgoing = Outgoing(self, sock, answers, host, limits.write_seconds)
         self._host = host
@@ -121,11 +123,18 @@ class Connection:
 
     def half_close(self) -> None:
         """Say that nothing follows, so that the client closes. Closing at once could reset what is still on its way."""
+        if self.taken_over:
+            # With a timeout of the application's, the loop would have to wait in recv.
+            self.sock.setblocking(False)
         self.sock.shutdown(socket.SHUT_WR)
 
     def abort(self) -> None:
         """End it while a thread has it, which gets ClientGone."""
         self.outgoing.abort()
+        self.shut_down()
+
+    def shut_down(self) -> None:
+        """End it for both sides. Whoever waits for it, in a thread of the application's, is woken."""
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
 
