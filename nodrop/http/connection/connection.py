@@ -17,6 +17,8 @@ from nodrop.http.connection.spool import Budget
 from nodrop.http.connection.stages import TABLE, Rule, Stage
 
 RECEIVE_BYTES = 64 * 1024
+_DISCARDED = bytearray(1024 * 1024)
+"""What nobody reads."""
 
 
 class Connection:
@@ -54,6 +56,10 @@ class Connection:
         """Whether another request may follow the answer that is being sent."""
         self.taken_over = False
         """The application does with the socket what it likes."""
+        self.discarded = 0
+        """Bytes that have come since it was closed on this side."""
+        self.closed_at = 0.0
+        """When it was closed on this side, by time.monotonic()."""
         self.awoken = False
         """The application's threads that wait for the socket were told that it has ended."""
         self.incoming = Incoming(cfg, client, bodies, limits)
@@ -105,6 +111,15 @@ class Connection:
             return None
         except OSError:
             return b""
+
+    def discard_some(self) -> int | None:
+        """Drop what the client has sent: how many bytes; None if nothing, 0 if it has ended."""
+        try:
+            return self.sock.recv_into(_DISCARDED, 0, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return 0
 
     def sendall(self, data: bytes) -> None:
         """Send `data`, or leave it to the loop. Raises ClientGone. gunicorn's response calls it as that of a socket."""
