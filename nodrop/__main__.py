@@ -66,8 +66,11 @@ def dispatch(arguments: argparse.Namespace) -> int:
 def main() -> int:
     """The command line. Returns the exit status."""
     try:
-        status = dispatch(parser().parse_args())
-        sys.stdout.flush()
+        try:
+            status = dispatch(parser().parse_args())
+        finally:
+            # While a reader that has gone can still be seen to: after an exit of argparse's too.
+            sys.stdout.flush()
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 1

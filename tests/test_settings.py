@@ -54,8 +54,11 @@ def test_every_variable_is_read() -> None:
     """Each setting, given a value that is not its default, differs in that value alone."""
     variables = {
         "WSGI_APP": "shop.web:create()", "PORT": "80", "MANAGEMENT_PORT": "81", "WEB_CONCURRENCY": "2",
-        "WEB_THREADS": "3", "GRACEFUL_TIMEOUT": "4", "KEEP_ALIVE": "5", "LOG_LEVEL": "WARNING", "ACCESS_LOG": "Off",
-        "LOG_FORMAT": "JSON", "MAX_CONNECTIONS": "11", "READ_TIMEOUT": "6", "WRITE_TIMEOUT": "7",
+        "WEB_THREADS": "3", "BIND_ADDRESS": "127.0.0.1", "SERVER": "gthread", "MAX_REQUESTS": "12",
+        "MAX_REQUESTS_JITTER": "13", "HOOKS": "shop.hooks", "GRACEFUL_TIMEOUT": "4", "KEEP_ALIVE": "5",
+        "LOG_LEVEL": "WARNING", "ACCESS_LOG": "Off",
+        "LOG_FORMAT": "JSON", "LOG_QUERY": "Off", "LOG_QUERY_NAMES": "q, user[id]",
+        "MAX_CONNECTIONS": "11", "READ_TIMEOUT": "6", "WRITE_TIMEOUT": "7",
         "MAX_HEADER_BYTES": "8Ki", "MAX_BODY_BYTES": "9", "BODY_BUFFER_BYTES": "64MiB", "STALL_TIMEOUT": "31",
         "STARTUP_PATH": "/health?a=b", "READINESS_CHECKS": "shop.checks:database, shop.checks:queue",
         "STARTUP_TIMEOUT": "61", "READINESS_CHECK_INTERVAL": "12", "READINESS_CHECK_TIMEOUT": "1",

@@ -1,6 +1,7 @@
 """What is said when the application's code can't be imported for a reason that is known, in place of a traceback."""
 
 import errno
+import importlib.util
 import os
 import sys
 from importlib.metadata import PackageNotFoundError
@@ -61,16 +62,24 @@ def _named_module(missing: str) -> str:
 
 def _not_in(parent: str, leaf: str) -> str:
     """Why `parent` has no module `leaf`."""
-    module = sys.modules.get(parent)
-    file = getattr(module, "__file__", None) or ""
+    file, folders = _places(parent)
     if leaf == "py" and file:
         return f"{file} is there, but a module is named without .py: write {parent}:app for the name app in it"
-    folders = [str(folder) for folder in getattr(module, "__path__", ())]
     if not folders:
         return f"{parent!r} is the file {file}, not a package" if file else f"{parent!r} is no package"
     if any(map(is_own, folders)):
         return f"there is neither {leaf}.py nor {leaf}/ in {', '.join(folders)}"
     return f"the installed package {parent} has no {leaf!r}; the code may have been written for another version of it"
+
+
+def _places(name: str) -> tuple[str | None, list[str]]:
+    """The file of a module, and the folders in which its own modules are, if it is a package."""
+    module = sys.modules.get(name)
+    if module:
+        return getattr(module, "__file__", None), list(getattr(module, "__path__", ()))
+    # Its import has failed, and so it has been taken out again; one in a package would be imported by this.
+    spec = importlib.util.find_spec(name) if "." not in name else None
+    return (spec.origin, list(spec.submodule_search_locations or ())) if spec else (None, [])
 
 
 def _folders() -> list[Path]:

@@ -10,16 +10,19 @@ import sys
 from pathlib import Path
 
 
-def set_working_folder_aside() -> None:
-    """Look for no module in the working folder, until application_first() is called."""
+def working_folder_last() -> None:
+    """Look for modules in the working folder only where nobody else has them, until application_first() is called.
+
+    It is left on the path because gunicorn would put it first again if it were missing.
+    """
     here = Path.cwd()
-    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != here]
+    sys.path.sort(key=lambda entry: Path(entry).resolve() == here)
 
 
 def application_first() -> None:
     """Look for modules in the working folder before anywhere else."""
-    set_working_folder_aside()
-    sys.path.insert(0, str(Path.cwd()))
+    here = Path.cwd()
+    sys.path[:] = [str(here), *(entry for entry in sys.path if Path(entry).resolve() != here)]
 
 
 def python_first() -> None:

@@ -24,6 +24,7 @@ from nodrop.find import FindError
 from nodrop.health.load_report import LoadReport
 from nodrop.health.readiness import Checker, CheckResults, find_check, in_context_of
 from nodrop.health.worker_state import WorkerState
+from nodrop.logs.redaction import redact_text
 from nodrop.server import brought, configuration, foreign_variables
 from nodrop.server.addresses import bound, shown
 from nodrop.server.replacement import Replacement, Replacements
@@ -142,8 +143,8 @@ class Hooks:
 
     def pre_fork(self, server: Any, worker: Any) -> None:  # noqa: ARG002
         """A worker is about to start: tell its number, from 1, to the management process."""
-        # gunicorn has put the working folder first again; load() puts it first for the application.
-        import_path.set_working_folder_aside()
+        # gunicorn puts it first where --chdir names another. load() does so for the application.
+        import_path.working_folder_last()
         worker.replaces = self._replacements.next_replaces()
         new = self._runtime / f".{WORKER_STARTS}"
         new.write_text(str(worker.age))
@@ -204,7 +205,7 @@ class Hooks:
                 checks = {name: find_check(name) for name in self._settings.readiness_checks}
             except FindError as error:
                 # Which gunicorn prints as it is, and then stops.
-                raise AppImportError(str(error)) from error
+                raise AppImportError(redact_text(str(error))) from error
             Checker(
                 checks,
                 report=lambda problem, seconds: self._checks.write(worker.pid, problem, seconds),

@@ -47,7 +47,7 @@ def load(module_name: str) -> dict[str, Hook]:
     except Exception as error:
         raise HooksError(f"{what} can't be imported: {type(error).__name__}: {error}") from error
     finally:
-        import_path.set_working_folder_aside()
+        import_path.working_folder_last()
     names = hook_names()
     functions = _own_functions(module)
     for name in functions.keys() - names:

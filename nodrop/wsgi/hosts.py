@@ -19,7 +19,8 @@ from nodrop.wsgi.problems import refuse
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5})?)?", re.ASCII)
+_LABEL = "[A-Za-z0-9_-]+"
+HOST = re.compile(rf"(?P<name>\[[0-9A-Fa-f:.]+\]|{_LABEL}(?:\.{_LABEL})*\.?)(?::(?P<port>[0-9]{{1,5}})?)?", re.ASCII)
 """A host, with a port or without, in the form that browsers send."""
 MAX_LENGTH = 300
 """Characters. The name of a host has at most 253, a port at most 5."""

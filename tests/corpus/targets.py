@@ -110,5 +110,7 @@ CASES: Cases = {
     "a Host with empty brackets": (get(host=b"Host: []"), REFUSED),
     "a Host with an IPv6 address that is none": (get(host=b"Host: [1::2::3]"), REFUSED),
     "a Host with an interface": (get(host=b"Host: [fe80::1%eth0]"), REFUSED),
+    "a Host with two dots": (get(host=b"Host: a..b"), REFUSED),
+    "a Host of a dot": (get(host=b"Host: ."), REFUSED),
     "a Host of 400 letters": (get(host=b"Host: " + b"x" * 400), REFUSED),
 }
