@@ -86,7 +86,8 @@ def _masked(text: str, secrets: Iterable[str]) -> str:
 def check(*, app: bool) -> int:
     """Print the settings, or their problems. Returns the exit status."""
     environment = Environment(os.environ)
-    for warning in likely_typos(os.environ, ServingSettings.declarations().values()):
+    others = {name: text for name, text in os.environ.items() if name not in foreign_variables.COMMON}
+    for warning in likely_typos(others, ServingSettings.declarations().values()):
         print(f"warning: {warning}", file=sys.stderr)
     for warning in foreign_variables.warnings(os.environ):
         print(f"warning: {warning}", file=sys.stderr)

@@ -97,7 +97,7 @@ def test_a_likely_typo_gets_a_warning_and_other_variables_do_not() -> None:
     done = run("check", **typos, **others)
     assert done.returncode == 0
     assert sorted(done.stderr.splitlines()) == [
-        "warning: LOGLEVEL is not a setting: is LOG_LEVEL meant?",
+        "warning: LOGLEVEL is not a setting of the server: if it is meant to be one, set LOG_LEVEL",
         "warning: PORT_FILE is not read: only a secret can be given as a file of its own",
         "warning: SECRET_KEYFILE is not a setting: is SECRET_KEY_FILE meant?",
         "warning: WEB_THREAD is not a setting: is WEB_THREADS meant?",

@@ -81,11 +81,12 @@ def test_every_file_the_readme_names_is_there() -> None:
 def test_every_file_and_test_that_a_document_names_is_there(document: Path) -> None:
     text = document.read_text()
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
-    linked = re.findall(r"\]\(([^)#]+)\)", text)
+    linked = [target for target in re.findall(r"\]\(([^)#]+)", text) if "://" not in target]
     assert linked
     assert [target for target in linked if not (document.parent / target).exists()] == []
     named = set(re.findall(r"`(test_\w+)(?:`|\.\.\.`)", text))
-    assert named
+    # A guide for users names none.
+    assert named or document.name not in ("serving.md", "proof.md")
     assert [name for name in named if f"def {name}" not in tests] == []
 
 

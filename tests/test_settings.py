@@ -50,7 +50,9 @@ def test_the_defaults_serve_the_example_on_port_5000() -> None:
 def test_every_variable_is_read() -> None:
     """Each setting, given a value that is not its default, differs in that value alone."""
     variables = {
-        "WSGI_APP": "shop.web:create()", "PORT": "80", "MANAGEMENT_PORT": "81", "WEB_CONCURRENCY": "2",
+        "WSGI_APP": "shop.web:create()", "PORT": "80", "MANAGEMENT_PORT": "81", "BIND_ADDRESS": "127.0.0.1",
+        "SERVER": "gthread", "MAX_REQUESTS": "1000", "MAX_REQUESTS_JITTER": "10", "HOOKS": "shop.hooks",
+        "WEB_CONCURRENCY": "2",
         "WEB_THREADS": "3", "GRACEFUL_TIMEOUT": "4", "KEEP_ALIVE": "5", "LOG_LEVEL": "WARNING", "ACCESS_LOG": "Off",
         "LOG_FORMAT": "JSON", "MAX_CONNECTIONS": "11", "READ_TIMEOUT": "6", "WRITE_TIMEOUT": "7",
         "MAX_HEADER_BYTES": "8Ki", "MAX_BODY_BYTES": "9", "BODY_BUFFER_BYTES": "64MiB", "STALL_TIMEOUT": "31",

@@ -9,6 +9,8 @@ from pathlib import Path
 PREFIX = "nodrop-"
 OWN_METRICS = "serving"
 """Folder in that of the metrics (PROMETHEUS_MULTIPROC_DIR): the serving layer's, apart from the application's own."""
+BACKLOG_FILE = "backlog"
+"""File in which gunicorn's master keeps how many connections may wait to be accepted."""
 WORKER_STARTS = "worker_starts"
 """File in which gunicorn's master keeps how many workers it has started."""
 
