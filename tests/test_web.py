@@ -48,8 +48,7 @@ ADDED = {
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that believes no proxy, the default."""
     folder = tmp_path_factory.mktemp("alone")
-    # What gunicorn itself would take for permission to believe everybody.
-    variables = {**own_application(folder, SEEN), "FORWARDED_ALLOW_IPS": "*", "HSTS_SECONDS": "3600"}
+    variables = {**own_application(folder, SEEN), "HSTS_SECONDS": "3600"}
     with serving(folder, **variables) as server:
         yield server
 
