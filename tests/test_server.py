@@ -26,7 +26,7 @@ def start(**variables: str) -> subprocess.CompletedProcess[str]:
 
 def left_behind() -> set[Path]:
     """Folders in memory that no living server holds."""
-    return {folder for folder in Path("/dev/shm").glob("flask-app-*") if not is_held(folder / "lock")}
+    return {folder for folder in Path("/dev/shm").glob("nodrop-*") if not is_held(folder)}
 
 
 # --- Starting -------------------------------------------------------------------------------------------------------
@@ -55,7 +55,7 @@ def test_a_bad_setting_of_the_application_stops_the_start_without_a_traceback() 
 def test_an_application_that_is_not_there_stops_the_start() -> None:
     refused = start(WSGI_APP="app.gone:app")
     assert refused.returncode != 0
-    assert "there is no module 'app.gone'" in refused.stdout + refused.stderr
+    assert "there is neither gone.py nor gone/ in" in refused.stdout + refused.stderr
 
 
 @pytest.mark.parametrize("variable", ["PORT", "MANAGEMENT_PORT"])

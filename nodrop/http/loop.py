@@ -26,6 +26,8 @@ class Loop:
         """Called for a connection on which something went wrong, after it was logged."""
         self.ticks: list[Callable[[float], None]] = []
         """Called at each tick, with the time."""
+        self.on_wake: Callable[[bytes], None] = lambda _: None
+        """Called with what was read from the pipe: the numbers of signals that have come, among other bytes."""
         self.after_turn: Callable[[], None] = lambda: None
         """Called at the end of each turn."""
         self._log = log
@@ -36,6 +38,12 @@ class Loop:
         self._woken = False
         self._next_tick = 0.0
         self._poller.register(pipe[0], selectors.EVENT_READ, self._on_wake)
+
+    @property
+    def descriptor(self) -> int | None:
+        """The file descriptor by which the system is asked for events; None where there is none."""
+        fileno = getattr(self._poller, "fileno", None)
+        return fileno() if fileno else None
 
     def turn(self, seconds: float) -> None:
         """Wait for something to happen, for `seconds` at most, and do what it takes. A tick lasts as long."""
@@ -104,6 +112,6 @@ class Loop:
 
     def _on_wake(self, pipe: int, events: int) -> None:  # noqa: ARG002
         with contextlib.suppress(BlockingIOError):
-            os.read(pipe, 4096)
+            self.on_wake(os.read(pipe, 4096))
         # Before the calls are made: a thread that comes from now on wakes the loop again.
         self._woken = False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.http import errors
 from gunicorn.http.wsgi import default_environ
 
+from nodrop.config.settings import ServingSettings
 from nodrop.http.response import Response
 from nodrop.metrics.server import ServerMetrics
 from nodrop.wsgi import proxies
@@ -45,12 +46,14 @@ def status_of(error: Exception) -> HTTPStatus:
 class Refusals:
     """Composes, logs and counts the answers to refused requests."""
 
-    def __init__(self, cfg: Any, log: Any, metrics: ServerMetrics, trusted_proxies: int) -> None:
+    def __init__(self, cfg: Any, log: Any, metrics: ServerMetrics, settings: ServingSettings) -> None:
         """cfg, log: gunicorn's."""
         self._cfg = cfg
         self._log = log
         self._metrics = metrics
-        self._context = RequestContextMiddleware(proxies.behind(lambda *_: [], trusted_proxies))
+        self._context = proxies.behind(
+            RequestContextMiddleware(lambda *_: []), settings.trusted_proxies, settings.forwarded_headers
+        )
 
     def answer(self, connection: Connection, refusal: Refusal) -> bytes:
         """The answer, which closes the connection. It is logged and counted."""

@@ -30,7 +30,10 @@ from nodrop.http.refusals import Refusals
 from nodrop.http.stalls import Stalls
 from nodrop.http.threads import Threads
 from nodrop.metrics.server import server_metrics
+from nodrop.server import children
 from nodrop.server.replacement import Replaceable
+from nodrop.server.runtime_folder import lock_descriptor
+from nodrop.server.signals import Handler, Stopping, WorkerSignals
 
 TICK_SECONDS = 1.0
 """How often deadlines are looked at."""
@@ -46,9 +49,13 @@ class Worker(Replaceable, base.Worker):  # type: ignore[misc]  # gunicorn has no
 
     def run(self) -> None:
         """Serve until SIGTERM, then finish the requests in flight."""
+        if children.is_child:
+            children.leave("the start of the worker")
         self._prepare()
+        # Only now, since a readiness check may set handlers too.
+        self.signals.stand()
         self.report.set_load(0, 0)
-        self.report.set_ready(True)
+        self.report.set_ready(self.alive)
         while self.alive:
             self._loop.turn(TICK_SECONDS)
             if self.ppid != os.getppid():
@@ -56,14 +63,16 @@ class Worker(Replaceable, base.Worker):  # type: ignore[misc]  # gunicorn has no
                 self.alive = False
         self.report.set_ready(False)
         self._drain.run()
+        self.signals.hand_over()
 
     def _prepare(self) -> None:
         settings, log, cfg = self.settings, self.log, self.cfg
         metrics = server_metrics()
         # gunicorn made this pipe for signals to write to; threads use it too.
         loop = self._loop = Loop(self.PIPE, log)
+        loop.on_wake = self.signals.pass_on
         in_flight = InFlight(log)
-        refusals = Refusals(cfg, log, metrics, settings.trusted_proxies)
+        refusals = Refusals(cfg, log, metrics, settings)
         threads = self._threads = Threads(self.report.threads, self.report, in_flight, log)
         loop.ticks.append(lambda _: self.notify())
         lifecycle = Lifecycle(
@@ -121,14 +130,49 @@ class Worker(Replaceable, base.Worker):  # type: ignore[misc]  # gunicorn has no
         """SIGTERM: finish the requests in flight and stop. The signal itself wakes the loop, through the pipe."""
         self.alive = False
         if not self.booted:
-            raise SystemExit  # The application is still being loaded; nothing is in flight.
+            raise Stopping  # The application is still being loaded; nothing is in flight.
         self.report.set_ready(False)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002
         """SIGQUIT: stop at once, whatever is in flight."""
-        os._exit(0)
+        self.signals.leave()
 
     def init_signals(self) -> None:
-        """gunicorn's, but for Ctrl-C: it reaches the workers too, and what becomes of them is the master's decision."""
+        """gunicorn's, but for Ctrl-C: it reaches the workers too, and what becomes of them is the master's decision.
+
+        It is not ignored for good, or every program that the application starts would ignore it too.
+        """
         super().init_signals()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        stopping: dict[int, Handler] = {
+            signal.SIGTERM: self.handle_exit,
+            signal.SIGQUIT: self.handle_quit,
+            signal.SIGINT: lambda *_: None,
+        }
+        self.signals = WorkerSignals(stopping, self.PIPE, self.SIGNALS)
+        self._addresses = [listener.getsockname() for listener in self.sockets]
+        children.guard(
+            signals=self.signals.numbers, reset_signals=self.signals.reset, descriptors=self._own_descriptors
+        )
+
+    # --- Child processes of the application --------------------------------------------------------------------------
+
+    def _own_descriptors(self) -> set[int]:
+        """What a child process must not have of this one's open files."""
+        own = {*self.PIPE, self.tmp.fileno(), lock_descriptor()}
+        if loop := getattr(self, "_loop", None):
+            own.add(loop.descriptor)
+        return {each for each in own if each is not None} | children.sockets_at(self._addresses)
+
+    def load_wsgi(self) -> None:
+        """gunicorn's. A child process that the application's code forks, and lets come back to here, is ended."""
+        try:
+            super().load_wsgi()
+        except BaseException as error:
+            if children.is_child:
+                children.leave("the application's code at import", error)
+            if self.signals.stopping():
+                # By a handler of the application's, perhaps; it has nothing more to say about it.
+                raise Stopping from error
+            raise
+        if children.is_child:
+            children.leave("the application's code at import")

@@ -15,11 +15,15 @@ import sys
 import termios
 import threading
 import time
+from traceback import format_exception
 from types import TracebackType
 from typing import Any
 
 from nodrop.config.settings import ServingSettings
+from nodrop.config.sources import Environment
+from nodrop.logs import known_secrets, urls
 from nodrop.logs.formats import JsonFormatter, PlainFormatter
+from nodrop.logs.redaction import redact_end
 
 PATIENCE_SECONDS = 1.0
 _uncaught = logging.getLogger("uncaught")
@@ -31,7 +35,10 @@ def configure(settings: ServingSettings | None = None, *, patience: float = PATI
     settings: those of the environment when not given. patience: seconds for which a reader that has stopped is waited
     for, once. Returns the handler, for loggers that do not lead to the root.
     """
-    settings = settings or ServingSettings.from_environment()
+    environment = Environment(os.environ)
+    settings = settings or ServingSettings.read(environment)[0]
+    known_secrets.hide_environment(os.environ, environment.folder)
+    urls.configure(settings.log_query, settings.log_query_names)
     handler = StandardOutput(_formatter(settings.log_format), patience)
     root = logging.getLogger()
     root.handlers = [handler]
@@ -145,7 +152,8 @@ def _log_uncaught(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None, where: str = "the process"
 ) -> None:
     if issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, error, traceback)
+        # As Python prints it, but for secrets.
+        sys.stderr.write(redact_end("".join(format_exception(kind, error, traceback))))
         return
     _uncaught.critical("Uncaught %s in %s", kind.__name__, where, exc_info=(kind, error, traceback))
 

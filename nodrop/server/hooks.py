@@ -17,9 +17,14 @@ from typing import Any
 from gunicorn.errors import AppImportError
 from gunicorn.sock import TCP6Socket, TCPSocket
 
+from nodrop.application import import_path
+from nodrop.application.slow_load import SlowLoad
 from nodrop.config.settings import ServingSettings
-from nodrop.health.readiness import Checker, CheckError, CheckResults, find, in_context_of
+from nodrop.find import FindError
+from nodrop.health.load_report import LoadReport
+from nodrop.health.readiness import Checker, CheckResults, find_check, in_context_of
 from nodrop.health.worker_state import WorkerState
+from nodrop.logs.redaction import redact_text
 from nodrop.server import brought, configuration, foreign_variables
 from nodrop.server.addresses import bound, shown
 from nodrop.server.replacement import Replacement, Replacements
@@ -139,6 +144,8 @@ class Hooks:
 
     def pre_fork(self, server: Any, worker: Any) -> None:  # noqa: ARG002
         """A worker is about to start: tell its number, from 1, to the management process."""
+        # gunicorn puts it first where --chdir names another. load() does so for the application.
+        import_path.working_folder_last()
         worker.replaces = self._replacements.next_replaces()
         new = self._runtime / f".{WORKER_STARTS}"
         new.write_text(str(worker.age))
@@ -185,17 +192,21 @@ class Hooks:
         worker.replacement = Replacement(self._runtime, self._state, master=worker.ppid, log=server.log)
         if worker.replaces:
             worker.replacement.announce(worker.replaces)
+        # Until the application is loaded. The master takes a worker for dead that is not heard of.
+        worker.loading = SlowLoad(report=LoadReport(self._runtime).write, alive=worker.notify)
+        worker.loading.begin()
 
     def post_worker_init(self, worker: Any) -> None:
         """The worker has loaded the application: begin the application's own readiness checks."""
+        worker.loading.end()
         if self._settings.readiness_checks:
             from nodrop.wsgi import load as wsgi  # loaded in the worker alone
 
             try:
-                checks = {name: find(name) for name in self._settings.readiness_checks}
-            except CheckError as error:
+                checks = {name: find_check(name) for name in self._settings.readiness_checks}
+            except FindError as error:
                 # Which gunicorn prints as it is, and then stops.
-                raise AppImportError(str(error)) from error
+                raise AppImportError(redact_text(str(error))) from error
             Checker(
                 checks,
                 report=lambda problem, seconds: self._checks.write(worker.pid, problem, seconds),

@@ -16,6 +16,7 @@ from typing import Any
 
 from gunicorn.config import make_settings
 
+from nodrop.application import import_path
 from nodrop.server.options import option
 
 AT_THE_END = frozenset({"worker_exit", "child_exit", "on_exit"})
@@ -40,10 +41,13 @@ def load(module_name: str) -> dict[str, Hook]:
     if not module_name:
         return {}
     what = f"HOOKS={module_name}"
+    import_path.application_first()
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
         raise HooksError(f"{what} can't be imported: {type(error).__name__}: {error}") from error
+    finally:
+        import_path.working_folder_last()
     names = hook_names()
     functions = _own_functions(module)
     for name in functions.keys() - names:
