@@ -59,6 +59,10 @@ class Answering:
             try:
                 self._run(response, environ, connection)
             finally:
+                environ["gunicorn.socket"].end()
+                if connection.taken_over:
+                    # Whatever the application has begun to answer besides.
+                    response.status, response.sent = "101 Switching Protocols", 0
                 self._log.access(response, request, environ, datetime.timedelta(seconds=time.monotonic() - began))
             return not connection.taken_over and not response.should_close() and connection.incoming.finish()
         finally:

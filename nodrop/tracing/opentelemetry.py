@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nodrop.config.sources import SettingsError
+from nodrop.http.connection.takeover import is_taken_over
 from nodrop.wsgi import body
 from nodrop.wsgi import request_context as context
 
@@ -196,6 +197,8 @@ class TracingMiddleware:
             if route := environ.get("nodrop.route"):
                 span.update_name(f"{method} {route}")
                 span.set_attribute("http.route", route)
+            if is_taken_over(environ.get("gunicorn.socket")):
+                span.set_attribute("http.response.status_code", 101)
             if error is not None:
                 span.record_exception(error)
                 span.set_attribute("error.type", type(error).__qualname__)

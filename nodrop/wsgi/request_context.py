@@ -74,10 +74,13 @@ class RequestContextMiddleware:
         request_id = context.request_id
         _current.set(context)
 
-        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
+        def note_route() -> None:
             # Now, because Flask takes the request out of the environment before the server logs it.
             rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
             environ["nodrop.route"] = rule.rule if rule else ""
+
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
+            note_route()
             for name, _ in headers:
                 # The length first: it spares most headers the copy in lower case.
                 if len(name) == 12 and name.lower() == "x-request-id":
@@ -86,6 +89,10 @@ class RequestContextMiddleware:
                 headers = [*headers, ("X-Request-ID", request_id)]
             return start_response(status, headers, *exc_info)
 
+        sock: Any = environ.get("gunicorn.socket")
+        if sock is not None and hasattr(sock, "when_taken_over"):
+            # For a WebSocket no answer begins.
+            sock.when_taken_over.append(note_route)
         return body.call(self._application, environ, start, _Ending(context), keep_lists=True)
 
 

@@ -15,7 +15,7 @@ from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 
 from nodrop.http import rules
-from nodrop.http.connection.chunked import ChunkScanner
+from nodrop.http.connection.chunked import MEAN_CHUNK_BYTES, ChunkScanner
 from nodrop.http.connection.limits import Limits
 from nodrop.http.connection.spool import Budget, BudgetExceeded, Spool
 from nodrop.http.refusals import Refusal, status_of
@@ -139,6 +139,9 @@ class Incoming:
         size = self._chunks.feed(data) if self._chunks else min(len(data), self._missing)
         if self._chunks and self._chunks.body_bytes > self._limits.body:
             raise self._too_large()
+        if self._chunks and self._chunks.too_many:
+            detail = f"too many small chunks: they have to carry {MEAN_CHUNK_BYTES} bytes on average"
+            raise Refusal(HTTPStatus.BAD_REQUEST, detail, self.request)
         if self._chunks and self._chunks.malformed:
             raise Refusal(HTTPStatus.BAD_REQUEST, "malformed chunks, or too much framing for the body", self.request)
         try:
@@ -178,14 +181,19 @@ class Incoming:
             raise Refusal(HTTPStatus.BAD_REQUEST, str(error) or "incomplete body", self.request) from error
 
     def finish(self) -> bool:
-        """Drop what the application has left of the body; whether it ended where it should."""
-        self.request = None
-        self._chunks = None
-        if not self._parser.finish_body():
+        """Drop what the application has left of the body; whether the next request can follow."""
+        request, self.request = self.request, None
+        chunked, self._chunks = self._chunks is not None, None
+        # Reading has failed: where the body ends is not known.
+        if request.body.failed:
             return False
-        rest = self._parser.unreader.take_buffered() + self._source.body.recv(DECODE_BYTES)
+        # The parser would read what is left, a KiB at a time. All of it is here, and nothing else is.
+        rest = self._parser.unreader.take_buffered()
+        self._parser.mesg = None
         self._source.body.clear()
-        self._source.head[:0] = rest
+        if chunked:
+            # Decoded to its end, so that this is what follows it.
+            self._source.head[:0] = rest
         return True
 
     def discard(self) -> None:
