@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+
+from nodrop.management.scrapes import KEEP_SECONDS
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "python:nodrop.gunicorn"
@@ -79,6 +82,7 @@ class Server:
     port: int
     management_port: int
     log_file: Path
+    _scraped: float = -math.inf
 
     def get(self, path: str, **options: Any) -> Answer:
         """A request to the application."""
@@ -111,8 +115,13 @@ class Server:
         return [int(message.rpartition(" ")[2]) for message in booted]
 
     def metrics(self) -> dict[str, float]:
-        """The samples of /metrics, by name and labels as they are written."""
+        """The samples of /metrics, by name and labels as they are written.
+
+        As they are now: a scrape is kept for a second, so the next one waits until that is over.
+        """
+        time.sleep(max(0.0, self._scraped + KEEP_SECONDS - time.monotonic()))
         lines = self.manage("/metrics").body.decode().splitlines()
+        self._scraped = time.monotonic()
         return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
     def stop(self, timeout: float = 20.0) -> int:

@@ -61,11 +61,11 @@ def test_every_setting_is_printed_with_its_origin(tmp_path: Path) -> None:
 
 
 def test_a_secret_is_masked_wherever_it_comes_from(tmp_path: Path) -> None:
-    (tmp_path / "SECRET_KEY").write_text("hush\n")
+    (tmp_path / "SECRET_KEY").write_text("hush" * 8 + "\n")
     (tmp_path / "DATABASE_URL").write_text("postgres://hush\n")
     path = str(tmp_path / "SECRET_KEY")
     for origin, name, value in [
-        ("environment", "SECRET_KEY", "hush"),
+        ("environment", "SECRET_KEY", "hush" * 8),
         (path, "SECRET_KEY_FILE", path),
         (path, "SECRETS_DIR", str(tmp_path)),
     ]:
@@ -98,7 +98,7 @@ def test_a_likely_typo_gets_a_warning_and_other_variables_do_not() -> None:
     done = run("check", **typos, **others)
     assert done.returncode == 0
     assert sorted(done.stderr.splitlines()) == [
-        "warning: LOGLEVEL is not a setting: is LOG_LEVEL meant?",
+        "warning: LOGLEVEL is not a setting of the server: if it is meant to be one, set LOG_LEVEL",
         "warning: PORT_FILE is not read: only a secret can be given as a file of its own",
         "warning: SECRET_KEYFILE is not a setting: is SECRET_KEY_FILE meant?",
         "warning: WEB_THREAD is not a setting: is WEB_THREADS meant?",

@@ -4,17 +4,38 @@ import errno
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from gunicorn.config import Config
 
-from nodrop.http.connection import ClientGone, Connection, Limits, TakenOver
-from nodrop.http.spool import Budget
+from nodrop.http.connection.connection import Connection
+from nodrop.http.connection.limits import Limits
+from nodrop.http.connection.outgoing import ClientGone
+from nodrop.http.connection.spool import Budget
+from nodrop.http.connection.takeover import TakenOver
 from tests.serving_process import until
 
 ANSWER = bytes(range(256)) * 16384  # 4 MiB, more than the kernel keeps for a connection
+
+
+@dataclass
+class Asked:
+    """The worker, which only keeps what the connection asks of it."""
+
+    room: list[int] = field(default_factory=list)
+    exempt_times: int = 0
+
+    def send_rest(self, connection: Connection) -> None: ...
+
+    def make_room(self, connection: Connection, size: int) -> None:  # noqa: ARG002
+        self.room.append(size)
+
+    def progressed(self, connection: Connection) -> None: ...
+
+    def exempt(self, connection: Connection) -> None:  # noqa: ARG002
+        self.exempt_times += 1
 
 
 @dataclass
@@ -23,13 +44,14 @@ class Pair:
 
     connection: Connection
     client: socket.socket
+    asked: Asked
 
     def read_all(self, size: int) -> bytes:
         """What the client gets, while the loop flushes."""
         got = b""
         self.client.settimeout(0.05)
         while len(got) < size:
-            self.connection.flush()
+            self.connection.outgoing.flush()
             try:
                 got += self.client.recv(1 << 20)
             except TimeoutError:
@@ -43,11 +65,12 @@ def pair() -> Iterator[Pair]:
     server, client = socket.socketpair()
     server.setblocking(False)
     limits = Limits(head=4096, body=4096, write_seconds=1)
+    asked = Asked()
     connection = Connection(
-        server, ("127.0.0.1", 1), ("127.0.0.1", 2), cfg=Config(), bodies=Budget(1 << 20), answers=Budget(16 << 20),
-        limits=limits,
+        server, ("127.0.0.1", 1), ("127.0.0.1", 2), cfg=Config(), host=asked, bodies=Budget(1 << 20),
+        answers=Budget(16 << 20), limits=limits,
     )  # fmt: skip
-    yield Pair(connection, client)
+    yield Pair(connection, client, asked)
     client.close()
     connection.close()
 
@@ -79,13 +102,11 @@ def test_an_answer_that_is_kept_arrives_whole_and_holds_no_thread(pair: Pair) ->
 def test_what_does_not_fit_waits_until_there_is_room(pair: Pair) -> None:
     taken = Budget(64 * 1024)
     taken.take(taken.limit)
-    pair.connection._outgoing._budget = taken
-    asked: list[int] = []
-    pair.connection.no_room = asked.append
+    pair.connection.outgoing._kept._budget = taken
     thread, raised = in_thread(pair.connection.sendall, ANSWER)
-    until("room is asked for", lambda: len(asked) > 1)
+    until("room is asked for", lambda: len(pair.asked.room) > 1)
     assert thread.is_alive()
-    pair.connection._outgoing._budget = Budget(16 << 20)
+    pair.connection.outgoing._kept._budget = Budget(16 << 20)
     assert pair.read_all(len(ANSWER)) == ANSWER
     thread.join(5)
     assert raised == []
@@ -119,7 +140,7 @@ def test_a_client_that_takes_nothing_is_given_up_where_nothing_can_be_kept(
 
 def test_a_thread_that_waits_for_room_gets_to_know_that_the_client_is_cut_off(pair: Pair) -> None:
     taken = Budget(1)
-    pair.connection._outgoing._budget = taken
+    pair.connection.outgoing._kept._budget = taken
     thread, raised = in_thread(pair.connection.sendall, ANSWER)
     pair.connection.abort()
     thread.join(5)
@@ -137,9 +158,7 @@ def test_asking_about_the_socket_does_not_take_it_over(pair: Pair) -> None:
     assert not hasattr(taken, "__html__")
     assert taken.getsockname() == pair.connection.sock.getsockname()
     assert not pair.connection.taken_over
-    exempt: list[bool] = []
-    pair.connection.exempt = lambda: exempt.append(True)
     taken.sendall(b"mine")
     taken.sendall(b" now")
     assert pair.client.recv(10) in (b"mine", b"mine now")
-    assert (pair.connection.taken_over, exempt) == (True, [True])
+    assert (pair.connection.taken_over, pair.asked.exempt_times) == (True, 1)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from nodrop.tracing import traceparent
 from nodrop.wsgi import request_context as context
+from nodrop.wsgi.body import Watcher, call
 from tests.log_lines import find
 from tests.raw import exchange
 from tests.serving_process import Server, request, serving
@@ -276,9 +277,17 @@ def test_a_file_is_sent_by_a_real_server(talkative: Server) -> None:
 
 
 def test_an_answer_that_has_nothing_to_close_ends_its_request_once() -> None:
-    ended: list[BaseException | None] = []
-    body: Any = context.call(lambda *_: iter([b"part"]), {}, lambda *_: lambda _: None, ended.append)
+    happened: list[str] = []
+
+    class Telling(Watcher):
+        def failed(self, error: BaseException) -> None:
+            happened.append(repr(error))
+
+        def closed(self) -> None:
+            happened.append("closed")
+
+    body: Any = call(lambda *_: iter([b"part"]), {}, lambda *_: lambda _: None, Telling())
     assert list(body) == [b"part"]
     body.close()
     body.close()
-    assert ended == [None]
+    assert happened == ["closed"]

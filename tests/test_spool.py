@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodrop.http.chunked import ChunkScanner
-from nodrop.http.spool import IN_MEMORY, Budget, BudgetExceeded, Spool
+from nodrop.http.connection.chunked import ChunkScanner
+from nodrop.http.connection.spool import IN_MEMORY, Budget, BudgetExceeded, Spool
 
 STEPS = st.lists(st.one_of(st.binary(max_size=20), st.integers(0, 3 * IN_MEMORY), st.just("clear")), max_size=30)
 

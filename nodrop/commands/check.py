@@ -14,6 +14,7 @@ from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.startup import settings_to_start_with
 from nodrop.find import FindError
 from nodrop.health.readiness import find_check
+from nodrop.server import foreign_variables, own_hooks
 
 # What a letter too few, too many or changed leaves alike, without taking other programs' names for ours.
 LIKENESS = 0.85
@@ -23,6 +24,8 @@ def check(*, app: bool) -> int:
     """Print the settings, or their problems; with `app` load the application too. Returns the exit status."""
     environment = Environment(os.environ)
     for warning in likely_typos(os.environ, ServingSettings.declarations().values()):
+        print(f"warning: {warning}", file=sys.stderr)
+    for warning in foreign_variables.warnings(os.environ):
         print(f"warning: {warning}", file=sys.stderr)
     try:
         settings, effective = settings_to_start_with(environment)
@@ -38,6 +41,11 @@ def check(*, app: bool) -> int:
         return 0
     # What the application prints comes after what is known before it is loaded.
     sys.stdout.flush()
+    try:
+        own_hooks.load(settings.hooks)
+    except own_hooks.HooksError as error:
+        print(error, file=sys.stderr)
+        return 1
     hidden = [*secrets.values(), *(str(each.value) for each in effective if each.hidden)]
     if problems := application_problems(settings, hidden):
         print("\n".join(problems), file=sys.stderr)
@@ -63,10 +71,12 @@ def likely_typos(variables: Mapping[str, str], declared: Iterable[Declaration]) 
     known: set[str] = set()
     plain: set[str] = set()
     for each in declared:
+        known |= {each.alias} - {""}
         known |= {each.variable, f"{each.variable}_FILE"} if each.secret else {each.variable}
         plain |= set() if each.secret else {f"{each.variable}_FILE"}
     warnings = []
-    for name in sorted(variables.keys() - known):
+    # What others call a setting of ours has a warning of its own.
+    for name in sorted(variables.keys() - known - foreign_variables.COMMON.keys()):
         if name in plain:
             warnings.append(f"{name} is not read: only a secret can be given as a file of its own")
         elif alike := difflib.get_close_matches(name.upper(), sorted(known), n=1, cutoff=LIKENESS):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Generic, Self, TypeVar
 
 from nodrop.config.sources import ENVIRONMENT, Environment, Found, SettingsError
@@ -49,6 +49,8 @@ class Declaration:
     """The heading it stands under; empty for that of the setting declared before it."""
     common: bool = False
     """One of the few that most people change."""
+    alias: str = ""
+    """Another variable that is read where this one is not set, since people bring it along."""
 
     @property
     def default_text(self) -> str:
@@ -59,12 +61,22 @@ class Declaration:
         """The default, given the values of the settings declared before this one, by attribute."""
         return self.default.compute(values) if isinstance(self.default, Computed) else self.default
 
+    def find(self, environment: Environment) -> Found | None:
+        """The text of the variable, or of its alias; None when both are unset."""
+        found = environment.find(self.variable, secret=self.secret)
+        if self.alias and (other := environment.find(self.alias)):
+            if found:
+                environment.problems.append(f"{self.variable} and {self.alias} are both set: unset one of them")
+            return replace(other, origin=f"{other.origin}, {self.alias}")
+        return found
+
     def refusal(self, found: Found) -> str:
         """The line that says that `found` can't be accepted, and what can."""
         given = f"={found.text!r}"
         if found.hidden:
             given = "" if found.origin == ENVIRONMENT else f" (from {found.origin})"
-        return f"{self.variable}{given} can't be accepted: set it to {self.kind.accepted}"
+        name = self.alias if self.alias and found.origin.endswith(f", {self.alias}") else self.variable
+        return f"{name}{given} can't be accepted: set it to {self.kind.accepted}"
 
 
 @dataclass(frozen=True)
@@ -105,13 +117,14 @@ def setting(
     secret: bool = False,
     group: str = "",
     common: bool = False,
+    alias: str = "",
 ) -> T:
     """Declare a field of a Settings class, with the type that it has in an instance.
 
     group: a heading, for this setting and those declared after it, up to the next that has one.
-    common: it is one of the few that most people change.
+    common: it is one of the few that most people change. alias: another variable that is read where it is not set.
     """
-    declaration = Declaration(variable, kind, default, meaning, secret, group, common)
+    declaration = Declaration(variable, kind, default, meaning, secret, group, common, alias)
     # A secret stays out of repr() too, which ends up in logs.
     return field(metadata={"declaration": declaration}, repr=not secret)  # type: ignore[no-any-return]
 
@@ -148,7 +161,7 @@ class Settings:
         values: dict[str, Any] = {}
         effective: list[Effective] = []
         for attribute, declared in cls.declarations().items():
-            found = environment.find(declared.variable, secret=declared.secret)
+            found = declared.find(environment)
             value = declared.kind.parse(found.text) if found else None
             if found and value is None:
                 problems.append(declared.refusal(found))

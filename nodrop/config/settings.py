@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nodrop.config.addresses import TrustedProxies, forwarded_headers, hosts, trusted_proxies, url_prefix
 from nodrop.config.schema import Computed, Settings, setting
 from nodrop.config.types import (
+    address,
     application,
     boolean,
     choice,
     integer,
+    key,
     names,
     rising_numbers,
     seconds,
@@ -18,11 +21,14 @@ from nodrop.config.types import (
     size,
     text,
 )
+from nodrop.server.addresses import all_addresses
 
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 TIB = 1024 * GIB
+KEY_BYTES = 32
+"""Bytes of the shortest key that nobody can guess from the signatures that it makes."""
 # prometheus_client's own.
 DEFAULT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -54,6 +60,20 @@ class ServingSettings(Settings):
         default=5001,
         meaning="Where health and metrics are served, apart from the application. In the chart always 5001.",
     )
+    bind_address: str = setting(
+        "BIND_ADDRESS",
+        address(),
+        default=Computed("`::`, or `0.0.0.0` without IPv6", lambda _: all_addresses()),
+        meaning="The address that both ports are bound to. `::` is every address, of IPv4 too; `make run` sets "
+        "`127.0.0.1`. A pod needs every address, since the kubelet and the Service reach it from outside.",
+    )
+    server: str = setting(
+        "SERVER",
+        choice("nodrop", "gthread"),
+        default="nodrop",
+        meaning="The worker that serves: nodrop's, or gunicorn's own threads, for "
+        "those who will not run another worker (docs/gunicorn-options.md says what differs).",
+    )
     workers: int = setting(
         "WEB_CONCURRENCY",
         integer(1, 64),
@@ -67,6 +87,20 @@ class ServingSettings(Settings):
         default=8,
         meaning="Threads in each worker, that is the requests it can have in flight at once.",
         common=True,
+    )
+    max_requests: int = setting(
+        "MAX_REQUESTS",
+        integer(0, 10**9),
+        default=0,
+        meaning="Replace a worker after so many requests, against a leak of memory; the next one serves before it "
+        "stops. 0 means never.",
+    )
+    max_requests_jitter: int = setting(
+        "MAX_REQUESTS_JITTER",
+        integer(0, 10**9),
+        default=0,
+        meaning="Each worker adds a random number up to this to `MAX_REQUESTS`, so that not all pods replace theirs at "
+        "once.",
     )
     max_connections: int = setting(
         "MAX_CONNECTIONS",
@@ -131,13 +165,43 @@ class ServingSettings(Settings):
         meaning="What a worker keeps on disk, in all, of bodies that are arriving; and as much of answers that clients "
         "are slow to take. A body that does not fit is answered 503; for answers the client furthest behind is cut.",
     )
-    trusted_proxies: int = setting(
+    trusted_proxies: TrustedProxies = setting(  # noqa: RUF009 - immutable, which the alias hides
         "TRUSTED_PROXIES",
-        integer(0, 10),
+        trusted_proxies(),
         default=0,
-        meaning="How many proxies in front set `X-Forwarded-For`, `-Proto` and `-Host`; 0 believes none.",
+        meaning="The proxies in front whose forwarded headers are trusted: how many there are, or their networks; 0 "
+        "trusts none. The right values for each proxy are in [proxies.md](proxies.md).",
         group="Proxies",
         common=True,
+    )
+    forwarded_headers: tuple[str, ...] = setting(
+        "FORWARDED_HEADERS",
+        forwarded_headers(),
+        default=("for", "proto"),
+        meaning="Which headers of the family `X-Forwarded-` are trusted. Name only those that your proxies set or "
+        "remove: they pass any other on as the client sent it.",
+    )
+    url_prefix: str = setting(
+        "URL_PREFIX",
+        url_prefix(),
+        default="",
+        alias="SCRIPT_NAME",
+        meaning="The path that the application is served under, such as `/shop`; it gets the rest of each path, and "
+        "anything else is answered 404. `SCRIPT_NAME` is accepted as another name for it.",
+    )
+    url_prefix_stripped: bool = setting(
+        "URL_PREFIX_STRIPPED",
+        boolean(),
+        default=False,
+        meaning="The proxy strips `URL_PREFIX` from the path. Not needed where it tells so in a trusted "
+        "`X-Forwarded-Prefix`.",
+    )
+    allowed_hosts: tuple[str, ...] = setting(
+        "ALLOWED_HOSTS",
+        hosts(),
+        default=(),
+        meaning="The hosts that requests may be for, without ports; `.shop.example` includes its subdomains. Any other "
+        "is answered 400. Unset allows any.",
     )
     security_headers: bool = setting(
         "SECURITY_HEADERS",
@@ -207,9 +271,15 @@ class ServingSettings(Settings):
         default=DEFAULT_BUCKETS,
         meaning="Upper bounds of the latency histogram in seconds, separated by commas.",
     )
+    hooks: str = setting(
+        "HOOKS",
+        text("the dotted name of a module, such as shop.hooks", "`module`", pattern=r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"),
+        default="",
+        meaning="A module of your own with gunicorn's hooks, such as `post_fork`; they run beside nodrop's.",
+    )
     secret_key: str = setting(
         "SECRET_KEY",
-        text(),
+        key(KEY_BYTES),
         default="",
         secret=True,
         meaning="Signs Flask's session cookies, where the application has not set its own; the same in every pod.",

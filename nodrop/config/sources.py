@@ -49,7 +49,7 @@ class Environment:
     def __init__(self, variables: Mapping[str, str]) -> None:
         """Read the folder SECRETS_DIR of `variables`, if there is one."""
         self.problems: list[str] = []
-        self._variables = variables
+        self.variables = variables
         self._folder = self._read_folder(self._text(SECRETS_DIR))
 
     def find(self, name: str, *, secret: bool = False) -> Found | None:
@@ -68,11 +68,11 @@ class Environment:
 
     def secret_variables(self) -> dict[str, str]:
         """What SECRETS_DIR holds that is not set already: in no variable, not even an empty one, nor in a NAME_FILE."""
-        taken = {*self._variables, *(name.removesuffix("_FILE") for name in self._variables)}
+        taken = {*self.variables, *(name.removesuffix("_FILE") for name in self.variables)}
         return {name: text for name, text in self._folder.items() if name not in taken}
 
     def _text(self, name: str) -> str:
-        return self._variables.get(name, "").strip()
+        return self.variables.get(name, "").strip()
 
     def _from_file(self, name: str, path: str) -> Found | None:
         # Not printed: it may well be the secret itself, put into the wrong variable.

@@ -17,6 +17,7 @@ from nodrop.config.settings import ServingSettings
 from nodrop.health.load_report import LoadReport
 from nodrop.health.readiness import CheckResults
 from nodrop.health.worker_state import WorkerState, WorkerStatus
+from nodrop.server.addresses import own_address
 
 STARTUP_INTERVAL_SECONDS = 0.2
 STILL_SECONDS = 10.0
@@ -129,11 +130,13 @@ class Health:
 
     def _first_request(self) -> str:
         """Ask for STARTUP_PATH; what is wrong with the answer, or nothing."""
-        asked = f"the first request, GET {self._settings.startup_path},"
+        path, headers = _as_through_a_proxy(self._settings)
+        asked = f"the first request, GET {path},"
         limit = self._settings.startup_timeout
-        connection = http.client.HTTPConnection("127.0.0.1", self._settings.port, timeout=limit)
+        host = own_address(self._settings.bind_address)
+        connection = http.client.HTTPConnection(host, self._settings.port, timeout=limit)
         try:
-            connection.request("GET", self._settings.startup_path, headers={"User-Agent": "startup-probe"})
+            connection.request("GET", path, headers=headers)
             status = connection.getresponse().status
         except TimeoutError:
             return f"{asked} was not answered within STARTUP_TIMEOUT={limit} seconds"
@@ -143,3 +146,12 @@ class Health:
             connection.close()
         # Any answer of the application's own will do: it need not have this path, or may ask who is there first.
         return "" if status < HTTPStatus.INTERNAL_SERVER_ERROR else f"{asked} was answered {status}"
+
+
+def _as_through_a_proxy(settings: ServingSettings) -> tuple[str, dict[str, str]]:
+    """The path and headers with which STARTUP_PATH reaches the application, as a client's request would."""
+    headers = {"User-Agent": "startup-probe"}
+    if settings.allowed_hosts and "*" not in settings.allowed_hosts:
+        headers["Host"] = settings.allowed_hosts[0].removeprefix(".")
+    prefix = "" if settings.url_prefix_stripped else settings.url_prefix
+    return prefix + settings.startup_path, headers

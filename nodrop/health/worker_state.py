@@ -119,6 +119,10 @@ class WorkerState:
         """The worker is gone. May be called more than once."""
         (self.folder / str(pid)).unlink(missing_ok=True)
 
+    def is_ready(self, pid: int) -> bool:
+        """Whether the worker with this process id takes requests."""
+        return any(worker.ready for worker in self.workers() if worker.pid == pid)
+
     def workers(self) -> list[WorkerStatus]:
         """The workers that are alive, in no order. None once the server has ended, and has taken the folder away."""
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gunicorn.http.wsgi import Response as GunicornResponse
 
-from nodrop.http.spool import Spool
+from nodrop.http.connection.spool import Spool
 from nodrop.wsgi.problems import CONTENT_TYPE, problem_body
 
 _log = logging.getLogger(__name__)
@@ -26,7 +26,9 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
 
     def default_headers(self) -> list[str]:
         """The status line and the headers that the server adds."""
-        return [line for line in super().default_headers() if not line.startswith("Server:")]
+        _, *lines = super().default_headers()
+        # The version is the server's own, whatever the request had after `HTTP/1.` (RFC 9110, section 6.2).
+        return [f"HTTP/1.1 {self.status}\r\n", *(line for line in lines if not line.startswith("Server:"))]
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         """As in WSGI. With `exc_info` what was begun before is forgotten, if nothing of it has been sent."""

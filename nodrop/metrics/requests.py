@@ -13,7 +13,7 @@ workers are doing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 
 from nodrop.metrics.store import ValueStore, kept_in, own_store
+from nodrop.wsgi import body
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -135,16 +136,16 @@ def route(rule: Rule | None, mount: str = "") -> str:
     return mount + rule.rule if rule else ""
 
 
-class Exchange:
-    """One request and its answer, which is the iterable that the server gets.
+class Exchange(body.Watcher):
+    """One request and its answer.
 
     seconds: the time that the application took, in being called and for each piece of its body; not the time in which
     the server waited for the client to take the pieces.
     """
 
     __slots__ = (
-        "_began", "_body", "_close", "_exception", "_exemplar", "_length", "_method", "_metrics", "_open", "_path",
-        "_recorded", "_route", "_seconds", "_sent", "_start_response", "_status", "_write",
+        "_began", "_exception", "_exemplar", "_length", "_method", "_metrics", "_path", "_recorded", "_route",
+        "_seconds", "_sent", "_start_response", "_status", "_write",
     )  # fmt: skip
 
     def __init__(self, metrics: RequestMetrics, environ: WSGIEnvironment, start_response: StartResponse) -> None:
@@ -160,34 +161,11 @@ class Exchange:
         self._seconds = 0.0
         self._exemplar: dict[str, str] | None = None
         self._exception = self._recorded = False
-        self._open = True
-        self._close: Callable[[], object] | None = None
         metrics.in_flight.inc()
 
     def run(self, application: WSGIApplication, environ: WSGIEnvironment) -> Iterable[bytes]:
         """Call the application and return the body for the server."""
-        self._began = perf_counter()
-        try:
-            body = application(environ, self.start)
-        except BaseException:
-            # Whatever the application began to answer, the server answers 500.
-            self._fail()
-            self._finish()
-            raise
-        self._seconds = perf_counter() - self._began
-        self._close = getattr(body, "close", None)
-        file_wrapper = environ.get("wsgi.file_wrapper")
-        if isinstance(file_wrapper, type) and isinstance(body, file_wrapper):
-            # The server knows it by its class and lets the kernel send the file: it must get this very object.
-            self._sent = max(self._length, 0)
-            self._record()
-            try:
-                body.close = self.close  # type: ignore[attr-defined]
-            except AttributeError:
-                self._finish()
-            return body
-        self._body = iter(body)
-        return self
+        return body.call(application, environ, self.start, self)
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Callable[[bytes], object]:
         """The application's start_response: Flask calls it while its request is still there to be looked at."""
@@ -227,39 +205,28 @@ class Exchange:
         self.look()
         self._exception = True
 
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
+    def asked(self) -> None:
         self._began = perf_counter()
-        try:
-            piece = next(self._body)
-        except StopIteration:
-            self._seconds += perf_counter() - self._began
-            self._record()
-            raise
-        except BaseException:
-            self._fail()
-            raise
+
+    def answered(self) -> None:
         self._seconds += perf_counter() - self._began
-        self._sent += len(piece)
+
+    def piece(self, data: bytes) -> None:
+        self._seconds += perf_counter() - self._began
+        self._sent += len(data)
         if self._sent == self._length:
             self._record()
-        return piece
 
-    def close(self) -> None:
-        """The server is done with it, because all is sent or because the client has gone."""
-        try:
-            if self._close:
-                self._close()
-        except BaseException:
-            self._fail()
-            raise
-        finally:
-            self._finish()
+    def complete(self) -> None:
+        self._seconds += perf_counter() - self._began
+        self._record()
 
-    def _fail(self) -> None:
-        """The application has raised an exception to the server."""
+    def file(self, body: Iterable[bytes]) -> None:  # noqa: ARG002
+        self._sent = max(self._length, 0)
+        self._record()
+
+    def failed(self, error: BaseException) -> None:  # noqa: ARG002
+        """The application has raised an exception to the server, which answers 500 if nothing has been sent."""
         if self._recorded:
             self._metrics.failed(self._method, self._route, self._status)
             return
@@ -268,6 +235,11 @@ class Exchange:
         if not self._sent:
             self._status = "500"
         self._record()
+
+    def closed(self) -> None:
+        """The server is done with it, because all is sent or because the client has gone."""
+        self._record()
+        self._metrics.in_flight.dec()
 
     def _record(self) -> None:
         if self._recorded:
@@ -278,14 +250,6 @@ class Exchange:
         self._metrics.finished((self._method, self._route, self._status), self._seconds, self._sent, self._exemplar)
         if self._exception:
             self._metrics.failed(self._method, self._route, self._status)
-
-    def _finish(self) -> None:
-        self._record()
-        if self._open:
-            self._open = False
-            # The body may lead back to the request, which leads here: nothing should be left to the garbage collector.
-            self._body, self._close = iter(()), None
-            self._metrics.in_flight.dec()
 
 
 def _note_exception(_sender: object, **_: object) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nodrop.config.sources import SettingsError
+from nodrop.wsgi import body
 from nodrop.wsgi import request_context as context
 
 if TYPE_CHECKING:
@@ -178,13 +179,8 @@ class TracingMiddleware:
             self._note_status(span, int(status[:3]))
             return start_response(status, headers, *exc_info)
 
-        def end(error: BaseException | None) -> None:
-            try:
-                self._end(span, method, environ, error)
-            finally:
-                self._context.detach(token)
-
-        return context.call(self._application, environ, start, end)
+        ending = _Ending(lambda error: self._end(span, method, environ, error), lambda: self._context.detach(token))
+        return body.call(self._application, environ, start, ending, keep_lists=True)
 
     def _note_status(self, span: Span, status: int) -> None:
         span.set_attribute("http.response.status_code", status)
@@ -205,6 +201,24 @@ class TracingMiddleware:
                 span.set_attribute("error.type", type(error).__qualname__)
                 span.set_status(self._trace.StatusCode.ERROR)
         span.end()
+
+
+class _Ending(body.Watcher):
+    """Ends the span with the answer."""
+
+    def __init__(self, end: Callable[[BaseException | None], None], detach: Callable[[], None]) -> None:
+        self._end = end
+        self._detach = detach
+        self._error: BaseException | None = None
+
+    def failed(self, error: BaseException) -> None:
+        self._error = error
+
+    def closed(self) -> None:
+        try:
+            self._end(self._error)
+        finally:
+            self._detach()
 
 
 def _take_over(environ: WSGIEnvironment, request: context.RequestContext, span: Span) -> None:

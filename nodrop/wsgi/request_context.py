@@ -21,13 +21,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodrop.tracing import traceparent
 from nodrop.tracing.traceparent import TraceParent
+from nodrop.wsgi import body
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -85,12 +86,22 @@ class RequestContextMiddleware:
                 headers = [*headers, ("X-Request-ID", request_id)]
             return start_response(status, headers, *exc_info)
 
-        def end(error: BaseException | None) -> None:
-            if error is not None:
-                error.nodrop_context = context  # type: ignore[attr-defined]
-            _current.set(None)
+        return body.call(self._application, environ, start, _Ending(context), keep_lists=True)
 
-        return call(self._application, environ, start, end)
+
+class _Ending(body.Watcher):
+    """Ends the context with the answer."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: RequestContext) -> None:
+        self._context = context
+
+    def failed(self, error: BaseException) -> None:
+        error.nodrop_context = self._context  # type: ignore[attr-defined]
+
+    def closed(self) -> None:
+        _current.set(None)
 
 
 def _begin(environ: WSGIEnvironment) -> RequestContext:
@@ -124,74 +135,3 @@ def set_trace(environ: WSGIEnvironment, context: RequestContext, flags: int, *, 
     environ["nodrop.traceparent"] = header = f"00-{context.trace_id}-{context.span_id}-{flags:02x}"
     if pass_on:
         environ["HTTP_TRACEPARENT"] = header
-
-
-def call(
-    application: WSGIApplication,
-    environ: WSGIEnvironment,
-    start_response: StartResponse,
-    end: Callable[[BaseException | None], None],
-) -> Iterable[bytes]:
-    """Call the application, and `end` once: when its answer is closed, with the error that ended it, if any."""
-    try:
-        body = application(environ, start_response)
-        if type(body) in (list, tuple):
-            # Nothing of the application runs any more, and the server may want the length.
-            end(None)
-            return body
-        file_wrapper = environ.get("wsgi.file_wrapper")
-        if isinstance(file_wrapper, type) and isinstance(body, file_wrapper):
-            # Left as it is, since the server recognises it by its type and sends the file without reading it.
-            body.close = _Closing(body, end)  # type: ignore[attr-defined]
-            return body
-        return _Body(body, end)
-    except BaseException as error:
-        end(error)
-        raise
-
-
-class _Closing:
-    """Closes an application's answer, then calls `end`. Does nothing the second time."""
-
-    __slots__ = ("_close", "_end", "error")
-
-    def __init__(self, body: Iterable[bytes], end: Callable[[BaseException | None], None]) -> None:
-        self._close: Callable[[], None] | None = getattr(body, "close", None)
-        self._end: Callable[[BaseException | None], None] | None = end
-        self.error: BaseException | None = None
-        """What ended the answer before its end."""
-
-    def __call__(self) -> None:
-        end, self._end = self._end, None
-        if not end:
-            return
-        try:
-            if self._close:
-                self._close()
-        except BaseException as error:
-            self.error = error
-            raise
-        finally:
-            end(self.error)
-
-
-class _Body:
-    """An application's answer, iterated for the server."""
-
-    __slots__ = ("_iterator", "close")
-
-    def __init__(self, body: Iterable[bytes], end: Callable[[BaseException | None], None]) -> None:
-        self._iterator = iter(body)
-        self.close = _Closing(body, end)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            return next(self._iterator)
-        except StopIteration:
-            raise
-        except BaseException as error:
-            self.close.error = error
-            raise

@@ -1,0 +1,156 @@
+"""One request's way through the application: its environment is made, the application called, its answer sent."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import time
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+from gunicorn.http.body import Body
+from gunicorn.http.wsgi import create
+
+from nodrop.http.connection.connection import Connection
+from nodrop.http.connection.outgoing import ClientGone
+from nodrop.http.connection.spool import Spool
+from nodrop.http.connection.takeover import TakenOver
+from nodrop.http.in_flight import InFlight
+from nodrop.http.refusals import Refusal
+from nodrop.http.response import Input, Response, Spooled
+from nodrop.metrics.server import ServerMetrics
+
+
+class Answering:
+    """Answers requests with a WSGI application. Threads call it, each for a connection of its own."""
+
+    def __init__(
+        self,
+        application: Any,
+        in_flight: InFlight,
+        metrics: ServerMetrics,
+        *,
+        cfg: Any,
+        log: Any,
+        stopping: Callable[[], bool],
+        pre_request: Callable[[Any], None] | None = None,
+        post_request: Callable[[Any, dict[str, Any], Response], None] | None = None,
+    ) -> None:
+        """cfg, log: gunicorn's. stopping: whether connections are to be closed after their answer.
+
+        pre_request, post_request: hooks of the user's, if there are any.
+        """
+        self._application = application
+        self._in_flight = in_flight
+        self._metrics = metrics
+        self._cfg = cfg
+        self._log = log
+        self._stopping = stopping
+        self._pre_request = pre_request
+        self._post_request = post_request
+        self._pid = os.getpid()
+
+    def answer(self, connection: Connection) -> bool:
+        """Have the application answer; whether the connection can be kept. Raises Refusal and ClientGone."""
+        began = time.monotonic()
+        queued = began - connection.handed_over
+        self._metrics.queued(queued)
+        decoded: Spool | None = None
+        try:
+            if connection.incoming.chunked:
+                decoded = connection.incoming.decode_chunks(connection.progressed)
+            response, environ = self._begin(connection, decoded)
+            environ["nodrop.queued_ms"] = queued * 1000
+            self._in_flight.begin(connection.thread, environ, began)
+            request = connection.request
+            try:
+                self._run(response, environ, connection)
+            finally:
+                self._log.access(response, request, environ, datetime.timedelta(seconds=time.monotonic() - began))
+                self._call_post_request(request, environ, response)
+            return not connection.taken_over and not response.should_close() and connection.incoming.finish()
+        finally:
+            if decoded is not None:
+                decoded.clear()
+
+    def _begin(self, connection: Connection, decoded: Spool | None) -> tuple[Response, dict[str, Any]]:
+        """The response to write to, and the environment. decoded: the body, if it came in chunks. Raises Refusal."""
+        request = connection.request
+        if decoded is not None:
+            request.body = Body(Spooled(decoded))
+        response: Response
+        environ: dict[str, Any]
+        try:
+            if self._pre_request:
+                self._pre_request(request)
+            response, environ = create(
+                request, connection, connection.client, connection.server, self._cfg, response_class=Response
+            )
+        except Exception as error:
+            self._log.exception("Error handling request")
+            raise Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed", request) from error
+        environ["wsgi.multithread"] = True
+        environ["wsgi.input"] = Input(request.body, connection.progressed)
+        environ["gunicorn.socket"] = TakenOver(connection)
+        if decoded is not None:
+            # Its length is known by now; without it Werkzeug cuts a body at MAX_CONTENT_LENGTH and says nothing.
+            environ["CONTENT_LENGTH"] = str(len(decoded))
+            del environ["HTTP_TRANSFER_ENCODING"]
+        if self._stopping():
+            response.force_close()
+        return response, environ
+
+    def _call_post_request(self, request: Any, environ: dict[str, Any], response: Response) -> None:
+        if self._post_request:
+            try:
+                self._post_request(request, environ, response)
+            except Exception:
+                self._log.exception("Error in the hook post_request")
+
+    def _run(self, response: Response, environ: dict[str, Any], connection: Connection) -> None:
+        connection.outgoing.begin_answer()
+        body: Iterable[bytes] = ()
+        try:
+            body = self._application(environ, response.start_response)
+            if connection.taken_over:
+                return
+            for part in body:
+                response.write(part)
+            response.close()
+        except ClientGone:
+            raise
+        except (Exception, SystemExit) as error:
+            self._leave_if_forked()
+            self._failed(error, response, environ, connection)
+        finally:
+            self._close(body, environ)
+
+    def _failed(
+        self, error: BaseException, response: Response, environ: dict[str, Any], connection: Connection
+    ) -> None:
+        """Handle an error of the application: answer in its place, if nothing has been sent."""
+        if connection.taken_over:
+            # What libraries for WebSockets do at their end, for want of a better way.
+            if not isinstance(error, StopIteration):
+                self._log.exception("Error on a connection that the application has taken over")
+            return
+        self._log.exception("Error handling request %s", environ.get("PATH_INFO"))
+        if response.on_the_wire:
+            connection.abort()
+        else:
+            response.answer_error(environ)
+
+    def _close(self, body: Iterable[bytes], environ: dict[str, Any]) -> None:
+        try:
+            close = getattr(body, "close", None)
+            if close:
+                close()
+        except (Exception, SystemExit):
+            self._leave_if_forked()
+            self._log.exception("Error closing the answer to %s", environ.get("PATH_INFO"))
+
+    def _leave_if_forked(self) -> None:
+        """End the child of an application that has forked: it has no business here."""
+        if os.getpid() != self._pid:
+            os._exit(1)

@@ -1,0 +1,136 @@
+"""One client's connection: its stage, what comes in, what goes out."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import socket
+import time
+from selectors import EVENT_READ, EVENT_WRITE
+from typing import Any
+
+from nodrop.http.connection.host import Host
+from nodrop.http.connection.incoming import Incoming
+from nodrop.http.connection.limits import Limits
+from nodrop.http.connection.outgoing import Outgoing
+from nodrop.http.connection.spool import Budget
+from nodrop.http.connection.stages import TABLE, Rule, Stage
+
+RECEIVE_BYTES = 64 * 1024
+
+
+class Connection:
+    """The state of one connection. The loop calls all of it but `sendall`, `progressed` and `take_over`, which the
+    thread calls that has its request."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        client: Any,
+        server: Any,
+        *,
+        cfg: Any,
+        host: Host,
+        bodies: Budget,
+        answers: Budget,
+        limits: Limits,
+    ) -> None:
+        """client, server: the addresses of both ends. cfg: gunicorn's configuration. bodies, answers: room for them."""
+        self.sock = sock
+        self.client = client
+        self.server = server
+        self.stage = Stage.IDLE
+        self.deadline = math.inf
+        """When the loop loses patience with the client, by time.monotonic(); infinite while it is not waited for."""
+        self.since = 0.0
+        """When the wait for the client began, or when it last sent some of its body or took some of its answer."""
+        self.watched = 0
+        """The events that the loop waits for."""
+        self.thread = -1
+        """The number of the thread that has the request, or that had the last one."""
+        self.handed_over = 0.0
+        """When the request was complete and began to wait for a thread, by time.monotonic()."""
+        self.keep = False
+        """Whether another request may follow the answer that is being sent."""
+        self.taken_over = False
+        """The application does with the socket what it likes."""
+        self.incoming = Incoming(cfg, client, bodies, limits)
+        self.outgoing = Outgoing(self, sock, answers, host, limits.write_seconds)
+        self._host = host
+
+    @property
+    def rule(self) -> Rule:
+        """What holds in its stage."""
+        return TABLE[self.stage]
+
+    @property
+    def events(self) -> int:
+        """What the loop should wait for."""
+        return (EVENT_READ if self.rule.reads else 0) | (EVENT_WRITE if self.outgoing.behind else 0)
+
+    def enter(self, stage: Stage, seconds: float) -> None:
+        """Begin a stage, which may last so long."""
+        if stage not in self.rule.next:
+            raise RuntimeError(f"a connection can't go from {self.stage} to {stage}")
+        self.stage = stage
+        self.allow(seconds)
+
+    def allow(self, seconds: float) -> None:
+        """Give the client so long from now on."""
+        self.since = time.monotonic()
+        self.deadline = self.since + seconds
+
+    @property
+    def request(self) -> Any:
+        """gunicorn's request, once its head is complete."""
+        return self.incoming.request
+
+    @property
+    def behind(self) -> int:
+        """Bytes that wait for the client."""
+        return self.outgoing.behind
+
+    @property
+    def broken(self) -> bool:
+        """Nothing can be sent any more."""
+        return self.outgoing.broken
+
+    def receive_some(self) -> bytes | None:
+        """What the client has sent; None if nothing, b"" if it has ended."""
+        try:
+            return self.sock.recv(RECEIVE_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
+    def sendall(self, data: bytes) -> None:
+        """Send `data`, or leave it to the loop. Raises ClientGone. gunicorn's response calls it as that of a socket."""
+        self.outgoing.sendall(data)
+
+    def progressed(self) -> None:
+        """The request has read or written something."""
+        self._host.progressed(self)
+
+    def take_over(self) -> None:
+        """The application uses the socket itself from now on."""
+        if not self.taken_over:
+            self.taken_over = True
+            self.sock.setblocking(True)
+            self._host.exempt(self)
+
+    def half_close(self) -> None:
+        """Say that nothing follows, so that the client closes. Closing at once could reset what is still on its way."""
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def abort(self) -> None:
+        """End it while a thread has it, which gets ClientGone."""
+        self.outgoing.abort()
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close, and free what is kept. Not while a thread has the connection."""
+        self.outgoing.clear()
+        self.incoming.clear()
+        self.sock.close()

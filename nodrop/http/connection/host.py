@@ -1,0 +1,24 @@
+"""What a connection asks of the worker that serves it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from nodrop.http.connection.connection import Connection
+
+
+class Host(Protocol):
+    """The worker, as a connection knows it. The thread that has the request calls all of this."""
+
+    def send_rest(self, connection: Connection) -> None:
+        """Something of the answer was left to be sent by the loop."""
+
+    def make_room(self, connection: Connection, size: int) -> None:
+        """So many bytes of the answer can't be kept, since the room for answers is taken."""
+
+    def progressed(self, connection: Connection) -> None:
+        """The request has read or written something, or waits for its client to take something."""
+
+    def exempt(self, connection: Connection) -> None:
+        """The request may make no progress for as long as it likes."""

@@ -1,0 +1,187 @@
+"""The way out: an answer is sent as fast as its client takes it, and what a slow one leaves is kept for the loop.
+
+Nothing here waits for a client but `sendall`, and that only when an answer is larger than what may be kept.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from nodrop.http.connection.spool import Budget, BudgetExceeded, Spool
+
+if TYPE_CHECKING:
+    from nodrop.http.connection.connection import Connection
+    from nodrop.http.connection.host import Host
+
+PIECE_BYTES = 64 * 1024
+PATIENCE_SECONDS = 0.01
+"""What a thread waits for a client in all, in one answer, before it leaves the rest to the loop. Enough for any client
+that is not slow, and so little that a hundred slow ones can't hold the threads for long."""
+MAX_FLUSH = 1024 * 1024
+"""Bytes that the loop sends to one client before it looks after the others."""
+MAX_PIECE = 256 * 1024
+"""Bytes that are written to a file at once, for which the loop may have to wait."""
+MAX_BEHIND = 16 * 1024 * 1024
+"""Bytes of one answer that may wait for a slow client; then the thread that makes more of it has to wait too."""
+
+
+class ClientGone(ConnectionError):
+    """The client has closed the connection, or was cut off."""
+
+
+class Outgoing:
+    """What is sent on a connection. A thread calls `begin_answer` and `sendall`, the loop the rest."""
+
+    def __init__(
+        self, connection: Connection, sock: socket.socket, answers: Budget, host: Host, write_seconds: float
+    ) -> None:
+        """answers: room for what is kept. write_seconds: how long a client may take nothing, where nothing is kept."""
+        self.broken = False
+        """Nothing can be sent any more."""
+        self._connection = connection
+        self._host = host
+        self._sock = sock
+        self._write_seconds = write_seconds
+        self._kept = Spool(answers)
+        self._most_behind = min(MAX_BEHIND, answers.limit // 2)
+        self._sending = threading.Condition()
+        self._patience = PATIENCE_SECONDS
+
+    @property
+    def behind(self) -> int:
+        """Bytes that wait for the client."""
+        return len(self._kept)
+
+    # --- Threads -----------------------------------------------------------------------------------------------------
+
+    def begin_answer(self) -> None:
+        """An answer is about to be sent by a thread."""
+        self._patience = PATIENCE_SECONDS
+
+    def sendall(self, data: bytes) -> None:
+        """Send `data`, or leave it to the loop. Raises ClientGone."""
+        view = memoryview(data)
+        # The loop sends only what was left to it, so that the two never send at once.
+        if not self.behind:
+            view = self._send_now(view)
+        if view:
+            self._leave_to_loop(view)
+        self._host.progressed(self._connection)
+
+    def _send_now(self, view: memoryview) -> memoryview:
+        """Send until patience with the client is used up; what is left."""
+        while view:
+            view = view[self._send(view) :]
+            if view:
+                if self._patience <= 0:
+                    break
+                began = time.monotonic()
+                _wait_writable(self._sock, self._patience)
+                self._patience -= time.monotonic() - began
+        return view
+
+    def _leave_to_loop(self, view: memoryview) -> None:
+        """Keep `view` for the loop, waiting for room as long as the client is not cut off."""
+        while view:
+            kept, broken_disk = self._keep(view)
+            view = view[kept:]
+            self._host.progressed(self._connection)
+            if broken_disk:
+                self._send_waiting(view)
+                return
+        self._host.send_rest(self._connection)
+
+    def _keep(self, view: memoryview) -> tuple[int, bool]:
+        """Keep what there is room for, or wait a little for room: how many bytes, and whether the disk fails."""
+        kept, broken_disk = 0, False
+        with self._sending:
+            self._check()
+            room = max(0, self._most_behind - self._kept.occupied)
+            piece = view[: min(room, MAX_PIECE)]
+            try:
+                self._kept.append(piece)
+                kept = len(piece)
+            except BudgetExceeded:
+                # One that has something kept waits for its own client.
+                if not self.behind:
+                    self._host.make_room(self._connection, len(piece))
+            except OSError:
+                broken_disk = not self.behind
+            if not kept and not broken_disk:
+                self._host.send_rest(self._connection)
+                # Without anything for the loop to send, nobody would wake this thread.
+                self._sending.wait(1 if self.behind else 0.05)
+        return kept, broken_disk
+
+    def _send_waiting(self, view: memoryview) -> None:
+        """Send and hold the thread for as long as that takes, since nothing can be kept."""
+        deadline = time.monotonic() + self._write_seconds
+        while view:
+            if sent := self._send(view):
+                view = view[sent:]
+                deadline = time.monotonic() + self._write_seconds
+            elif time.monotonic() > deadline:
+                raise ClientGone("the client takes nothing")
+            else:
+                _wait_writable(self._sock, 1)
+            self._host.progressed(self._connection)
+
+    def _send(self, view: memoryview | bytes) -> int:
+        """Send what the client takes at once; how many bytes. Raises ClientGone."""
+        self._check()
+        try:
+            # Whatever an application that has taken the socket over has made of it.
+            return self._sock.send(view, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise ClientGone(str(error)) from error
+
+    def _check(self) -> None:
+        if self.broken:
+            raise ClientGone("the client is gone")
+
+    # --- The loop ----------------------------------------------------------------------------------------------------
+
+    def queue(self, data: bytes) -> None:
+        """Keep `data`, which is small, to be flushed."""
+        with self._sending:
+            self._kept.append(data)
+
+    def flush(self) -> int:
+        """Send what the client takes now; how many bytes. Raises ClientGone."""
+        sent = 0
+        with self._sending:
+            while data := self._kept.peek(PIECE_BYTES):
+                taken = self._send(data)
+                self._kept.skip(taken)
+                sent += taken
+                # A fast client must not keep all others waiting while it takes a large answer.
+                if taken < len(data) or sent >= MAX_FLUSH:
+                    break
+            if sent:
+                self._sending.notify_all()
+        return sent
+
+    def abort(self) -> None:
+        """Drop what is kept; the thread that is sending gets ClientGone."""
+        with self._sending:
+            self.broken = True
+            # The room is needed now, and the thread may take its time.
+            self._kept.clear()
+            self._sending.notify_all()
+
+    def clear(self) -> None:
+        """Drop what is kept. Not while a thread has the connection."""
+        self._kept.clear()
+
+
+def _wait_writable(sock: socket.socket, seconds: float) -> None:
+    # poll(), since select() can't take descriptors from 1024 on.
+    poller = select.poll()
+    poller.register(sock, select.POLLOUT)
+    poller.poll(seconds * 1000)

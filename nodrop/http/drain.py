@@ -1,0 +1,74 @@
+"""The stop of a worker: what has begun is finished, for as long as the grace period lasts."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from nodrop.http.accepting import Acceptor
+from nodrop.http.connection.connection import Connection
+from nodrop.http.connection.stages import Stage
+from nodrop.http.in_flight import InFlight
+from nodrop.http.lifecycle import Lifecycle
+from nodrop.http.loop import Loop
+from nodrop.http.refusals import Refusals
+from nodrop.http.threads import Threads
+
+TICK_SECONDS = 0.1
+
+
+class Drain:
+    """Finishes the requests in flight and those on their way, and says which it could not."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        acceptor: Acceptor,
+        lifecycle: Lifecycle,
+        threads: Threads,
+        refusals: Refusals,
+        in_flight: InFlight,
+        log: Any,
+        *,
+        graceful_timeout: int,
+    ) -> None:
+        """log: gunicorn's. graceful_timeout: in seconds."""
+        self._loop = loop
+        self._acceptor = acceptor
+        self._lifecycle = lifecycle
+        self._threads = threads
+        self._refusals = refusals
+        self._in_flight = in_flight
+        self._log = log
+        self._graceful_timeout = graceful_timeout
+
+    def run(self) -> None:
+        """Return when no connection is left, or the grace period is over."""
+        deadline = time.monotonic() + self._graceful_timeout
+        self._acceptor.stop()
+        self._lifecycle.stop()
+        while self._loop.connections and time.monotonic() < deadline:
+            self._loop.turn(TICK_SECONDS)
+        self._say_what_is_cut()
+
+    def _say_what_is_cut(self) -> None:
+        now = time.monotonic()
+        for environ, began in self._in_flight.all():
+            self._in_flight.log(
+                f"cut off after {now - began:.1f} s, since GRACEFUL_TIMEOUT={self._graceful_timeout} is over", environ
+            )
+        if waiting := self._threads.waiting:
+            self._log.error("%d requests that waited for a thread are cut off too", waiting)
+        for connection in self._loop.connections:
+            if connection.stage is Stage.SENDING and connection.behind:
+                self._lifecycle.log_behind(connection, "has not taken its answer within GRACEFUL_TIMEOUT")
+            elif connection.stage in (Stage.HEAD, Stage.BODY):
+                self._say_that_it_had_not_arrived(connection)
+
+    def _say_that_it_had_not_arrived(self, connection: Connection) -> None:
+        if connection.request is None:
+            self._log.error("a request of %s, cut off in its head: GRACEFUL_TIMEOUT is over", connection.client[0])
+            return
+        environ = self._refusals.environ_of(connection, connection.request)
+        what = f"cut off before it had arrived: GRACEFUL_TIMEOUT={self._graceful_timeout} is over"
+        self._in_flight.log(what, environ)

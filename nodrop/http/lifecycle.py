@@ -1,0 +1,282 @@
+"""Takes each connection from one stage to the next (connection/stages.py has the table). Runs in the loop."""
+
+from __future__ import annotations
+
+import math
+import socket
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from selectors import EVENT_READ, EVENT_WRITE
+from typing import Any
+
+from nodrop.config.settings import ServingSettings
+from nodrop.health.worker_state import WorkerReport
+from nodrop.http.connection.chunked import MAX_OVERHEAD
+from nodrop.http.connection.connection import Connection
+from nodrop.http.connection.limits import Limits
+from nodrop.http.connection.outgoing import ClientGone
+from nodrop.http.connection.spool import Budget
+from nodrop.http.connection.stages import Overdue, Owner, Stage
+from nodrop.http.loop import Loop
+from nodrop.http.refusals import Refusal, Refusals
+from nodrop.metrics.server import ServerMetrics
+
+KEEP_ALIVE_LINGER_SECONDS = 5.0
+"""How long a stopping worker keeps idle connections, for requests that are on their way; it answers them with
+`Connection: close`."""
+
+
+class Lifecycle:
+    """The connections of a worker, each in its stage. To a connection it is the Host."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        settings: ServingSettings,
+        report: WorkerReport,
+        refusals: Refusals,
+        metrics: ServerMetrics,
+        *,
+        cfg: Any,
+        log: Any,
+        hand_over: Callable[[Connection], None],
+    ) -> None:
+        """cfg, log: gunicorn's. hand_over: called with a connection whose request is complete, for a thread to take."""
+        self.stopping = False
+        """No connection is kept for longer than KEEP_ALIVE_LINGER_SECONDS any more."""
+        self.on_room: Callable[[], None] = lambda: None
+        """Called when another connection may be accepted."""
+        self._loop = loop
+        self._settings = settings
+        self._report = report
+        self._refusals = refusals
+        self._metrics = metrics
+        self._cfg = cfg
+        self._log = log
+        self._hand_over = hand_over
+        # As much for each, so that uploads can't take the room that answers need.
+        # A body in chunks comes with its framing, which must not keep the largest one out.
+        self._bodies = Budget(settings.body_buffer_bytes + MAX_OVERHEAD)
+        self._answers = Budget(settings.body_buffer_bytes)
+        self._limits = Limits(
+            head=settings.max_header_bytes, body=settings.max_body_bytes, write_seconds=settings.write_timeout
+        )
+        loop.on_event = self._on_event
+        loop.on_error = self._cut
+        loop.ticks.append(self._look_at_deadlines)
+
+    # --- From stage to stage -----------------------------------------------------------------------------------------
+
+    def open(self, sock: socket.socket, client: Any, server: Any) -> None:
+        """A client has connected. client, server: the addresses of both ends."""
+        sock.setblocking(False)
+        connection = Connection(
+            sock, client, server, cfg=self._cfg, host=self, bodies=self._bodies, answers=self._answers,
+            limits=self._limits,
+        )  # fmt: skip
+        self._loop.connections.add(connection)
+        connection.allow(self._settings.read_timeout)
+        # Often the request is there already, which saves a turn of the loop.
+        self._loop.run(connection, self._on_readable)
+
+    def _enter(self, connection: Connection, stage: Stage) -> None:
+        connection.enter(stage, 0)
+        connection.allow(connection.rule.deadline(self._settings))
+
+    def _on_event(self, connection: Connection, events: int) -> None:
+        if events & EVENT_WRITE:
+            self._on_writable(connection)
+        if events & EVENT_READ and connection.watched & EVENT_READ:
+            self._on_readable(connection)
+
+    def _on_readable(self, connection: Connection) -> None:
+        data = connection.receive_some()
+        if data is None or (data and connection.stage is Stage.CLOSING):
+            # What still comes after the end is of no use any more.
+            self._loop.watch(connection)
+        elif not data:
+            self.close(connection)
+        else:
+            self._receive(connection, data)
+
+    def _receive(self, connection: Connection, data: bytes) -> None:
+        incoming = connection.incoming
+        try:
+            complete = incoming.receive(data)
+        except Refusal as refusal:
+            self.refuse(connection, refusal)
+            return
+        if complete:
+            self._enter(connection, Stage.APPLICATION)
+            self._loop.watch(connection)
+            connection.handed_over = connection.since
+            self._hand_over(connection)
+            return
+        stage = Stage.BODY if incoming.in_body else Stage.HEAD
+        if connection.stage is not stage:
+            self._enter(connection, stage)
+        elif stage is Stage.BODY:
+            # A client that keeps sending, be it slowly, gets its time: a second for each KiB, but none in advance.
+            left = connection.deadline + len(data) / 1024
+            connection.allow(self._settings.read_timeout)
+            connection.deadline = min(left, connection.deadline)
+        if incoming.wants_continue:
+            incoming.wants_continue = False
+            connection.outgoing.queue(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._on_writable(connection)
+            return
+        self._loop.watch(connection)
+
+    def refuse(self, connection: Connection, refusal: Refusal) -> None:
+        """Answer without asking the application, and close. Nothing of what else has come is looked at."""
+        connection.incoming.discard()
+        connection.outgoing.queue(self._refusals.answer(connection, refusal))
+        connection.keep = False
+        self._enter(connection, Stage.SENDING)
+        self._on_writable(connection)
+
+    def _on_writable(self, connection: Connection) -> None:
+        try:
+            sent = connection.outgoing.flush()
+        except ClientGone:
+            self._cut(connection)
+            return
+        if connection.behind:
+            if sent or not connection.watched & EVENT_WRITE:
+                self._await_client(connection)
+        elif connection.stage is Stage.SENDING:
+            self._answered(connection)
+        else:
+            # A thread has nothing for the loop to send at the moment; or "100 Continue" is out, and the body is what
+            # is waited for again.
+            connection.allow(connection.rule.deadline(self._settings))
+            self._loop.watch(connection)
+
+    def _await_client(self, connection: Connection) -> None:
+        """The client has something to take: wait for it to do so."""
+        connection.allow(self._settings.write_timeout)
+        self._loop.watch(connection)
+
+    def finished(self, connection: Connection, keep: bool) -> None:
+        """A thread is done with the request; `keep`: another may follow on the connection."""
+        connection.keep = keep
+        self._enter(connection, Stage.SENDING)
+        # It can make room for another now.
+        self.on_room()
+        if connection.broken:
+            self.close(connection)
+        elif connection.behind:
+            self._await_client(connection)
+        elif connection.taken_over:
+            self.close(connection)
+        else:
+            self._answered(connection)
+
+    def _answered(self, connection: Connection) -> None:
+        """The client has the whole answer."""
+        if not connection.keep:
+            self._half_close(connection)
+            return
+        self._enter(connection, Stage.IDLE)
+        if self.stopping:
+            connection.allow(min(KEEP_ALIVE_LINGER_SECONDS, self._settings.keep_alive))
+        if connection.incoming.empty:
+            self._loop.watch(connection)
+        else:
+            # The client has sent its next request, or a part of it, without waiting for the answer.
+            self._receive(connection, b"")
+
+    def _half_close(self, connection: Connection) -> None:
+        """Close, but let the client take what is on its way first."""
+        self._enter(connection, Stage.CLOSING)
+        try:
+            connection.half_close()
+        except OSError:
+            self.close(connection)
+            return
+        self._loop.watch(connection)
+
+    def close(self, connection: Connection) -> None:
+        """Close the connection, which no thread has."""
+        self._loop.unwatch(connection)
+        self._loop.connections.discard(connection)
+        connection.close()
+        self.on_room()
+
+    # --- Deadlines and limits ----------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Keep idle connections only for requests that are on their way."""
+        self.stopping = True
+        soon = time.monotonic() + KEEP_ALIVE_LINGER_SECONDS
+        for connection in self._loop.connections:
+            if connection.stage is Stage.IDLE:
+                connection.deadline = min(connection.deadline, soon)
+
+    def _look_at_deadlines(self, now: float) -> None:
+        for connection in [each for each in self._loop.connections if each.deadline <= now]:
+            self._loop.run(connection, self._expire)
+
+    def _expire(self, connection: Connection) -> None:
+        overdue = connection.rule.overdue
+        if overdue is Overdue.REFUSE:
+            detail = "the request did not arrive in time"
+            self.refuse(connection, Refusal(HTTPStatus.REQUEST_TIMEOUT, detail, connection.request))
+            return
+        if overdue is Overdue.CUT:
+            self._metrics.closed("write_timeout")
+            self.log_behind(connection, f"has taken nothing for WRITE_TIMEOUT={self._settings.write_timeout} seconds")
+        self._cut(connection)
+
+    def _cut(self, connection: Connection) -> None:
+        """End the connection, whoever owns it."""
+        if connection.rule.owner is Owner.LOOP:
+            self.close(connection)
+            return
+        # The thread gets to know, and hands the connection back.
+        connection.abort()
+        connection.deadline = math.inf
+        self._loop.watch(connection)
+
+    def close_to_make_room(self, connection: Connection) -> None:
+        """Close the connection for another client's sake."""
+        if connection.stage is not Stage.CLOSING:
+            self._metrics.closed("made_room")
+        self.close(connection)
+
+    def log_behind(self, connection: Connection, why: str) -> None:
+        """Say that a client gets no more of its answer, and why."""
+        self._log.warning("%s cut off, %d bytes behind: it %s", connection.client[0], connection.behind, why)
+
+    # --- What threads ask of the loop (connection/host.py) -----------------------------------------------------------
+
+    def send_rest(self, connection: Connection) -> None:
+        """Send what was left of the answer."""
+        self._loop.call(connection, self._watch_outgoing)
+
+    def make_room(self, connection: Connection, size: int) -> None:
+        """Make room for so many bytes of an answer."""
+        self._loop.call(connection, self._relieve, size)
+
+    def progressed(self, connection: Connection) -> None:
+        """Tell the health check."""
+        self._report.request_progressed(connection.thread)
+
+    def exempt(self, connection: Connection) -> None:
+        """Tell the health check."""
+        self._report.request_exempt(connection.thread)
+
+    def _watch_outgoing(self, connection: Connection) -> None:
+        # "100 Continue" may have been watched for already, without a deadline since.
+        if connection.behind and not (connection.watched & EVENT_WRITE and connection.deadline < math.inf):
+            self._await_client(connection)
+
+    def _relieve(self, connection: Connection, size: int) -> None:  # noqa: ARG002 - what the loop is called for
+        """Make room for `size` bytes of answers, unless there is some by now: cut off the client furthest behind."""
+        behind = [each for each in self._loop.connections if each.behind and not each.broken]
+        if behind and self._answers.used + size > self._answers.limit:
+            furthest = max(behind, key=lambda each: each.behind)
+            self._metrics.closed("furthest_behind")
+            self.log_behind(furthest, f"is furthest behind while BODY_BUFFER_BYTES={self._answers.limit} are in use")
+            self._cut(furthest)

@@ -1,0 +1,98 @@
+"""What the server answers without asking the application: requests that can't be accepted."""
+
+from __future__ import annotations
+
+import datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.http import errors
+from gunicorn.http.wsgi import default_environ
+
+from nodrop.config.settings import ServingSettings
+from nodrop.http.response import Response
+from nodrop.metrics.server import ServerMetrics
+from nodrop.wsgi import proxies
+from nodrop.wsgi.problems import CONTENT_TYPE, problem_body
+from nodrop.wsgi.request_context import RequestContextMiddleware
+
+if TYPE_CHECKING:
+    from nodrop.http.connection.connection import Connection
+
+
+class Refusal(Exception):
+    """The request can't be accepted; the connection is closed after the answer. `request` is there if it was parsed."""
+
+    def __init__(self, status: HTTPStatus, detail: str, request: Any = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.request = request
+
+
+def status_of(error: Exception) -> HTTPStatus:
+    """The status for what gunicorn's parser refuses; 400 for most."""
+    if isinstance(error, errors.LimitRequestLine):
+        return HTTPStatus.REQUEST_URI_TOO_LONG
+    if isinstance(error, errors.LimitRequestHeaders):
+        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    if isinstance(error, errors.UnsupportedTransferCoding):
+        return HTTPStatus.NOT_IMPLEMENTED
+    if isinstance(error, errors.ExpectationFailed):
+        return HTTPStatus.EXPECTATION_FAILED
+    return HTTPStatus.BAD_REQUEST
+
+
+class Refusals:
+    """Composes, logs and counts the answers to refused requests."""
+
+    def __init__(self, cfg: Any, log: Any, metrics: ServerMetrics, settings: ServingSettings) -> None:
+        """cfg, log: gunicorn's."""
+        self._cfg = cfg
+        self._log = log
+        self._metrics = metrics
+        self._context = proxies.behind(
+            RequestContextMiddleware(lambda *_: []), settings.trusted_proxies, settings.forwarded_headers
+        )
+
+    def answer(self, connection: Connection, refusal: Refusal) -> bytes:
+        """The answer, which closes the connection. It is logged and counted."""
+        environ = self.environ_of(connection, refusal.request)
+        request_id = environ.get("nodrop.request_id", "")
+        self._log.warning(
+            "Invalid request from %s: %s", environ.get("REMOTE_ADDR", connection.client[0]), refusal.detail,
+            extra={"fields": {"request_id": request_id}} if request_id else None,
+        )  # fmt: skip
+        self._metrics.refused(refusal.status)
+        title = refusal.status.phrase
+        body = problem_body(refusal.status, title, refusal.detail)
+        self._log_access(connection, refusal, environ, len(body))
+        shown = b"" if getattr(refusal.request, "method", None) == "HEAD" else body
+        head = (
+            f"HTTP/1.1 {refusal.status.value} {title}\r\nContent-Type: {CONTENT_TYPE}\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n"
+            + (f"X-Request-ID: {request_id}\r\n\r\n" if request_id else "\r\n")
+        )
+        return head.encode("latin-1") + shown
+
+    def environ_of(self, connection: Connection, request: Any) -> dict[str, Any]:
+        """The environment of a request that no thread has, with the ids and the client that the application would have
+        been told; empty without a request."""
+        if request is None:
+            return {}
+        environ: dict[str, Any] = default_environ(request, connection.sock, self._cfg)
+        environ |= {"REMOTE_ADDR": connection.client[0], "wsgi.url_scheme": "http"}
+        for name, value in getattr(request, "headers", None) or ():
+            key = f"HTTP_{name.replace('-', '_')}"
+            # Joined as for the application, or what is malformed there could pass here.
+            environ[key] = f"{environ[key]},{value}" if key in environ else value
+        self._context(environ, lambda *_: lambda _: None)
+        return environ
+
+    def _log_access(self, connection: Connection, refusal: Refusal, environ: dict[str, Any], size: int) -> None:
+        """The access line of a request that was refused; without a request there is nothing to say in one."""
+        if refusal.request is None:
+            return
+        response = Response(refusal.request, connection, self._cfg)
+        response.status, response.sent = f"{refusal.status.value} {refusal.status.phrase}", size
+        self._log.access(response, refusal.request, environ, datetime.timedelta())

@@ -1,0 +1,126 @@
+"""The one wrapper around an application's answer, for all that has to know how it goes and when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class Watcher:
+    """What happens to an answer. Each of these does nothing, unless it is overridden."""
+
+    __slots__ = ()
+
+    def asked(self) -> None:
+        """The application is about to be called, or asked for a piece of its body."""
+
+    def answered(self) -> None:
+        """The application has returned its body, of which nothing has been asked yet."""
+
+    def piece(self, data: bytes) -> None:
+        """The application has given a piece of its body, which the server gets next."""
+
+    def complete(self) -> None:
+        """The application has given its last piece."""
+
+    def failed(self, error: BaseException) -> None:
+        """The application has raised an error to the server, when it was called, asked for a piece, or closed."""
+
+    def file(self, body: Iterable[bytes]) -> None:
+        """The body is a `wsgi.file_wrapper`, which the server sends without asking for pieces."""
+
+    def closed(self) -> None:
+        """The server is done with the answer, or there is none. Called once, whatever has happened before."""
+
+
+def call(
+    application: WSGIApplication,
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+    watcher: Watcher,
+    *,
+    keep_lists: bool = False,
+) -> Iterable[bytes]:
+    """Call the application, and return its answer watched.
+
+    keep_lists: return a list or tuple as it is, and call it closed, as nothing of the application runs any more; the
+    server may want its length. A `wsgi.file_wrapper` always stays the object that it is, since the server recognises
+    it by its type and sends the file without reading it.
+    """
+    try:
+        watcher.asked()
+        body = application(environ, start_response)
+        watcher.answered()
+        if keep_lists and type(body) in (list, tuple):
+            watcher.closed()
+            return body
+        file_wrapper = environ.get("wsgi.file_wrapper")
+        if isinstance(file_wrapper, type) and isinstance(body, file_wrapper):
+            watcher.file(body)
+            try:
+                body.close = _Close(body, watcher)  # type: ignore[attr-defined]
+            except AttributeError:
+                # It takes no attributes, so its end can't be seen.
+                watcher.closed()
+            return body
+        return _Body(body, watcher)
+    except BaseException as error:
+        watcher.failed(error)
+        watcher.closed()
+        raise
+
+
+class _Close:
+    """Closes an application's answer, then calls it closed. Does nothing the second time."""
+
+    __slots__ = ("_close", "_watcher")
+
+    def __init__(self, body: Iterable[bytes], watcher: Watcher) -> None:
+        self._close = getattr(body, "close", None)
+        self._watcher: Watcher | None = watcher
+
+    def __call__(self) -> None:
+        watcher, self._watcher = self._watcher, None
+        if not watcher:
+            return
+        # The body may lead back to the request, which leads here: nothing should be left to the garbage collector.
+        close, self._close = self._close, None
+        try:
+            if close:
+                close()
+        except BaseException as error:
+            watcher.failed(error)
+            raise
+        finally:
+            watcher.closed()
+
+
+class _Body:
+    """An application's answer, iterated for the server."""
+
+    __slots__ = ("_iterator", "_watcher", "close")
+
+    def __init__(self, body: Iterable[bytes], watcher: Watcher) -> None:
+        self._iterator = iter(body)
+        self._watcher = watcher
+        self.close = _Close(body, watcher)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        watcher = self._watcher
+        watcher.asked()
+        try:
+            piece = next(self._iterator)
+        except StopIteration:
+            watcher.complete()
+            raise
+        except BaseException as error:
+            watcher.failed(error)
+            raise
+        watcher.piece(piece)
+        return piece

@@ -1,0 +1,60 @@
+"""The request target, in its four forms (RFC 9112, section 3.2), and whom it is for."""
+
+from tests.corpus.building import ACCEPTED, LAST_ONE, REFUSED, Cases, get, lined, request
+
+CASES: Cases = {
+    # --- Origin form
+    "a query": (lined(b"GET /a?b=c&d HTTP/1.1"), ACCEPTED),
+    "an empty query": (lined(b"GET /? HTTP/1.1"), ACCEPTED),
+    "two slashes at the start": (lined(b"GET //a/b HTTP/1.1"), ACCEPTED),
+    "a host behind two slashes": (lined(b"GET //evil.example/b HTTP/1.1"), ACCEPTED),
+    "an encoded slash": (lined(b"GET /a%2Fb HTTP/1.1"), ACCEPTED),
+    "encoded line ends": (lined(b"GET /a%0d%0aX:%20y HTTP/1.1"), ACCEPTED),
+    "an encoded NUL": (lined(b"GET /a%00b HTTP/1.1"), ACCEPTED),
+    "a percent sign alone": (lined(b"GET /% HTTP/1.1"), ACCEPTED),
+    "an encoded request": (lined(b"GET /%20HTTP/1.1%0d%0aHost:%20y HTTP/1.1"), ACCEPTED),
+    "dots that lead out": (lined(b"GET /../../etc/passwd HTTP/1.1"), ACCEPTED),
+    "encoded dots that lead out": (lined(b"GET /%2e%2e/%2e%2e/etc HTTP/1.1"), ACCEPTED),
+    "a semicolon": (lined(b"GET /a;b=c/d HTTP/1.1"), ACCEPTED),
+    "a URL in the query": (lined(b"GET /?u=http://other.example/ HTTP/1.1"), ACCEPTED),
+    "a target of 4000 bytes": (lined(b"GET /" + b"a" * 4000 + b" HTTP/1.1"), ACCEPTED),
+    "a backslash": (lined(rb"GET /a\b HTTP/1.1"), ACCEPTED),
+    "quotes and angle brackets": (lined(b'GET /"<a>" HTTP/1.1'), ACCEPTED),
+    "braces and a bar": (lined(b"GET /{a}|b^c HTTP/1.1"), ACCEPTED),
+    "a space in the target": (lined(b"GET /a b HTTP/1.1"), REFUSED),
+    "a NUL in the target": (lined(b"GET /a\0b HTTP/1.1"), REFUSED),
+    "a DEL in the target": (lined(b"GET /a\x7fb HTTP/1.1"), REFUSED),
+    "a byte above ASCII in the target": (lined(b"GET /\xe4 HTTP/1.1"), REFUSED),
+    "an escape in the target": (lined(b"GET /\x1b[31m HTTP/1.1"), REFUSED),
+    "a relative path": (lined(b"GET a/b HTTP/1.1"), REFUSED),
+    "a query alone": (lined(b"GET ?a=b HTTP/1.1"), REFUSED),
+    "a dot": (lined(b"GET . HTTP/1.1"), REFUSED),
+    # --- Asterisk form
+    "the asterisk": (lined(b"OPTIONS * HTTP/1.1"), ACCEPTED),
+    "the asterisk for GET": (lined(b"GET * HTTP/1.1"), REFUSED),
+    "an asterisk and more": (lined(b"OPTIONS *a HTTP/1.1"), REFUSED),
+    # --- Authority form
+    "CONNECT": (lined(b"CONNECT x:443 HTTP/1.1"), LAST_ONE),
+    "an authority for GET": (lined(b"GET x:443 HTTP/1.1"), REFUSED),
+    "a host name for GET": (lined(b"GET x HTTP/1.1"), REFUSED),
+    # --- Absolute form
+    "an absolute target": (lined(b"GET http://x/a HTTP/1.1"), ACCEPTED),
+    "an absolute target without a path": (lined(b"GET http://x HTTP/1.1"), ACCEPTED),
+    "an absolute target of https": (lined(b"GET https://x/a HTTP/1.1"), ACCEPTED),
+    "an absolute target in capitals": (lined(b"GET HTTP://X/a HTTP/1.1"), ACCEPTED),
+    "an absolute target of HTTP/1.0": (request(b"GET http://x/a HTTP/1.0"), LAST_ONE),
+    "an absolute target without a Host": (request(b"GET http://x/a HTTP/1.1", host=b""), REFUSED),
+    # --- Host
+    "an absolute target with two Hosts": (request(b"GET http://x/ HTTP/1.1", b"Host: x"), REFUSED),
+    "no Host": (get(host=b""), REFUSED),
+    "two Hosts": (get(b"Host: y"), REFUSED),
+    "the same Host twice": (get(b"Host: x"), REFUSED),
+    "two Hosts, the second indented": (get(b" Host: y"), REFUSED),
+    "a Host with a port": (get(host=b"Host: x:8080"), ACCEPTED),
+    "a Host that is an address": (get(host=b"Host: 127.0.0.1"), ACCEPTED),
+    "a Host that is an IPv6 address": (get(host=b"Host: [::1]:80"), ACCEPTED),
+    "a Host with a folded line": (b"GET / HTTP/1.1\r\nHost: x\r\n y\r\n\r\n", REFUSED),
+    "a Host in capitals": (get(host=b"HOST: X"), ACCEPTED),
+    "a Host with blanks around it": (get(host=b"Host: \t x \t"), ACCEPTED),
+    "a Host with a NUL": (get(host=b"Host: x\0y"), REFUSED),
+}
