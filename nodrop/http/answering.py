@@ -34,10 +34,12 @@ class Answering:
         cfg: Any,
         log: Any,
         stopping: Callable[[], bool],
+        security_headers: Callable[[dict[str, Any]], list[tuple[str, str]]],
         pre_request: Callable[[Any], None] | None = None,
         post_request: Callable[[Any, dict[str, Any], Response], None] | None = None,
     ) -> None:
         """cfg, log: gunicorn's. stopping: whether connections are to be closed after their answer.
+        security_headers: those for an answer in the application's place, by the request's environment.
 
         pre_request, post_request: hooks of the user's, if there are any.
         """
@@ -47,6 +49,7 @@ class Answering:
         self._cfg = cfg
         self._log = log
         self._stopping = stopping
+        self._security_headers = security_headers
         self._pre_request = pre_request
         self._post_request = post_request
 
@@ -146,7 +149,7 @@ class Answering:
         if response.on_the_wire:
             connection.abort()
         else:
-            response.answer_error(environ)
+            response.answer_error(environ, self._security_headers(environ))
 
     def _close(self, body: Iterable[bytes], environ: dict[str, Any]) -> None:
         try:

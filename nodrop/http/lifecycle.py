@@ -252,7 +252,8 @@ class Lifecycle:
         overdue = connection.rule.overdue
         if overdue is Overdue.REFUSE:
             detail = "the request did not arrive in time"
-            self.refuse(connection, Refusal(HTTPStatus.REQUEST_TIMEOUT, detail, connection.request))
+            why = f"{detail}: READ_TIMEOUT={self._settings.read_timeout}"
+            self.refuse(connection, Refusal(HTTPStatus.REQUEST_TIMEOUT, detail, connection.request, why=why))
             return
         if overdue is Overdue.CUT:
             self._metrics.closed("write_timeout")

@@ -32,8 +32,8 @@ def values(settings: ServingSettings) -> dict[str, Any]:
         "timeout": settings.stall_timeout,
         "keepalive": settings.keep_alive,
         "worker_tmp_dir": str(memory_folder()),
-        # gunicorn's own ceiling for the request line; the headers' sum is bounded by the worker.
-        "limit_request_line": min(settings.max_header_bytes, 8190),
+        # Ours bounds the head as a whole. 0 means no limit; any other has gunicorn's ceiling of 8,190 bytes.
+        "limit_request_line": 0 if settings.server == "nodrop" else min(settings.max_header_bytes, 8190),
         "limit_request_field_size": settings.max_header_bytes,
         # gunicorn would believe what a proxy tells from 127.0.0.1, which to a pod is any container beside it. Here
         # TRUSTED_PROXIES alone says who is believed (nodrop/wsgi/proxies.py).
