@@ -37,6 +37,7 @@ from nodrop.http.chunked import MAX_OVERHEAD
 from nodrop.http.connection import ClientGone, Connection, Limits, Refusal, Stage, TakenOver
 from nodrop.http.response import Input, Response, Spooled
 from nodrop.http.spool import Budget, Spool
+from nodrop.logs.access import path_of
 from nodrop.metrics.server import server_metrics
 from nodrop.wsgi import proxies
 from nodrop.wsgi.problems import CONTENT_TYPE, problem_body
@@ -561,7 +562,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
                 if not isinstance(error, StopIteration):
                     self.log.exception("Error on a connection that the application has taken over")
                 return
-            self.log.exception("Error handling request %s", environ.get("PATH_INFO"))
+            self.log.exception("Error handling request %s", path_of(environ))
             if response.on_the_wire:
                 connection.abort()
             else:
@@ -573,7 +574,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
                     close()
             except (Exception, SystemExit):
                 self._leave_if_forked()
-                self.log.exception("Error closing the answer to %s", environ.get("PATH_INFO"))
+                self.log.exception("Error closing the answer to %s", path_of(environ))
 
     def _leave_if_forked(self) -> None:
         """End the child of an application that has forked: it has no business here."""
@@ -661,8 +662,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
 
     def _log_request(self, what: str, environ: dict[str, Any], **fields: str) -> None:
         method = environ.get("REQUEST_METHOD")
-        # Without the query, whose secrets would be taken out together with the rest of the message.
-        path = environ.get("PATH_INFO") or environ.get("RAW_URI", "").partition("?")[0]
+        path = path_of(environ)
         if "nodrop.request_id" in environ:
             fields["request_id"] = environ["nodrop.request_id"]
         self.log.error("request %s %r %s", method, path, what, extra={"fields": fields})

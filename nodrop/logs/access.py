@@ -60,6 +60,12 @@ def access_message(fields: Mapping[str, Any]) -> str:
     return f"{fields['method']} {cut(fields['url'], _MESSAGE_URL_BYTES)} {fields['status']} {fields['ms']:.1f} ms"
 
 
+def path_of(environ: Mapping[str, Any]) -> str:
+    """The path of a request for a line about it, without the query and without secrets."""
+    path = str(environ.get("PATH_INFO") or environ.get("RAW_URI", "").partition("?")[0])
+    return redact_url(known_secrets.mask_of(environ, path))
+
+
 def _short(text: str, size: int) -> str:
     return cut(known_secrets.mask(text), size)
 

@@ -21,13 +21,15 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from nodrop.config.settings import ServingSettings
-from nodrop.logs.names import REDACTED, is_secret
+from nodrop.logs.names import REDACTED, decoded, is_secret
 from nodrop.wsgi import request_context
 
 MIN_LENGTH = 8
 """Shorter values are not looked for: they would mask parts of words."""
 MIN_LENGTH_OF_LETTERS = 12
 """The same for values of nothing but letters of one case, which may be words, such as `production`."""
+MIN_LENGTH_IN_REQUEST = 6
+"""The same for credentials of a request, in the lines of that request."""
 MIN_LENGTH_OF_COOKIES = 16
 """The same for a request's cookies whose names say nothing: shorter ones are settings such as `theme=dark`."""
 PIECE_LENGTH = 1000
@@ -58,7 +60,8 @@ def mask_of_request(text: str) -> str:
     """The text with the credentials of the request that this thread handles masked, and every known secret."""
     request = request_context.current()
     if request:
-        if request.secrets is None:
+        # Again as long as Flask has not matched the route, whose parameters may be secrets too.
+        if request.secrets is None or "werkzeug.request" not in request.environ:
             request.secrets = _secrets_of_request(request.environ)
         for secret in request.secrets:
             if secret in text:
@@ -66,9 +69,17 @@ def mask_of_request(text: str) -> str:
     return mask(text)
 
 
+def mask_of(environ: Mapping[str, Any], text: str) -> str:
+    """The text with the credentials of this request masked, which need not be the current one."""
+    for secret in _secrets_of_request(environ):
+        text = text.replace(secret, REDACTED)
+    return mask(text)
+
+
 def _secrets_of_request(environ: Mapping[str, Any]) -> tuple[str, ...]:
-    """The values of the headers that carry credentials, the longest first."""
-    found: set[str] = set()
+    """The values of the headers that carry credentials, and of the route's parameters that do, the longest first."""
+    matched = getattr(environ.get("werkzeug.request"), "view_args", None) or {}
+    found = {value for name, value in matched.items() if isinstance(value, str) and is_secret(name)}
     for name, value in list(environ.items()):
         if not name.startswith("HTTP_") or not is_secret(name[5:]) or not isinstance(value, str):
             continue
@@ -81,7 +92,7 @@ def _secrets_of_request(environ: Mapping[str, Any]) -> tuple[str, ...]:
             found.add(credentials.strip())
             if scheme.lower() == "basic":
                 found |= _parts_of_basic(credentials)
-    return tuple(sorted(filter(_is_long_enough, found), key=len, reverse=True))
+    return tuple(sorted((text for text in found if len(text) >= MIN_LENGTH_IN_REQUEST), key=len, reverse=True))
 
 
 def _parts_of_basic(credentials: str) -> set[str]:
@@ -95,6 +106,11 @@ def _parts_of_basic(credentials: str) -> set[str]:
 def version() -> int:
     """A number that changes with what is known, for caches of what was masked."""
     return _version
+
+
+def is_in_encoded(text: str) -> bool:
+    """Whether a known secret is in a percent-encoded text, however much of it is encoded."""
+    return any(mask(plain) != plain for plain in {decoded(text), decoded(text.replace("+", "%2B"))})
 
 
 def hide(*values: str) -> None:
@@ -215,8 +231,11 @@ def _forms(value: str) -> Iterator[str]:
         yield quoted.replace("%", "%25")
     escaped = json.dumps(value)[1:-1]
     yield from (value, escaped, json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(escaped)[1:-1])
-    yield from (repr(value)[1:-1], html.escape(value))
     data = value.encode("utf-8", "replace")
+    for shown in (repr(value)[1:-1], ascii(value)[1:-1], repr(data)[2:-1]):
+        # As they are, and in the repr of what has them in it.
+        yield from (shown, shown.replace("\\", "\\\\"))
+    yield html.escape(value)
     for before in range(3):
         # Base64 tells three bytes in four characters: of those at the ends, a part belongs to what stands beside.
         text = base64.b64encode(b"\0" * before + data).decode().rstrip("=")
