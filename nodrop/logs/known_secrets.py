@@ -38,6 +38,8 @@ _MOST_PIECES = 64
 _MAX_FILE_BYTES = 64 * 1024
 
 _USERINFO = re.compile(r"://([^\s/]*)@|://([^\s@]*)@")
+# Without it, there is no Base64 of a secret: eight bytes take ten characters that no neighbour has a part in.
+_BASE64 = re.compile("[A-Za-z0-9+/_-]{9}")
 _PAIR = re.compile(r"(?i)\b(?:password|passwd|pwd|passw|accountkey|sharedaccesskey|secret)\s*=\s*('[^']*'|[^\s;&]+)")
 # The working folder, which would mask every path.
 _NO_SECRETS = frozenset({"PWD", "OLDPWD"})
@@ -45,14 +47,21 @@ _NO_SECRETS = frozenset({"PWD", "OLDPWD"})
 _lock = threading.Lock()
 _learned: dict[str, None] = {}
 _needles: tuple[str, ...] = ()
+_base64_needles: tuple[str, ...] = ()
 _version = 0
 
 
 def mask(text: str) -> str:
     """The text with every known secret masked."""
+    if len(text) < MIN_LENGTH:
+        return text
     for needle in _needles:
         if needle in text:
             text = text.replace(needle, REDACTED)
+    if _base64_needles and _BASE64.search(text):
+        for needle in _base64_needles:
+            if needle in text:
+                text = text.replace(needle, REDACTED)
     return text
 
 
@@ -60,10 +69,13 @@ def mask_of_request(text: str) -> str:
     """The text with the credentials of the request that this thread handles masked, and every known secret."""
     request = request_context.current()
     if request:
-        # Again as long as Flask has not matched the route, whose parameters may be secrets too.
-        if request.secrets is None or "werkzeug.request" not in request.environ:
-            request.secrets = _secrets_of_request(request.environ)
-        for secret in request.secrets:
+        secrets = request.secrets
+        if secrets is None:
+            secrets = _secrets_of_request(request.environ)
+            # Kept once Flask has matched the route, whose parameters may be secrets too.
+            if "werkzeug.request" in request.environ:
+                request.secrets = secrets
+        for secret in secrets:
             if secret in text:
                 text = text.replace(secret, REDACTED)
     return mask(text)
@@ -115,13 +127,14 @@ def is_in_encoded(text: str) -> bool:
 
 def hide(*values: str) -> None:
     """Mask these values in every line of this process from now on, if they are long enough."""
-    global _needles, _version  # noqa: PLW0603
+    global _needles, _base64_needles, _version  # noqa: PLW0603
     with _lock:
         new = [each for value in values for each in _pieces(value) if each not in _learned]
         if new:
             _learned.update(dict.fromkeys(new))
             # The longest first, since one may be part of another.
-            _needles = tuple(sorted({form for each in _learned for form in _forms(each)}, key=len, reverse=True))
+            _needles = _longest_first(form for each in _learned for form in _forms(each))
+            _base64_needles = _longest_first(form for each in _learned for form in _base64_forms(each))
             _version += 1
 
 
@@ -213,6 +226,10 @@ def _pieces(value: str) -> Iterator[str]:
         yield from filter(_is_long_enough, pieces)
 
 
+def _longest_first(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(texts), key=len, reverse=True))
+
+
 def _is_long_enough(text: str) -> bool:
     word = text.isalpha() and (text.islower() or text.isupper())
     return len(text) >= (MIN_LENGTH_OF_LETTERS if word else MIN_LENGTH)
@@ -236,6 +253,11 @@ def _forms(value: str) -> Iterator[str]:
         # As they are, and in the repr of what has them in it.
         yield from (shown, shown.replace("\\", "\\\\"))
     yield html.escape(value)
+
+
+def _base64_forms(value: str) -> Iterator[str]:
+    """The value in Base64, wherever in what was encoded it stood."""
+    data = value.encode("utf-8", "replace")
     for before in range(3):
         # Base64 tells three bytes in four characters: of those at the ends, a part belongs to what stands beside.
         text = base64.b64encode(b"\0" * before + data).decode().rstrip("=")

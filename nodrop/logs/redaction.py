@@ -21,6 +21,12 @@ MAX_LENGTH = 32 * 1024
 # Without one of these there is nothing to find.
 _MARKS = re.compile("[=:@?/<%'\"_-]|eyJ|earer|asic|EARER|oken")
 
+_HINTS = (
+    *("token", "secret", "pass", "key", "auth", "pw", "sess", "cookie", "credential", "bearer", "basic", "sig", "jwt"),
+    *("query", "assertion", "saml", "sid", "pin", "otp", "mfa", "cvv", "cvc", "salt", "code", "digest", "negotiate"),
+)
+"""Each name of a secret (names.py) has one of these in it, and so has each scheme."""
+
 # --- URLs ------------------------------------------------------------------------------------------------------------
 
 _URL_START = re.compile(
@@ -101,12 +107,28 @@ def redact_text(text: str) -> str:
         text = _BARE_USERINFO.sub(f"{REDACTED}@", USERINFO.sub(f"://{REDACTED}@", text))
     if "/" in text or "?" in text:
         text = _redact_urls(text)
-    text = _SHAPES.sub(REDACTED, text)
+    lower = text.lower()
+    if "-" in text or "_" in text or "eyJ" in text or "AIza" in text or "hvs." in text:
+        text = _SHAPES.sub(REDACTED, text)
+        if "-u" in lower:
+            text = _USER_OPTION.sub(rf"\1\2{REDACTED}", text)
     if "Dict([" in text:
         text = _redact_multi_dicts(text)
+    return _redact_named_values(text) if "%" in text or _has_hint(lower) else text
+
+
+def _has_hint(lower: str) -> bool:
+    """Whether anything in the text, in lower case, may be a secret's name."""
+    for hint in _HINTS:  # noqa: SIM110  # a generator would take twice the time
+        if hint in lower:
+            return True
+    return False
+
+
+def _redact_named_values(text: str) -> str:
     text = _redact_values(text, _NAMED, _redact_named)
     if "-" in text:
-        text = _redact_values(_USER_OPTION.sub(rf"\1\2{REDACTED}", text), _OPTION, _redact_option)
+        text = _redact_values(text, _OPTION, _redact_option)
     return _SCHEMES.sub(_without_credentials, text)
 
 

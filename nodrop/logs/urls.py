@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from nodrop.logs import known_secrets
 from nodrop.logs.names import HARMLESS_PARAMETERS, REDACTED, decoded, is_secret, is_secret_parameter, squashed
@@ -133,16 +134,21 @@ def _is_or_has_secret(value: str, encoded: str) -> bool:
 
 def _redact_path(path: str) -> str:
     segments = path.split("/")
-    leads = False
     # The third of an absolute URL is the host.
     host = 2 if len(segments) > 2 and not segments[1] and _HOST.fullmatch(segments[2]) else -1
+    before = ""
     for at, segment in enumerate(segments):
-        if not segment or at == host:
-            continue
-        shown = _redact_segment(segment, after_lead=leads) if leads or _needs_a_look(segment) else segment
-        leads = _LEADS_TO_TOKEN.fullmatch(squashed(segment)) is not None
-        segments[at] = shown
+        if segment and at != host:
+            after_lead = before != "" and not _WORD_OF_PATH.fullmatch(segment) and _leads_to_token(before)
+            if after_lead or _needs_a_look(segment):
+                segments[at] = _redact_segment(segment, after_lead=after_lead)
+            before = segment
     return "/".join(segments)
+
+
+@lru_cache(maxsize=1024)
+def _leads_to_token(segment: str) -> bool:
+    return _LEADS_TO_TOKEN.fullmatch(squashed(segment)) is not None
 
 
 def _needs_a_look(segment: str) -> bool:
