@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 class Refusal(Exception):
     """The request can't be accepted; the connection is closed after the answer. `request` is there if it was parsed."""
 
-    def __init__(self, status: HTTPStatus, detail: str, request: Any = None) -> None:
+    def __init__(self, status: HTTPStatus, detail: str, request: Any = None, *, why: str = "") -> None:
+        """detail: what the client is told. why: what the log says instead, for those who can change a setting."""
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.why = why or detail
         self.request = request
 
 
@@ -57,7 +59,7 @@ class Refusals:
         environ = self.environ_of(connection, refusal.request)
         request_id = environ.get("nodrop.request_id", "")
         self._log.warning(
-            "Invalid request from %s: %s", environ.get("REMOTE_ADDR", connection.client[0]), refusal.detail,
+            "Invalid request from %s: %s", environ.get("REMOTE_ADDR", connection.client[0]), refusal.why,
             extra={"fields": {"request_id": request_id}} if request_id else None,
         )  # fmt: skip
         self._metrics.refused(refusal.status)
@@ -85,6 +87,10 @@ class Refusals:
             environ[key] = f"{environ[key]},{value}" if key in environ else value
         self._context(environ, lambda *_: lambda _: None)
         return environ
+
+    def address_of(self, connection: Connection, request: Any) -> str:
+        """The address of the client, as the application would have been told."""
+        return str(self.environ_of(connection, request)["REMOTE_ADDR"])
 
     def _log_access(self, connection: Connection, refusal: Refusal, environ: dict[str, Any], size: int) -> None:
         """The access line of a request that was refused; without a request there is nothing to say in one."""
