@@ -13,6 +13,8 @@ from typing import Any
 
 from nodrop.application.import_errors import explained
 from nodrop.config.sources import SettingsError
+from nodrop.server import children
+from nodrop.server.signals import Stopping
 
 _DOTTED = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
 _REFERENCE = re.compile(rf"(?P<module>{_DOTTED})(?::(?P<path>{_DOTTED})(?P<call>\((?s:.*)\))?)?", re.ASCII)
@@ -77,6 +79,8 @@ def explaining(what: str) -> Iterator[None]:
     except SettingsError:
         raise
     except SystemExit as error:
+        if children.is_child or isinstance(error, Stopping):
+            raise
         # Left alone it would end the worker, and gunicorn start another, for ever.
         raise FindError(f"{what} can't be loaded: its own code ended the process: {error}") from error
     except Exception as error:

@@ -21,9 +21,10 @@ if os.environ.get("GUNICORN_PID"):
 
 from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.startup import settings_to_start_with
+from nodrop.logs.redaction import redact_text
 from nodrop.server import brought, configuration, own_hooks
 from nodrop.server.hooks import Hooks
-from nodrop.server.runtime_folder import runtime_folder
+from nodrop.server.runtime_folder import memory_folder, runtime_folder
 
 # Put where the management process and the workers read it, too.
 if _application := brought.application(sys.argv[1:]):
@@ -34,12 +35,18 @@ try:
     _settings = settings_to_start_with(Environment(os.environ), sys.argv[1:])[0]
     _own_hooks = own_hooks.load(_settings.hooks)
 except (SettingsError, own_hooks.HooksError) as error:
-    sys.exit(str(error))
+    sys.exit(redact_text(str(error)))
 
 # One folder for the life of this master, whose process id is kept with it, since this file is read again on SIGHUP.
 _owner, _, _folder_name = os.environ.get("NODROP_RUNTIME", "").partition(":")
 if _owner != str(os.getpid()):
-    _folder_name = str(runtime_folder(configuration.in_memory()))
+    _in_memory = memory_folder()
+    try:
+        _folder_name = str(runtime_folder(_in_memory))
+    except OSError as error:
+        sys.exit(
+            f"a folder for the server's processes can't be made in {_in_memory}: {error.strerror}; make room there"
+        )
     os.environ["NODROP_RUNTIME"] = f"{os.getpid()}:{_folder_name}"
 _runtime = Path(_folder_name)
 # Read by prometheus_client when it is first imported.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
+import random
 import re
 import signal
 import socket
@@ -28,10 +30,15 @@ WARNING = re.compile(rf"{re.escape(str(ROOT))}/(?:app|nodrop)/\S+:\d+: \w*Warnin
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("0.0.0.0", 0))
-        return int(listener.getsockname()[1])
+    """A port of this machine that nothing uses now.
+
+    Below those that the system gives to outgoing connections, of which one could take it before the server does.
+    """
+    for port in random.sample(range(10_000, 32_000), 100):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("0.0.0.0", port))
+            return port
+    raise AssertionError("none of 100 ports is free")
 
 
 def until(what: str, condition: Callable[[], bool], timeout: float = START_SECONDS) -> None:
@@ -159,13 +166,15 @@ def at_full_speed() -> Iterator[None]:
 @contextmanager
 def starting(tmp_path: Path, *, python: str = sys.executable, **variables: str) -> Iterator[Server]:
     """Start a server with these environment variables, and stop it afterwards."""
-    port, management_port = free_port(), free_port()
+    ports = {"PORT": str(free_port()), "MANAGEMENT_PORT": str(free_port())}
+    variables = {**ports, **variables}
+    port, management_port = int(variables["PORT"]), int(variables["MANAGEMENT_PORT"])
     log_file = tmp_path / f"server-{port}.log"
     with log_file.open("w") as log:
         process = subprocess.Popen(
             command(python),
             cwd=tmp_path,
-            env=environment(PORT=str(port), MANAGEMENT_PORT=str(management_port), **variables),
+            env=environment(**variables),
             stdout=log,
             stderr=subprocess.STDOUT,
             text=True,

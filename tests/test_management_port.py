@@ -178,6 +178,38 @@ def test_a_scraper_that_reads_nothing_is_cut_off(attacked: Server) -> None:
     assert after.files <= quiet.files
 
 
+def test_a_client_that_has_closed_its_side_is_answered_in_full_and_closed(attacked: Server) -> None:
+    for data in (PROBE, SCRAPE, SCRAPE * 3):
+        with connect(attacked, data) as client:
+            client.shutdown(socket.SHUT_WR)
+            answers = split(b"".join(iter(lambda: client.recv(100), b"")))
+            assert [answer.status for answer in answers] == [200] * data.count(b"GET")
+
+
+def test_a_client_that_has_closed_its_side_and_reads_nothing_is_bounded_too(attacked: Server) -> None:
+    pid = health_server(attacked)
+    before = usage(pid).files
+    with ExitStack() as stack:
+        for _ in range(100):
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            client.connect(("127.0.0.1", attacked.management_port))
+            client.sendall(SCRAPE)
+            client.shutdown(socket.SHUT_WR)
+        assert attacked.manage("/livez").status == 200
+        assert before < usage(pid).files <= before + MOST_CONNECTIONS
+        longest = SECONDS[Phase.ANSWERING] + SECONDS[Phase.CLOSING]
+        until("they are cut off", lambda: usage(pid).files <= before, timeout=longest + 1)
+        assert orphans(attacked.management_port) == 0
+
+
+def orphans(port: int) -> int:
+    """Connections of the port that are closed here, and that the kernel keeps for what their clients have not taken."""
+    half_closed = {"04", "05", "09", "0B"}  # FIN_WAIT1, FIN_WAIT2, LAST_ACK, CLOSING
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(fields[1].endswith(f":{port:04X}") and fields[3] in half_closed for fields in lines)
+
+
 def test_a_client_that_sends_a_body_without_end_is_answered_and_closed(attacked: Server) -> None:
     with connect(attacked, b"GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n") as client:
         began = time.monotonic()

@@ -90,7 +90,7 @@ def test_redirects_stay_under_the_prefix(passed_on: Server, stripped: Server, to
         (stripped, "", {}),
         (told, "", {"X-Forwarded-Prefix": "/shop"}),
     ):
-        assert server.get(f"{before}/away", headers=headers).headers["location"] == "/shop/seen/there"
+        assert server.get(f"{before}/away", headers=headers).headers["location"].endswith("/shop/seen/there")
         assert server.get(f"{before}/folder", headers=headers).headers["location"].endswith("/shop/folder/")
 
 

@@ -26,7 +26,7 @@ def start(**variables: str) -> subprocess.CompletedProcess[str]:
 
 def left_behind() -> set[Path]:
     """Folders in memory that no living server holds."""
-    return {folder for folder in Path("/dev/shm").glob("nodrop-*") if not is_held(folder / "lock")}
+    return {folder for folder in Path("/dev/shm").glob("nodrop-*") if not is_held(folder)}
 
 
 # --- Starting -------------------------------------------------------------------------------------------------------

@@ -205,10 +205,10 @@ def test_a_scheme_is_http_or_https(behind: tuple[Server, int], given: str, schem
 
 def test_the_access_log_names_the_client_that_the_proxy_told(behind: tuple[Server, int]) -> None:
     server, hops = behind
-    server.get("/seen?logged", headers={"X-Forwarded-For": ", ".join(["192.0.2.42", "192.0.2.99"][:hops])})
+    server.get("/seen?page=17", headers={"X-Forwarded-For": ", ".join(["192.0.2.42", "192.0.2.99"][:hops])})
 
     def clients() -> list[str]:
-        return [entry["client"] for entry in server.log() if entry.get("url") == "/seen?logged"]
+        return [entry["client"] for entry in server.log() if entry.get("url") == "/seen?page=17"]
 
     until("it is logged", lambda: clients() == ["192.0.2.42"])
 

@@ -14,6 +14,8 @@ from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.startup import settings_to_start_with
 from nodrop.find import FindError
 from nodrop.health.readiness import find_check
+from nodrop.logs import known_secrets
+from nodrop.logs.redaction import redact_text
 from nodrop.server import foreign_variables, own_hooks
 
 # What a letter too few, too many or changed leaves alike, without taking other programs' names for ours.
@@ -23,16 +25,17 @@ LIKENESS = 0.85
 def check(*, app: bool) -> int:
     """Print the settings, or their problems; with `app` load the application too. Returns the exit status."""
     environment = Environment(os.environ)
+    known_secrets.hide_environment(os.environ, environment.folder)
     for warning in likely_typos(os.environ, ServingSettings.declarations().values()):
-        print(f"warning: {warning}", file=sys.stderr)
+        print(redact_text(f"warning: {warning}"), file=sys.stderr)
     for warning in foreign_variables.warnings(os.environ):
-        print(f"warning: {warning}", file=sys.stderr)
+        print(redact_text(f"warning: {warning}"), file=sys.stderr)
     try:
         settings, effective = settings_to_start_with(environment)
     except SettingsError as error:
-        print(error, file=sys.stderr)
+        print(redact_text(str(error)), file=sys.stderr)
         return 1
-    print(table(effective, ServingSettings.groups()))
+    print(redact_text(table(effective, ServingSettings.groups())))
     # Read before the application is loaded, which puts them into its environment.
     secrets = environment.secret_variables()
     if secrets:
@@ -44,7 +47,7 @@ def check(*, app: bool) -> int:
     try:
         own_hooks.load(settings.hooks)
     except own_hooks.HooksError as error:
-        print(error, file=sys.stderr)
+        print(redact_text(str(error)), file=sys.stderr)
         return 1
     hidden = [*secrets.values(), *(str(each.value) for each in effective if each.hidden)]
     if problems := application_problems(settings, hidden):
@@ -111,7 +114,7 @@ def application_problems(settings: ServingSettings, secrets: Iterable[str]) -> l
             problems.append(str(error))
         except Exception as error:
             problems.append(f"READINESS_CHECKS={name} can't be loaded: {_told(error)}")
-    return [_masked(problem, secrets) for problem in problems]
+    return [redact_text(_masked(problem, secrets)) for problem in problems]
 
 
 def _told(error: BaseException) -> str:

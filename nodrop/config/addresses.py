@@ -33,7 +33,7 @@ def trusted_proxies() -> Kind[TrustedProxies]:
     return Kind(
         f"how many proxies there are, from 0 to {MAX_PROXIES}, or to their networks, separated by commas, such as "
         "10.0.0.0/8, 2001:db8::/32; a network's address ends in zeros, and /0 would trust everyone",
-        f"0 to {MAX_PROXIES}, or networks such as `10.0.0.0/8, 2001:db8::/32`",
+        f"a number up to {MAX_PROXIES}, or networks such as `10.0.0.0/8, 2001:db8::/32`",
         parse,
         lambda value: str(value) if isinstance(value, int) else ", ".join(map(str, value)),
     )

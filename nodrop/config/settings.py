@@ -102,6 +102,20 @@ class ServingSettings(Settings):
         meaning="Each worker adds a random number up to this to `MAX_REQUESTS`, so that not all pods replace theirs at "
         "once.",
     )
+    log_query: str = setting(
+        "LOG_QUERY",
+        choice("off", "harmless", "all"),
+        default="harmless",
+        meaning="Which values of a URL's query are logged: none; words, numbers and dates of parameters known to be "
+        "harmless, such as `page` and `sort`; or all but those whose names look like a secret's.",
+    )
+    log_query_names: tuple[str, ...] = setting(
+        "LOG_QUERY_NAMES",
+        names("names of query parameters, separated by commas", "`name,...`", pattern=r"[\w.\-\[\]]{1,100}"),
+        default=(),
+        meaning="More query parameters whose values are logged, such as `q,category`: only those that never hold a "
+        "secret.",
+    )
     max_connections: int = setting(
         "MAX_CONNECTIONS",
         integer(10, 65535),

@@ -17,7 +17,7 @@ from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.limits import Limits
 from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.connection.spool import Budget
-from nodrop.http.connection.stages import Overdue, Owner, Stage
+from nodrop.http.connection.stages import CLOSING_SECONDS, LINGER_BYTES, LINGER_SECONDS, Overdue, Owner, Stage
 from nodrop.http.loop import Loop
 from nodrop.http.refusals import Refusal, Refusals
 from nodrop.metrics.server import ServerMetrics
@@ -25,6 +25,10 @@ from nodrop.metrics.server import ServerMetrics
 KEEP_ALIVE_LINGER_SECONDS = 5.0
 """How long a stopping worker keeps idle connections, for requests that are on their way; it answers them with
 `Connection: close`."""
+
+
+AWAKENING_SECONDS = 0.5
+"""How long the threads of a library for WebSockets have to see that the connection has ended."""
 
 
 class Lifecycle:
@@ -91,9 +95,11 @@ class Lifecycle:
             self._on_readable(connection)
 
     def _on_readable(self, connection: Connection) -> None:
+        if connection.stage is Stage.CLOSING:
+            self._discard(connection)
+            return
         data = connection.receive_some()
-        if data is None or (data and connection.stage is Stage.CLOSING):
-            # What still comes after the end is of no use any more.
+        if data is None:
             self._loop.watch(connection)
         elif not data:
             self.close(connection)
@@ -168,8 +174,6 @@ class Lifecycle:
             self.close(connection)
         elif connection.behind:
             self._await_client(connection)
-        elif connection.taken_over:
-            self.close(connection)
         else:
             self._answered(connection)
 
@@ -190,6 +194,7 @@ class Lifecycle:
     def _half_close(self, connection: Connection) -> None:
         """Close, but let the client take what is on its way first."""
         self._enter(connection, Stage.CLOSING)
+        connection.closed_at = connection.since
         try:
             connection.half_close()
         except OSError:
@@ -197,12 +202,37 @@ class Lifecycle:
             return
         self._loop.watch(connection)
 
+    def _discard(self, connection: Connection) -> None:
+        """Drop what still comes after the end, for a time: closing now could cost the client its answer."""
+        size = connection.discard_some()
+        if size is None:
+            return
+        connection.discarded += size
+        if not size or connection.discarded > LINGER_BYTES:
+            self.close(connection)
+        elif not self.stopping:
+            connection.allow(CLOSING_SECONDS)
+            connection.deadline = min(connection.deadline, connection.closed_at + LINGER_SECONDS)
+
     def close(self, connection: Connection) -> None:
         """Close the connection, which no thread has."""
         self._loop.unwatch(connection)
+        if connection.taken_over and not connection.awoken:
+            self._wake_application(connection)
+            return
         self._loop.connections.discard(connection)
         connection.close()
         self.on_room()
+
+    def _wake_application(self, connection: Connection) -> None:
+        """Wake the threads that a library has for the socket, and close it a moment later.
+
+        Closing ends no recv, and poll and epoll forget a file that is closed before they have looked at it.
+        """
+        connection.awoken = True
+        connection.shut_down()
+        connection.stage = Stage.CLOSING
+        connection.allow(AWAKENING_SECONDS)
 
     # --- Deadlines and limits ----------------------------------------------------------------------------------------
 
@@ -222,7 +252,8 @@ class Lifecycle:
         overdue = connection.rule.overdue
         if overdue is Overdue.REFUSE:
             detail = "the request did not arrive in time"
-            self.refuse(connection, Refusal(HTTPStatus.REQUEST_TIMEOUT, detail, connection.request))
+            why = f"{detail}: READ_TIMEOUT={self._settings.read_timeout}"
+            self.refuse(connection, Refusal(HTTPStatus.REQUEST_TIMEOUT, detail, connection.request, why=why))
             return
         if overdue is Overdue.CUT:
             self._metrics.closed("write_timeout")

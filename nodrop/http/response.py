@@ -67,12 +67,15 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
             self.force_close()
             _log.error("the answer ended %d bytes before its Content-Length", self.response_length - self.sent)
 
-    def answer_error(self, environ: dict[str, Any]) -> None:
-        """Answer 500 in place of what the application has begun, of which nothing has been sent."""
+    def answer_error(self, environ: dict[str, Any], headers: list[tuple[str, str]]) -> None:
+        """Answer 500 in place of what the application has begun, of which nothing has been sent.
+
+        headers: added to those of the problem.
+        """
         request_id = environ.get("nodrop.request_id", "")
         body = problem_body(500, "Internal Server Error", "the application failed", request_id)
         self._forget()
-        headers = [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))]
+        headers = [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body))), *headers]
         headers += [("X-Request-ID", request_id)] if request_id else []
         self.start_response("500 Internal Server Error", headers)
         self.force_close()

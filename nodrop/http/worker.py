@@ -10,15 +10,10 @@ from __future__ import annotations
 
 import functools
 import os
-import signal
 from collections.abc import Callable
-from types import FrameType
-from typing import NoReturn
 
 from gunicorn.workers import base
 
-from nodrop.config.settings import ServingSettings
-from nodrop.health.worker_state import WorkerReport
 from nodrop.http.accepting import ACCEPT_BATCH, Acceptor
 from nodrop.http.answering import Answering
 from nodrop.http.connection.connection import Connection
@@ -30,25 +25,25 @@ from nodrop.http.refusals import Refusals
 from nodrop.http.stalls import Stalls
 from nodrop.http.threads import Threads
 from nodrop.metrics.server import server_metrics
-from nodrop.server.replacement import Replaceable
+from nodrop.server import children
+from nodrop.server.worker_process import WorkerProcess
 
 TICK_SECONDS = 1.0
 """How often deadlines are looked at."""
 
 
-class Worker(Replaceable, base.Worker):  # type: ignore[misc]  # gunicorn has no type information
+class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has no type information
     """Puts the parts together, and runs them from its start to SIGTERM."""
-
-    settings: ServingSettings
-    """Set by the hook post_fork, as is `report`."""
-    report: WorkerReport
-    alive: bool
 
     def run(self) -> None:
         """Serve until SIGTERM, then finish the requests in flight."""
+        if children.is_child:
+            children.leave("the start of the worker")
         self._prepare()
+        # Only now, since a readiness check may set handlers too.
+        self.signals.stand()
         self.report.set_load(0, 0)
-        self.report.set_ready(True)
+        self.report.set_ready(self.alive)
         while self.alive:
             self._loop.turn(TICK_SECONDS)
             if self.ppid != os.getppid():
@@ -56,12 +51,14 @@ class Worker(Replaceable, base.Worker):  # type: ignore[misc]  # gunicorn has no
                 self.alive = False
         self.report.set_ready(False)
         self._drain.run()
+        self.signals.hand_over()
 
     def _prepare(self) -> None:
         settings, log, cfg = self.settings, self.log, self.cfg
         metrics = server_metrics()
         # gunicorn made this pipe for signals to write to; threads use it too.
         loop = self._loop = Loop(self.PIPE, log)
+        loop.on_wake = self.signals.pass_on
         in_flight = InFlight(log)
         refusals = Refusals(cfg, log, metrics, settings)
         threads = self._threads = Threads(self.report.threads, self.report, in_flight, log)
@@ -81,7 +78,7 @@ class Worker(Replaceable, base.Worker):  # type: ignore[misc]  # gunicorn has no
         )
         lifecycle.on_room = acceptor.resume
         stalls = Stalls(threads.threads, self.report, in_flight, settings.stall_timeout)
-        loop.ticks += [acceptor.tick, stalls.tick, self._stop_if_replaced]
+        loop.ticks += [acceptor.tick, stalls.tick, lambda _: self.stop_if_replaced()]
         loop.after_turn = self._report_load
         self._drain = Drain(
             loop, acceptor, lifecycle, threads, refusals, in_flight, log, graceful_timeout=settings.graceful_timeout
@@ -94,6 +91,7 @@ class Worker(Replaceable, base.Worker):  # type: ignore[misc]  # gunicorn has no
             cfg=cfg,
             log=log,
             stopping=lambda: not self.alive,
+            security_headers=refusals.security_headers,
             pre_request=self._own_hook("pre_request"),
             post_request=self._own_hook("post_request"),
         )
@@ -108,27 +106,10 @@ class Worker(Replaceable, base.Worker):  # type: ignore[misc]  # gunicorn has no
         self.nr += 1
         self._threads.hand_over(connection)
 
-    def _stop_if_replaced(self, now: float) -> None:  # noqa: ARG002 - as ticks are
-        if self.alive and self.is_replaced():
-            self.alive = False
-
     def _report_load(self) -> None:
         self.report.set_load(self._threads.waiting, len(self._loop.connections), self._threads.waiting_since)
 
-    # --- Signals -----------------------------------------------------------------------------------------------------
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """SIGTERM: finish the requests in flight and stop. The signal itself wakes the loop, through the pipe."""
-        self.alive = False
-        if not self.booted:
-            raise SystemExit  # The application is still being loaded; nothing is in flight.
-        self.report.set_ready(False)
-
-    def handle_quit(self, sig: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002
-        """SIGQUIT: stop at once, whatever is in flight."""
-        os._exit(0)
-
-    def init_signals(self) -> None:
-        """gunicorn's, but for Ctrl-C: it reaches the workers too, and what becomes of them is the master's decision."""
-        super().init_signals()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    def own_descriptors(self) -> set[int]:
+        """The loop's too."""
+        loop = getattr(self, "_loop", None)
+        return super().own_descriptors() | ({loop.descriptor} if loop else set())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import socket
 import struct
+import termios
 import time
 from collections.abc import Callable
 from enum import Enum, auto
@@ -105,8 +107,16 @@ class Connection:
         self.socket.shutdown(socket.SHUT_WR)
         self.enter(Phase.CLOSING)
 
-    def cut(self) -> None:
-        """Close it at once. What the client has not taken is dropped, so that the kernel does not keep it either."""
-        with contextlib.suppress(OSError):
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    def has_all(self) -> bool:
+        """Whether the client has received all that it was sent, as far as the kernel tells."""
+        try:
+            return not any(fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))
+        except OSError:
+            return True
+
+    def close(self) -> None:
+        """Close it. What the client has not taken by now is dropped, so that the kernel does not keep it either."""
+        if not self.has_all():
+            with contextlib.suppress(OSError):
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()

@@ -194,7 +194,7 @@ class Server:
         self._watch(connection, 0)
         if connection.reply is not None:
             self._forget(connection.reply)
-        connection.cut()
+        connection.close()
 
     def _watch(self, connection: Connection, events: int) -> None:
         """Wait for these events of the connection, and for no others."""
@@ -223,10 +223,11 @@ class Server:
             return
         if connection.phase is Phase.ANSWERING:
             self._send(connection)
-        elif not connection.receive():
-            self._close(connection)
-        elif connection.phase is not Phase.CLOSING:
-            self._take(connection)
+        elif connection.receive():
+            if connection.phase is not Phase.CLOSING:
+                self._take(connection)
+        else:
+            self._part(connection)
 
     def _take(self, connection: Connection) -> None:
         """Answer the next request of the connection, if it is there in full."""
@@ -253,6 +254,16 @@ class Server:
     def _answer(self, connection: Connection, response: Response) -> None:
         connection.reply = None
         self._send(connection, response.encode(connection.request, keep_alive=connection.keep_alive))
+
+    def _part(self, connection: Connection) -> None:
+        """The client sends nothing any more."""
+        if connection.has_all():
+            self._close(connection)
+            return
+        # It may still read. Closed now, what it does not take would be the kernel's to keep, without a bound of ours.
+        with contextlib.suppress(OSError):
+            connection.finish()
+        self._watch(connection, 0)
 
     def _send(self, connection: Connection, pieces: list[memoryview] | None = None) -> None:
         try:

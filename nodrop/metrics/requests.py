@@ -23,6 +23,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 
+from nodrop.http.connection.takeover import is_taken_over
 from nodrop.metrics.store import ValueStore, kept_in, own_store
 from nodrop.wsgi import body
 
@@ -145,11 +146,15 @@ class Exchange(body.Watcher):
 
     __slots__ = (
         "_began", "_exception", "_exemplar", "_length", "_method", "_metrics", "_path", "_recorded", "_route",
-        "_seconds", "_sent", "_start_response", "_status", "_write",
+        "_seconds", "_sent", "_socket", "_start_response", "_status", "_write",
     )  # fmt: skip
 
     def __init__(self, metrics: RequestMetrics, environ: WSGIEnvironment, start_response: StartResponse) -> None:
         self._metrics = metrics
+        self._socket: Any = environ.get("gunicorn.socket")
+        if self._socket is not None and hasattr(self._socket, "when_taken_over"):
+            # The application will not call start_response, where the route is noted else.
+            self._socket.when_taken_over.append(self.look)
         self._start_response = start_response
         method = environ["REQUEST_METHOD"]
         self._method = method if method in METHODS else OTHER
@@ -245,6 +250,9 @@ class Exchange(body.Watcher):
         if self._recorded:
             return
         self._recorded = True
+        if is_taken_over(self._socket):
+            # For a WebSocket: the application answers through the socket, and what it returns is not sent.
+            self._status, self._sent = "101", 0
         if self._status not in STATUSES:
             self._status = f"{self._status[0]}xx" if self._status[:1] in ("1", "2", "3", "4", "5") else OTHER
         self._metrics.finished((self._method, self._route, self._status), self._seconds, self._sent, self._exemplar)

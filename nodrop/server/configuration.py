@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from nodrop.config.settings import ServingSettings
 from nodrop.server.addresses import ALL, ALL_IPV4, BACKLOG, shown
+from nodrop.server.runtime_folder import memory_folder
 
 LOADER = "nodrop.wsgi.load:load()"
 WORKERS = {"nodrop": "nodrop.http.worker.Worker", "gthread": "nodrop.server.gthread.Worker"}
 """The worker class for each value of SERVER."""
-
-
-def in_memory() -> Path:
-    """A folder in memory: gunicorn's heartbeat touches a file every second, and a slow disk would look like a worker
-    that hangs."""
-    return Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else Path(tempfile.gettempdir())
 
 
 def values(settings: ServingSettings) -> dict[str, Any]:
@@ -39,9 +31,9 @@ def values(settings: ServingSettings) -> dict[str, Any]:
         # For a worker whose loop stands still, as when native code never lets other threads run.
         "timeout": settings.stall_timeout,
         "keepalive": settings.keep_alive,
-        "worker_tmp_dir": str(in_memory()),
-        # gunicorn's own ceiling for the request line; the headers' sum is bounded by the worker.
-        "limit_request_line": min(settings.max_header_bytes, 8190),
+        "worker_tmp_dir": str(memory_folder()),
+        # Ours bounds the head as a whole. 0 means no limit; any other has gunicorn's ceiling of 8,190 bytes.
+        "limit_request_line": 0 if settings.server == "nodrop" else min(settings.max_header_bytes, 8190),
         "limit_request_field_size": settings.max_header_bytes,
         # gunicorn would believe what a proxy tells from 127.0.0.1, which to a pod is any container beside it. Here
         # TRUSTED_PROXIES alone says who is believed (nodrop/wsgi/proxies.py).

@@ -24,10 +24,11 @@ from nodrop.find import FindError
 from nodrop.health.load_report import LoadReport
 from nodrop.health.readiness import Checker, CheckResults, find_check, in_context_of
 from nodrop.health.worker_state import WorkerState
+from nodrop.logs.redaction import redact_text
 from nodrop.server import brought, configuration, foreign_variables
 from nodrop.server.addresses import bound, shown
 from nodrop.server.replacement import Replacement, Replacements
-from nodrop.server.runtime_folder import OWN_METRICS, WORKER_STARTS
+from nodrop.server.runtime_folder import BACKLOG_FILE, OWN_METRICS, WORKER_STARTS
 from nodrop.tracing import opentelemetry as tracing
 
 GTHREAD_DIFFERS = (
@@ -104,6 +105,7 @@ class Hooks:
         listener = self._bound("PORT", self._settings.port)
         self._bound("MANAGEMENT_PORT", self._settings.management_port).close()
         kind = TCP6Socket if ":" in address else TCPSocket
+        (self._runtime / BACKLOG_FILE).write_text(str(server.cfg.backlog))
         server.LISTENERS = [
             kind((address, self._settings.port), server.cfg, server.log, fd=listener.detach()),
         ]
@@ -204,7 +206,7 @@ class Hooks:
                 checks = {name: find_check(name) for name in self._settings.readiness_checks}
             except FindError as error:
                 # Which gunicorn prints as it is, and then stops.
-                raise AppImportError(str(error)) from error
+                raise AppImportError(redact_text(str(error))) from error
             Checker(
                 checks,
                 report=lambda problem, seconds: self._checks.write(worker.pid, problem, seconds),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from nodrop.http.connection.takeover import is_taken_over
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -52,7 +54,7 @@ def call(
     """
     try:
         watcher.asked()
-        body = application(environ, start_response)
+        body = _answer(application, environ, start_response)
         watcher.answered()
         if keep_lists and type(body) in (list, tuple):
             watcher.closed()
@@ -70,6 +72,16 @@ def call(
     except BaseException as error:
         watcher.failed(error)
         watcher.closed()
+        raise
+
+
+def _answer(application: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    try:
+        return application(environ, start_response)
+    except StopIteration:
+        # How libraries for WebSockets end, for want of a better way. It is no failure, and there is nothing to send.
+        if is_taken_over(environ.get("gunicorn.socket")):
+            return ()
         raise
 
 

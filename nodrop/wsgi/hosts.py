@@ -6,6 +6,7 @@ can have such a mail, with a token in it, point to a site of its own.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import re
 from collections.abc import Callable, Iterable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _LABEL = "[A-Za-z0-9_-]+"
-HOST = re.compile(rf"(?P<name>\[[0-9A-Fa-f:.]+\]|{_LABEL}(?:\.{_LABEL})*\.?)(?::(?P<port>[0-9]{{1,5}}))?", re.ASCII)
+HOST = re.compile(rf"(?P<name>\[[0-9A-Fa-f:.]+\]|{_LABEL}(?:\.{_LABEL})*\.?)(?::(?P<port>[0-9]{{1,5}})?)?", re.ASCII)
 """A host, with a port or without, in the form that browsers send."""
 MAX_LENGTH = 300
 """Characters. The name of a host has at most 253, a port at most 5."""
@@ -51,6 +52,21 @@ class AllowedHosts:
             self._setting,
         )
         return refuse(environ, start_response, HTTPStatus.BAD_REQUEST, "this server does not serve the requested host")
+
+
+@lru_cache(1024)
+def is_valid(host: str) -> bool:
+    """Whether the value of a Host header is a name or an address, with a port or without."""
+    found = HOST.fullmatch(host) if len(host) <= MAX_LENGTH else None
+    if not found or int(found["port"] or 0) > 65535:
+        return False
+    if not host.startswith("["):
+        return True
+    try:
+        ipaddress.IPv6Address(found["name"][1:-1])
+    except ValueError:
+        return False
+    return True
 
 
 def is_allowed(host: str, allowed: Iterable[str]) -> bool:

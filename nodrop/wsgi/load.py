@@ -14,6 +14,8 @@ from nodrop.config.settings import KEY_BYTES, ServingSettings
 from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.types import MAKE_KEY
 from nodrop.find import FindError
+from nodrop.logs import known_secrets
+from nodrop.logs.redaction import redact_text
 from nodrop.metrics.server import server_metrics
 from nodrop.tracing import opentelemetry as tracing
 from nodrop.wsgi import problems, proxies, session_cookies
@@ -54,6 +56,7 @@ def load(*, development: bool = False) -> "WSGIApplication":
         settings, _ = ServingSettings.read(environment)
         # Here, in the worker, and not in the master, so that a reload reads secrets that have been replaced.
         os.environ.update(environment.secret_variables())
+        known_secrets.hide_environment(os.environ, environment.folder)
         # Read above, as another name of URL_PREFIX. gunicorn reads it for each request, and answers 500 outside of it.
         os.environ.pop("SCRIPT_NAME", None)
         debug_by_default(development)
@@ -62,7 +65,8 @@ def load(*, development: bool = False) -> "WSGIApplication":
         with own_server.left_out(), session_cookies.noting_what_is_set():
             application = find_application(settings.wsgi_app)
     except (SettingsError, FindError) as error:
-        raise AppImportError(str(error)) from error
+        # gunicorn prints it, past the log.
+        raise AppImportError(redact_text(str(error))) from error
     if not development:
         application = without_debugging(application)
     flasks = flasks_of(application)
@@ -88,6 +92,7 @@ def _prepare(app: Flask, settings: ServingSettings) -> None:
     session_cookies.harden(app)
     if settings.problem_details:
         problems.register(app)
+    known_secrets.hide_configuration(app.config)
     _warn_of_body_limit(app, settings.max_body_bytes)
 
 

@@ -47,6 +47,10 @@ class RequestContext:
     span_id: str
     caller: TraceParent | None
     """The traceparent that came; None if none did, or an invalid one."""
+    environ: WSGIEnvironment
+    """Where the log learns which credentials the request has, should a line be written meanwhile."""
+    secrets: tuple[str, ...] | None = None
+    """Those credentials, once a line has been written."""
 
 
 _current: ContextVar[RequestContext | None] = ContextVar("request", default=None)
@@ -74,10 +78,13 @@ class RequestContextMiddleware:
         request_id = context.request_id
         _current.set(context)
 
-        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
+        def note_route() -> None:
             # Now, because Flask takes the request out of the environment before the server logs it.
             rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
             environ["nodrop.route"] = rule.rule if rule else ""
+
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
+            note_route()
             for name, _ in headers:
                 # The length first: it spares most headers the copy in lower case.
                 if len(name) == 12 and name.lower() == "x-request-id":
@@ -86,6 +93,10 @@ class RequestContextMiddleware:
                 headers = [*headers, ("X-Request-ID", request_id)]
             return start_response(status, headers, *exc_info)
 
+        sock: Any = environ.get("gunicorn.socket")
+        if sock is not None and hasattr(sock, "when_taken_over"):
+            # For a WebSocket no answer begins.
+            sock.when_taken_over.append(note_route)
         return body.call(self._application, environ, start, _Ending(context), keep_lists=True)
 
 
@@ -116,13 +127,13 @@ def _begin(environ: WSGIEnvironment) -> RequestContext:
     header = environ.get("HTTP_TRACEPARENT")
     caller = traceparent.parse(header) if header is not None else None
     if caller:
-        context = RequestContext(request_id, caller.trace_id, span_id, caller)
+        context = RequestContext(request_id, caller.trace_id, span_id, caller, environ)
         set_trace(environ, context, caller.flags, pass_on=True)
     else:
         environ.pop("HTTP_TRACEPARENT", None)
         environ.pop("HTTP_TRACESTATE", None)
         # The request id's bytes serve again when it was made here: two names of one thing need not differ.
-        context = RequestContext(request_id, new[:32], span_id, None)
+        context = RequestContext(request_id, new[:32], span_id, None, environ)
         set_trace(environ, context, traceparent.RANDOM, pass_on=False)
     return context
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/1\.([0-9])")
+_ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 _FIELD = re.compile(rb"(" + _TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*)")
 _QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
 _EXTENSION = rb"[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?"
@@ -30,10 +31,14 @@ class Incomplete(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """A request: its method, its target, the length of its body and a digest of it. Compared without `fields`."""
+    """A request: its method, its target, whom it is for, the length of its body and a digest of it.
+
+    Compared without `fields`.
+    """
 
     method: str
     target: str
+    host: str
     length: int
     sha256: str
     fields: dict[str, str] = field(compare=False, repr=False)
@@ -119,12 +124,16 @@ def _request(stream: _Stream) -> tuple[Request, bool]:
     options = b",".join(value for name, value in fields if name == b"connection").lower().split(b",")
     asked = {option.strip(b" \t") for option in options}
     last = match[1] == b"CONNECT" or b"close" in asked or (minor == 0 and b"keep-alive" not in asked)
+    by_name = {name.decode(): value.decode("latin-1") for name, value in fields}
+    authority = match[2] if match[1] == b"CONNECT" else (_ABSOLUTE.match(match[2]) or [b"", b""])[1]
     request = Request(
         match[1].decode(),
         match[2].decode(),
+        # The target's, whatever Host says (section 3.2.2).
+        authority.decode() or by_name.get("host", ""),
         len(body),
         hashlib.sha256(body).hexdigest(),
-        {name.decode(): value.decode("latin-1") for name, value in fields},
+        by_name,
     )
     return request, last
 

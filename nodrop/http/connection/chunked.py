@@ -17,11 +17,20 @@ MAX_OVERHEAD = 64 * 1024
 than anybody has a reason to ask for."""
 
 
+FREE_CHUNKS = 16 * 1024
+MEAN_CHUNK_BYTES = 256
+"""What each chunk beyond the first FREE_CHUNKS has to carry on average. Each costs some microseconds of the loop and of
+the thread that decodes it, however little it carries."""
+
+
 class _Part(Enum):
     SIZE = auto()
     DATA = auto()
     TRAILER = auto()
     END = auto()
+
+
+_HEX = b"0123456789abcdefABCDEF"
 
 
 class ChunkScanner:
@@ -36,13 +45,16 @@ class ChunkScanner:
         self._fed = 0
         self.body_bytes = 0
         """Bytes of the body that the sizes read so far announce."""
+        self.chunks = 0
+        self.too_many = False
+        """It consists of too many small chunks."""
         self.malformed = False
         """It can't be followed any further: the parser, asked now, refuses it."""
 
     @property
     def complete(self) -> bool:
         """The body has ended, or can't be followed any further."""
-        return self._part is _Part.END or self.malformed
+        return self._part is _Part.END or self.malformed or self.too_many
 
     def feed(self, data: bytes) -> int:
         """Look at the next bytes; how many of them belong to the body and its framing."""
@@ -54,6 +66,7 @@ class ChunkScanner:
                 self._left -= step
                 if not self._left:
                     self._part = _Part.SIZE
+                    at = self._skip_whole_chunks(data, at)
                 continue
             end = data.find(b"\n", at)
             self._line += data[at : end if end >= 0 else len(data)]
@@ -65,6 +78,26 @@ class ChunkScanner:
                 self._line_ended()
         self._fed += at
         return at
+
+    def _skip_whole_chunks(self, data: bytes, at: int) -> int:
+        """Skip the chunks that are there in full and have nothing special, as fast as can be; where they end."""
+        while (end := data.find(b"\r\n", at, at + 10)) > at:
+            digits = data[at:end]
+            # What else int() takes, or anything beside digits, is looked at with more care.
+            if digits.strip(_HEX):
+                break
+            size = int(digits, 16)
+            after = end + size + 4
+            if not size or after > len(data):
+                break
+            self._count(size)
+            at = after
+        return at
+
+    def _count(self, size: int) -> None:
+        self.chunks += 1
+        self.body_bytes += size
+        self.too_many = self.chunks > FREE_CHUNKS + self.body_bytes // MEAN_CHUNK_BYTES
 
     def _line_ended(self) -> None:
         line = bytes(self._line)
@@ -80,11 +113,11 @@ class ChunkScanner:
 
     def _size_ended(self, digits: bytes) -> None:
         # int() would take a sign, underscores and spaces too.
-        if not digits or len(digits) > 16 or digits.strip(b"0123456789abcdefABCDEF"):
+        if not digits or len(digits) > 16 or digits.strip(_HEX):
             self.malformed = True
             return
         size = int(digits, 16)
-        self.body_bytes += size
+        self._count(size)
         # The line end that follows the data is data here too.
         self._left = size + 2
         self._part = _Part.DATA if size else _Part.TRAILER

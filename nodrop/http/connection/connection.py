@@ -17,6 +17,8 @@ from nodrop.http.connection.spool import Budget
 from nodrop.http.connection.stages import TABLE, Rule, Stage
 
 RECEIVE_BYTES = 64 * 1024
+_DISCARDED = bytearray(1024 * 1024)
+"""What nobody reads."""
 
 
 class Connection:
@@ -54,6 +56,12 @@ class Connection:
         """Whether another request may follow the answer that is being sent."""
         self.taken_over = False
         """The application does with the socket what it likes."""
+        self.discarded = 0
+        """Bytes that have come since it was closed on this side."""
+        self.closed_at = 0.0
+        """When it was closed on this side, by time.monotonic()."""
+        self.awoken = False
+        """The application's threads that wait for the socket were told that it has ended."""
         self.incoming = Incoming(cfg, client, bodies, limits)
         self.outgoing = Outgoing(self, sock, answers, host, limits.write_seconds)
         self._host = host
@@ -104,6 +112,15 @@ class Connection:
         except OSError:
             return b""
 
+    def discard_some(self) -> int | None:
+        """Drop what the client has sent: how many bytes; None if nothing, 0 if it has ended."""
+        try:
+            return self.sock.recv_into(_DISCARDED, 0, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return 0
+
     def sendall(self, data: bytes) -> None:
         """Send `data`, or leave it to the loop. Raises ClientGone. gunicorn's response calls it as that of a socket."""
         self.outgoing.sendall(data)
@@ -121,11 +138,18 @@ class Connection:
 
     def half_close(self) -> None:
         """Say that nothing follows, so that the client closes. Closing at once could reset what is still on its way."""
+        if self.taken_over:
+            # With a timeout of the application's, the loop would have to wait in recv.
+            self.sock.setblocking(False)
         self.sock.shutdown(socket.SHUT_WR)
 
     def abort(self) -> None:
         """End it while a thread has it, which gets ClientGone."""
         self.outgoing.abort()
+        self.shut_down()
+
+    def shut_down(self) -> None:
+        """End it for both sides. Whoever waits for it, in a thread of the application's, is woken."""
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
 

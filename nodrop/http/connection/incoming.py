@@ -14,8 +14,9 @@ from gunicorn.http.body import ChunkedReader
 from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 
+from nodrop.config.types import show_size
 from nodrop.http import rules
-from nodrop.http.connection.chunked import ChunkScanner
+from nodrop.http.connection.chunked import MEAN_CHUNK_BYTES, ChunkScanner
 from nodrop.http.connection.limits import Limits
 from nodrop.http.connection.spool import Budget, BudgetExceeded, Spool
 from nodrop.http.refusals import Refusal, status_of
@@ -98,7 +99,8 @@ class Incoming:
         end = head.find(b"\r\n\r\n", max(0, self._searched - 3))
         if (end if end >= 0 else len(head)) > self._limits.head:
             detail = f"request line and headers exceed {self._limits.head} bytes"
-            raise Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
+            why = f"request line and headers exceed MAX_HEADER_BYTES={show_size(self._limits.head)}"
+            raise Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail, why=why)
         # The parser knows at once that anything else can't become a request; why wait for the rest?
         if end < 0 and (head[0] in _TOKEN or head.startswith(b"\r")) and head.count(b"\n") == head.count(b"\r\n"):
             self._searched = len(head)
@@ -139,6 +141,9 @@ class Incoming:
         size = self._chunks.feed(data) if self._chunks else min(len(data), self._missing)
         if self._chunks and self._chunks.body_bytes > self._limits.body:
             raise self._too_large()
+        if self._chunks and self._chunks.too_many:
+            detail = f"too many small chunks: they have to carry {MEAN_CHUNK_BYTES} bytes on average"
+            raise Refusal(HTTPStatus.BAD_REQUEST, detail, self.request)
         if self._chunks and self._chunks.malformed:
             raise Refusal(HTTPStatus.BAD_REQUEST, "malformed chunks, or too much framing for the body", self.request)
         try:
@@ -158,7 +163,8 @@ class Incoming:
 
     def _too_large(self) -> Refusal:
         detail = f"the body exceeds {self._limits.body} bytes"
-        return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, self.request)
+        why = f"the body exceeds MAX_BODY_BYTES={show_size(self._limits.body)}"
+        return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, self.request, why=why)
 
     def decode_chunks(self, progressed: Any) -> Spool:
         """Decode a chunked body, calling `progressed` now and then; the parser finds all it asks for. Raises Refusal.
@@ -178,14 +184,19 @@ class Incoming:
             raise Refusal(HTTPStatus.BAD_REQUEST, str(error) or "incomplete body", self.request) from error
 
     def finish(self) -> bool:
-        """Drop what the application has left of the body; whether it ended where it should."""
-        self.request = None
-        self._chunks = None
-        if not self._parser.finish_body():
+        """Drop what the application has left of the body; whether the next request can follow."""
+        request, self.request = self.request, None
+        chunked, self._chunks = self._chunks is not None, None
+        # Reading has failed: where the body ends is not known.
+        if request.body.failed:
             return False
-        rest = self._parser.unreader.take_buffered() + self._source.body.recv(DECODE_BYTES)
+        # The parser would read what is left, a KiB at a time. All of it is here, and nothing else is.
+        rest = self._parser.unreader.take_buffered()
+        self._parser.mesg = None
         self._source.body.clear()
-        self._source.head[:0] = rest
+        if chunked:
+            # Decoded to its end, so that this is what follows it.
+            self._source.head[:0] = rest
         return True
 
     def discard(self) -> None:

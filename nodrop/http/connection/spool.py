@@ -7,6 +7,8 @@ import tempfile
 import threading
 from typing import IO
 
+from nodrop.server.children import when_forked
+
 IN_MEMORY = 32 * 1024
 """Bytes a spool keeps in memory, for each direction of each connection; most requests and answers are smaller."""
 
@@ -22,6 +24,11 @@ class Budget:
         """limit: in bytes."""
         self.limit = limit
         self.used = 0
+        self._lock = threading.Lock()
+        when_forked(self._renew_lock)
+
+    def _renew_lock(self) -> None:
+        """In a child process: another thread of the worker may have held it."""
         self._lock = threading.Lock()
 
     def take(self, size: int) -> None:

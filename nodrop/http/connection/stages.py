@@ -13,7 +13,11 @@ from enum import Enum, auto
 from nodrop.config.settings import ServingSettings
 
 CLOSING_SECONDS = 2.0
-"""How long a client has to close a connection that was closed on this side."""
+"""How long a client that sends nothing has to close a connection that was closed on this side."""
+LINGER_SECONDS = 60.0
+LINGER_BYTES = 1024 * 1024 * 1024
+"""For how long, and how much, a client may go on sending then, as one does whose upload was refused. To close would
+reset the connection, and the client could lose its answer."""
 
 
 class Stage(Enum):

@@ -1,0 +1,224 @@
+"""WebSockets as applications do them on threads: flask-sock, and Flask-SocketIO with simple-websocket."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import simple_websocket
+import socketio
+
+from tests.raw import connect, exchange, split
+from tests.serving_process import Server, own_application, serving, until
+
+FLASK_SOCK = """
+import select, socket as sockets
+from flask import Flask, request
+from flask_sock import Sock
+app = Flask(__name__)
+app.config["SOCK_SERVER_OPTIONS"] = {"ping_interval": 25}
+sock = Sock(app)
+@app.get("/")
+def index(): return "ok"
+@sock.route("/ws")
+def echo(ws):
+    while True:
+        message = ws.receive()
+        if message == "boom": raise ValueError("boom")
+        if message == "bye": return
+        ws.send(message)
+@app.get("/questions")
+def questions():
+    sock = request.environ["gunicorn.socket"]
+    asked = {name: hasattr(sock, name) for name in ("recv", "send", "makefile", "getpeercert")}
+    poller = select.poll()
+    poller.register(sock, select.POLLOUT)
+    peer, own = sock.getpeername(), sock.getsockname()
+    return asked | {
+        "timeout": sock.gettimeout(), "blocking": sock.getblocking(), "writable": len(poller.poll(0)) == 1,
+        "family": sock.family == sockets.AF_INET, "addresses": (peer[0], own[0]), "option":
+        sock.getsockopt(sockets.SOL_SOCKET, sockets.SO_TYPE) == sockets.SOCK_STREAM, "fd": sock.fileno() > 2,
+    }
+kept = []
+@app.get("/keeps")
+def keeps(): kept.append(request.environ["gunicorn.socket"]); return "kept"
+@app.get("/uses-it-later")
+def uses_it_later():
+    try: kept[0].send(b"not yours")
+    except OSError as error: return str(error)
+@app.get("/taken")
+def taken():
+    sock = request.environ["gunicorn.socket"]
+    sock.settimeout(30)
+    sock.sendall(b"mine")
+    return "not sent"
+"""
+SOCKET_IO = """
+from flask import Flask
+from flask_socketio import SocketIO, emit
+app = Flask(__name__)
+socketio = SocketIO(app, async_mode="threading", ping_interval=1)
+@app.get("/")
+def index(): return "ok"
+@socketio.on("echo")
+def echo(text): emit("echoed", text)
+@socketio.on("boom")
+def boom(): raise ValueError("boom")
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server with flask-sock's application."""
+    folder = tmp_path_factory.mktemp("flask-sock")
+    with serving(folder, **own_application(folder, FLASK_SOCK), WEB_THREADS="4") as server:
+        yield server
+
+
+@contextmanager
+def websocket(server: Server) -> Iterator[Any]:
+    """A client of the application's /ws."""
+    client = simple_websocket.Client(f"ws://127.0.0.1:{server.port}/ws")
+    try:
+        yield client
+    finally:
+        client.thread.join(10)
+        client.sock.close()
+
+
+def threads_and_sockets(server: Server) -> tuple[int, int]:
+    """How many the worker has."""
+    process = Path(f"/proc/{server.workers()[-1]}")
+    files = [str(file.readlink()) for file in (process / "fd").iterdir()]
+    return len(list((process / "task").iterdir())), sum(file.startswith("socket:") for file in files)
+
+
+def access_lines(server: Server, path: str) -> list[dict[str, Any]]:
+    """The access lines of a path."""
+    return [entry for entry in server.log() if entry.get("url", "").startswith(path)]
+
+
+def errors(server: Server) -> list[str]:
+    """What was logged as an error."""
+    return [entry["message"] for entry in server.log() if entry["level"] in ("error", "critical")]
+
+
+def requests_by(server: Server, *labels: str) -> float:
+    """How many requests the metrics tell, of all that have these labels."""
+    return sum(
+        value
+        for name, value in server.metrics().items()
+        if name.startswith("flask_http_request_duration_seconds_count{") and all(label in name for label in labels)
+    )
+
+
+def exceptions(server: Server) -> float:
+    """How many exceptions the metrics tell."""
+    return sum(v for name, v in server.metrics().items() if name.startswith("flask_http_route_exceptions_total"))
+
+
+def test_a_websocket_that_ends_well_is_counted_and_logged_as_101_and_no_exception(tmp_path: Path) -> None:
+    with serving(tmp_path, **own_application(tmp_path, FLASK_SOCK)) as server:
+        with websocket(server) as client:
+            client.send("hi")
+            assert client.receive(10) == "hi"
+            client.send("bye")
+            with pytest.raises(simple_websocket.ConnectionClosed) as closed:
+                client.receive(10)
+            assert closed.value.reason == 1000
+        until("it is logged", lambda: len(access_lines(server, "/ws")) == 1)
+        assert access_lines(server, "/ws")[0]["status"] == 101
+        until("it is counted", lambda: requests_by(server, 'status="101"', 'route="/ws"') == 1, timeout=5)
+        assert requests_by(server, 'route="/ws"') == 1
+        assert (exceptions(server), errors(server)) == (0, [])
+
+
+def test_a_websocket_whose_handler_fails_leaves_no_thread_and_no_socket(server: Server) -> None:
+    assert server.get("/").status == 200
+    before = threads_and_sockets(server)
+    failed = exceptions(server)
+    for _ in range(20):
+        with websocket(server) as client:
+            client.send("boom")
+            with pytest.raises(simple_websocket.ConnectionClosed):
+                client.receive(10)
+    until("threads and sockets are as before", lambda: threads_and_sockets(server) <= before, timeout=5)
+    until("all are counted", lambda: exceptions(server) - failed == 20, timeout=5)
+    until("all are logged", lambda: len(access_lines(server, "/ws")) >= 20)
+    assert {line["status"] for line in access_lines(server, "/ws")} == {101}
+    assert requests_by(server, 'route="/ws"', 'status="500"') == 0
+
+
+def test_a_client_that_does_not_close_its_websocket_keeps_no_thread_of_it(server: Server) -> None:
+    before = threads_and_sockets(server)
+    upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    key = b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    with connect(server) as client:
+        client.sendall(b"GET /ws HTTP/1.1\r\nHost: x\r\n" + upgrade + key + b"\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 101 ")
+        assert threads_and_sockets(server) > before
+        # "boom", masked with zeros. The client leaves its own side open and answers nothing.
+        client.sendall(b"\x81\x84\x00\x00\x00\x00boom")
+        until("the thread in recv is gone", lambda: threads_and_sockets(server) <= before, timeout=10)
+
+
+def test_a_socket_io_session_over_websocket_is_counted_as_101_and_no_exception(tmp_path: Path) -> None:
+    with serving(tmp_path, **own_application(tmp_path, SOCKET_IO)) as server:
+        assert server.get("/").status == 200
+        before = threads_and_sockets(server)
+        for _ in range(5):
+            client = socketio.SimpleClient()
+            client.connect(f"http://127.0.0.1:{server.port}", transports=["websocket"], wait_timeout=10)
+            client.emit("echo", "hi")
+            assert client.receive(timeout=10) == ["echoed", "hi"]
+            client.disconnect()
+        until("all are logged", lambda: len(access_lines(server, "/socket.io")) == 5)
+        assert {line["status"] for line in access_lines(server, "/socket.io")} == {101}
+        until("all are counted", lambda: requests_by(server, 'status="101"') == 5, timeout=5)
+        assert requests_by(server, 'status="500"') == 0
+        assert (exceptions(server), errors(server)) == (0, [])
+        # The library keeps one thread, from the first session on, and others for the length of ping_interval.
+        until(
+            "the sessions leave nothing", lambda: threads_and_sockets(server) <= (before[0] + 1, before[1]), timeout=10
+        )
+
+
+def test_asking_the_socket_does_not_lose_the_answer(server: Server) -> None:
+    answer = server.get("/questions")
+    assert answer.status == 200
+    assert answer.json() == {
+        "recv": True, "send": True, "makefile": True, "getpeercert": False,
+        "timeout": None, "blocking": True, "writable": True,
+        "family": True, "addresses": ["127.0.0.1", "127.0.0.1"], "option": True, "fd": True,
+    }  # fmt: skip
+
+
+def test_the_connection_is_kept_after_questions(server: Server) -> None:
+    data = exchange(
+        server, b"GET /questions HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    assert [answer.status for answer in split(data)] == [200, 200]
+
+
+def test_a_socket_can_not_be_used_after_its_request(server: Server) -> None:
+    with connect(server) as client:
+        client.sendall(b"GET /keeps HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(1000).endswith(b"kept")
+        assert b"is over" in server.get("/uses-it-later").body
+        client.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            client.recv(100)
+
+
+def test_a_timeout_that_the_application_has_set_does_not_hold_the_loop(server: Server) -> None:
+    with connect(server) as client:
+        client.sendall(b"GET /taken HTTP/1.1\r\nHost: x\r\n\r\n")
+        # Not closed by the client: the loop looks whether anything comes, which must not wait.
+        assert client.recv(100) == b"mine"
+        assert client.recv(100) == b""
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        assert server.get("/", timeout=1.5).status == 200
