@@ -10,6 +10,7 @@ gunicorn    the configuration that gunicorn is started with
 config      the settings: where values come from, what each may be
 server      what the server's processes share
 http        the gunicorn worker: connections, requests, answers
+application finds the application that WSGI_APP names, and says why it can't be loaded
 wsgi        the application, and the middleware around it
 tracing     a span for each request, if OpenTelemetry is switched on
 metrics     what is measured, kept and served as /metrics
