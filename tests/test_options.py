@@ -251,7 +251,7 @@ def test_an_application_on_the_command_line_that_is_not_there_is_told_as_any_oth
     (tmp_path / "shop.py").write_text("app = None\n")
     refused = start(tmp_path, "shop:gone", PYTHONPATH=f"{ROOT}:{tmp_path}")
     assert refused.returncode != 0
-    assert "WSGI_APP=shop:gone can't be loaded: shop has no 'gone'" in refused.stderr
+    assert f"WSGI_APP=shop:gone can't be loaded: shop ({tmp_path / 'shop.py'}) has no 'gone'" in refused.stderr
 
 
 def test_what_a_process_is_started_with_is_honoured(tmp_path: Path) -> None:
