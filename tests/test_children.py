@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,14 @@ def test_a_child_that_returns_from_its_view_is_ended_with_a_line_that_says_so(fo
     told = [line["message"] for line in forking.log() if "has returned from GET '/come-back'" in line["message"]]
     assert told
     assert "let it end itself with os._exit()" in told[0]
+
+
+def test_children_that_are_forked_while_other_threads_are_busy_find_no_lock_held(forking: Server) -> None:
+    """Each passes through the worker's metrics, body and log on its way back; one that hung would be waited for."""
+    paths = ["/come-back?way=return&where=view", "/come-back?way=return&where=body", "/", "/log", "/count"]
+    with ThreadPoolExecutor(6) as clients:
+        answers = list(clients.map(lambda number: forking.get(paths[number % 5], timeout=15).status, range(150)))
+    assert set(answers) == {200}
 
 
 def test_a_child_that_is_forked_in_a_thread_of_the_application_ends_with_it(forking: Server) -> None:

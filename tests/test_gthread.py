@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.serving_process import Server, own_application, serving, until
 
 APPLICATION = """
-import logging, os, tempfile, time, flask
+import logging, multiprocessing, os, tempfile, time, flask
 app = flask.Flask(__name__)
 file = tempfile.NamedTemporaryFile(delete=False)
 file.write(b"x" * 5_000_000)
@@ -30,6 +30,17 @@ def stream(): return flask.Response(time.sleep(0.3) or b"part" for _ in range(10
 def send(): return flask.send_file(file.name, mimetype="text/plain")
 @app.post("/echo")
 def echo(): return flask.request.get_data()
+@app.get("/terminate")
+def terminate():
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,))
+    child.start()
+    child.terminate()
+    child.join(5)
+    return str(child.exitcode)
+@app.get("/fork-return")
+def fork_and_return():
+    if os.fork(): os.wait()
+    return "returned"
 @app.get("/fail")
 def fail(): raise RuntimeError("lost")
 """
@@ -99,6 +110,17 @@ def test_health_tells_of_a_request_that_makes_no_progress_and_not_of_one_that_st
         assert b"has made no progress" in server.manage("/readyz").body
         stuck.result()
         until("it is well again", lambda: server.manage("/livez").status == 200, timeout=2)
+
+
+def test_child_processes_of_the_application_change_nothing_of_what_the_worker_tells(tmp_path: Path) -> None:
+    with serving(tmp_path, **gthread(tmp_path)) as server:
+        assert server.get("/terminate").body == b"-15"
+        assert server.get("/fork-return").body == b"returned"
+        time.sleep(1.5)
+        assert server.is_ready()
+        assert server.manage("/livez").status == 200
+        assert server.get("/").body == b"hello"
+        assert any("a child process has returned from GET '/fork-return'" in each["message"] for each in server.log())
 
 
 def test_connections_are_kept_and_closed_after_keep_alive(tmp_path: Path) -> None:

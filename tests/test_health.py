@@ -261,6 +261,7 @@ def test_a_full_accept_queue_does_not_stop_health(tmp_path: Path) -> None:
                 if refused == 3:
                     break
         assert refused, "the queue was not full"
+        assert server.metrics()["nodrop_accept_queue_limit"] == 16
         times = []
         for path in ["/livez", "/readyz", "/metrics"] * 5:
             began = time.monotonic()

@@ -193,7 +193,7 @@ def test_every_option_of_the_command_line_is_honoured_or_refused_when_it_changes
         "--bind 0.0.0.0:5000", "--bind :5000", "--bind [::]:5000", "--workers 1", "--threads=8", "--keep-alive 75",
         "--worker-tmp-dir /dev/shm", "--access-logfile -", "--access-logfile /dev/stdout", "--log-file=-",
         "--log-level INFO", "--graceful-timeout 30", "--no-control-socket", "--http-protocols h1", "--capture-output",
-        "--worker-class nodrop.http.worker.Worker", "--proxy-protocol off",
+        "--backlog 16", "--worker-class nodrop.http.worker.Worker", "--proxy-protocol off",
     ],
 )  # fmt: skip
 def test_an_option_that_asks_for_what_is_so_anyway_is_accepted(arguments: str) -> None:

@@ -14,7 +14,7 @@ from tests.serving_process import command, environment
     [
         "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "GLIBC_TUNABLES", "GCONV_PATH", "OPENSSL_CONF",
         "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "NODE_OPTIONS", "PERL5OPT", "RUBYOPT", "JAVA_TOOL_OPTIONS",
-        "PATH", "HOME", "IFS", "ENV", "BASH_ENV", "TMPDIR",
+        "PATH", "HOME", "IFS", "SHELL", "BASH_ENV", "TMPDIR",
         "SCRIPT_NAME", "GUNICORN_CMD_ARGS", "GUNICORN_PID", "GUNICORN_FD", "LISTEN_FDS", "SECRETS_DIR",
         "FORWARDED_ALLOW_IPS", "PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir", "NODROP_RUNTIME",
     ],
@@ -28,6 +28,14 @@ def test_a_secret_never_sets_a_variable_of_the_loader_an_interpreter_or_the_serv
         f"SECRETS_DIR: '{tmp_path}/{name}' can't be accepted: a secret never sets {name}, which decides what code runs "
         "or how the server is started; rename the key, or set the variable in the environment"
     ]
+
+
+@pytest.mark.parametrize("name", ["ENV", "USER", "PWD", "NODE_ENV", "LISTEN_ADDRESS", "PATH_TO_KEY", "SECRET_KEY"])
+def test_names_that_people_give_to_secrets_of_their_own_are_accepted(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("hush")
+    found = Environment({"SECRETS_DIR": str(tmp_path)})
+    assert found.secret_variables() == {name: "hush"}
+    assert found.problems == []
 
 
 def test_a_secret_with_a_reserved_name_stops_the_start_with_a_line_that_names_it(tmp_path: Path) -> None:

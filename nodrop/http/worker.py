@@ -10,15 +10,10 @@ from __future__ import annotations
 
 import functools
 import os
-import signal
 from collections.abc import Callable
-from types import FrameType
-from typing import NoReturn
 
 from gunicorn.workers import base
 
-from nodrop.config.settings import ServingSettings
-from nodrop.health.worker_state import WorkerReport
 from nodrop.http.accepting import ACCEPT_BATCH, Acceptor
 from nodrop.http.answering import Answering
 from nodrop.http.connection.connection import Connection
@@ -31,21 +26,14 @@ from nodrop.http.stalls import Stalls
 from nodrop.http.threads import Threads
 from nodrop.metrics.server import server_metrics
 from nodrop.server import children
-from nodrop.server.replacement import Replaceable
-from nodrop.server.runtime_folder import lock_descriptor
-from nodrop.server.signals import Handler, Stopping, WorkerSignals
+from nodrop.server.worker_process import WorkerProcess
 
 TICK_SECONDS = 1.0
 """How often deadlines are looked at."""
 
 
-class Worker(Replaceable, base.Worker):  # type: ignore[misc]  # gunicorn has no type information
+class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has no type information
     """Puts the parts together, and runs them from its start to SIGTERM."""
-
-    settings: ServingSettings
-    """Set by the hook post_fork, as is `report`."""
-    report: WorkerReport
-    alive: bool
 
     def run(self) -> None:
         """Serve until SIGTERM, then finish the requests in flight."""
@@ -90,7 +78,7 @@ class Worker(Replaceable, base.Worker):  # type: ignore[misc]  # gunicorn has no
         )
         lifecycle.on_room = acceptor.resume
         stalls = Stalls(threads.threads, self.report, in_flight, settings.stall_timeout)
-        loop.ticks += [acceptor.tick, stalls.tick, self._stop_if_replaced]
+        loop.ticks += [acceptor.tick, stalls.tick, lambda _: self.stop_if_replaced()]
         loop.after_turn = self._report_load
         self._drain = Drain(
             loop, acceptor, lifecycle, threads, refusals, in_flight, log, graceful_timeout=settings.graceful_timeout
@@ -118,62 +106,10 @@ class Worker(Replaceable, base.Worker):  # type: ignore[misc]  # gunicorn has no
         self.nr += 1
         self._threads.hand_over(connection)
 
-    def _stop_if_replaced(self, now: float) -> None:  # noqa: ARG002 - as ticks are
-        if self.alive and self.is_replaced():
-            self.alive = False
-
     def _report_load(self) -> None:
         self.report.set_load(self._threads.waiting, len(self._loop.connections), self._threads.waiting_since)
 
-    # --- Signals -----------------------------------------------------------------------------------------------------
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """SIGTERM: finish the requests in flight and stop. The signal itself wakes the loop, through the pipe."""
-        self.alive = False
-        if not self.booted:
-            raise Stopping  # The application is still being loaded; nothing is in flight.
-        self.report.set_ready(False)
-
-    def handle_quit(self, sig: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002
-        """SIGQUIT: stop at once, whatever is in flight."""
-        self.signals.leave()
-
-    def init_signals(self) -> None:
-        """gunicorn's, but for Ctrl-C: it reaches the workers too, and what becomes of them is the master's decision.
-
-        It is not ignored for good, or every program that the application starts would ignore it too.
-        """
-        super().init_signals()
-        stopping: dict[int, Handler] = {
-            signal.SIGTERM: self.handle_exit,
-            signal.SIGQUIT: self.handle_quit,
-            signal.SIGINT: lambda *_: None,
-        }
-        self.signals = WorkerSignals(stopping, self.PIPE, self.SIGNALS)
-        self._addresses = [listener.getsockname() for listener in self.sockets]
-        children.guard(
-            signals=self.signals.numbers, reset_signals=self.signals.reset, descriptors=self._own_descriptors
-        )
-
-    # --- Child processes of the application --------------------------------------------------------------------------
-
-    def _own_descriptors(self) -> set[int]:
-        """What a child process must not have of this one's open files."""
-        own = {*self.PIPE, self.tmp.fileno(), lock_descriptor()}
-        if loop := getattr(self, "_loop", None):
-            own.add(loop.descriptor)
-        return {each for each in own if each is not None} | children.sockets_at(self._addresses)
-
-    def load_wsgi(self) -> None:
-        """gunicorn's. A child process that the application's code forks, and lets come back to here, is ended."""
-        try:
-            super().load_wsgi()
-        except BaseException as error:
-            if children.is_child:
-                children.leave("the application's code at import", error)
-            if self.signals.stopping():
-                # By a handler of the application's, perhaps; it has nothing more to say about it.
-                raise Stopping from error
-            raise
-        if children.is_child:
-            children.leave("the application's code at import")
+    def own_descriptors(self) -> set[int]:
+        """The loop's too."""
+        loop = getattr(self, "_loop", None)
+        return super().own_descriptors() | ({loop.descriptor} if loop else set())

@@ -9,12 +9,15 @@ import errno
 import fcntl
 import logging
 import os
-import select
 import stat
 import sys
 import termios
 import threading
-import time
+
+# By name, before an application replaces them, as gevent and eventlet do: a line is written whole, without letting
+# anything else run meanwhile, which might want to write one too, and also from where nothing may wait.
+from select import PIPE_BUF, POLLOUT, poll
+from time import monotonic, sleep
 from traceback import format_exception
 from types import TracebackType
 from typing import Any
@@ -98,16 +101,16 @@ class StandardOutput(logging.Handler):
 
 def _has_room(descriptor: int, size: int, seconds: float) -> bool:
     """Whether so many bytes can be written without waiting for a reader, within this time."""
-    deadline = time.monotonic() + seconds
-    writable = select.poll()
-    writable.register(descriptor, select.POLLOUT)
-    while writable.poll(max(0.0, deadline - time.monotonic()) * 1000):
+    deadline = monotonic() + seconds
+    writable = poll()
+    writable.register(descriptor, POLLOUT)
+    while writable.poll(max(0.0, deadline - monotonic()) * 1000):
         # That is said of a pipe as soon as it has room for PIPE_BUF bytes.
-        if size <= select.PIPE_BUF or _is_empty(descriptor):
+        if size <= PIPE_BUF or _is_empty(descriptor):
             return True
-        if time.monotonic() >= deadline:
+        if monotonic() >= deadline:
             return False
-        time.sleep(0.01)
+        sleep(0.01)
     return False
 
 
@@ -126,8 +129,8 @@ def _write(descriptor: int, data: bytes, seconds: float = PATIENCE_SECONDS) -> b
             data = data[_write_some(descriptor, data) :]
         except BlockingIOError:
             # Another process has taken the room, or has made it non-blocking, for all who share it.
-            writable = select.poll()
-            writable.register(descriptor, select.POLLOUT)
+            writable = poll()
+            writable.register(descriptor, POLLOUT)
             if not writable.poll(seconds * 1000):
                 return False
         except OSError:

@@ -25,7 +25,8 @@ from nodrop.health.worker_state import WorkerState
 from nodrop.metrics.archive import Archive
 from nodrop.metrics.processes import Processes
 from nodrop.metrics.saturation import Saturation
-from nodrop.server.runtime_folder import OWN_METRICS, WORKER_STARTS
+from nodrop.server.addresses import BACKLOG
+from nodrop.server.runtime_folder import BACKLOG_FILE, OWN_METRICS, WORKER_STARTS
 
 MERGE_SECONDS = 1.0
 _log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Exposition:
         self._own = Archive(folder / "metrics" / OWN_METRICS)
         self._applications = Archive(folder / "metrics")
         self._server = (
-            Saturation(state, address, port),
+            Saturation(state, address, port, backlog=_backlog(folder)),
             Processes(lambda: [master, os.getppid(), os.getpid(), *(worker.pid for worker in state.workers())]),
             PlatformCollector(registry=None),
         )
@@ -139,3 +140,10 @@ def _joined(samples: Iterable[Sample], exemplars: dict[_Series, Exemplar]) -> It
 
 def _series(name: str, labels: dict[str, str]) -> _Series:
     return name, tuple(sorted(labels.items()))
+
+
+def _backlog(folder: Path) -> int:
+    try:
+        return int((folder / BACKLOG_FILE).read_text())
+    except FileNotFoundError:  # Nobody listens: a test's.
+        return BACKLOG

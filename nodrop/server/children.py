@@ -26,6 +26,8 @@ from typing import Any, NoReturn
 
 is_child = False
 """Whether this process is a child of a worker, forked by the application."""
+_forking_thread: int | None = None
+"""The thread that has forked it, the only one in it; unless threads are greenlets, of which a fork copies all."""
 
 _log = logging.getLogger(__name__)
 _callbacks: list[weakref.WeakMethod[Callable[[], None]]] = []
@@ -50,6 +52,7 @@ def guard(*, signals: Iterable[int], reset_signals: Callable[[], None], descript
 
     def before() -> None:
         if not is_child:
+            _before.thread = threading.get_ident()
             _before.mask = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
 
     def in_parent() -> None:
@@ -57,11 +60,12 @@ def guard(*, signals: Iterable[int], reset_signals: Callable[[], None], descript
             signal.pthread_sigmask(signal.SIG_SETMASK, _before.mask)
 
     def in_child() -> None:
-        global is_child  # noqa: PLW0603
+        global is_child, _forking_thread  # noqa: PLW0603
         # A child of a child: what was the worker's has become the first one's own.
         if is_child:
             return
         is_child = True
+        _forking_thread = _before.thread
         for step in (lambda: _replace(descriptors()), reset_signals, *_living(_callbacks)):
             try:
                 step()
@@ -116,12 +120,20 @@ def _living(references: Iterable[weakref.WeakMethod[Callable[[], None]]]) -> lis
     return [method for reference in references if (method := reference())]
 
 
+def stand_still() -> NoReturn:
+    """Wait for the end of this process, a child, in a greenlet that was copied with the one that has forked it."""
+    while True:
+        threading.Event().wait()
+
+
 def leave(where: str, error: BaseException | None = None) -> NoReturn:
     """End this process, a child that has come back to the worker's code, where it has no business.
 
     where: what it came back from, for the log. error: what it came back with, if it did not return; SystemExit decides
     the exit status, as it does in any program.
     """
+    if threading.get_ident() != _forking_thread:
+        stand_still()
     status = 0
     if isinstance(error, KeyboardInterrupt):
         signal.signal(signal.SIGINT, signal.SIG_DFL)

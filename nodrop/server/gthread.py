@@ -9,31 +9,25 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
+import selectors
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from nodrop.config.settings import ServingSettings
 from nodrop.health.worker_state import WorkerReport
 from nodrop.http.response import Input
+from nodrop.server import children
 from nodrop.server.addresses import as_ipv4
-from nodrop.server.replacement import Replaceable
+from nodrop.server.worker_process import WorkerProcess
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-class Worker(Replaceable, ThreadWorker):  # type: ignore[misc]  # gunicorn has no type information
+class Worker(WorkerProcess, ThreadWorker):  # type: ignore[misc]  # gunicorn has no type information
     """gunicorn's ThreadWorker, which tells what it does."""
-
-    settings: ServingSettings
-    """Set by the hook post_fork, as is `report`."""
-    report: WorkerReport
-    alive: bool
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -41,6 +35,7 @@ class Worker(Replaceable, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
         self._thread = threading.local()
         self._submitted = self._begun = 0
         self._counting = threading.Lock()
+        self._loop_descriptors: set[int] = set()
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -49,20 +44,35 @@ class Worker(Replaceable, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
     # --- The loop ----------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Serve until told to stop, then finish what is in flight."""
+        """Serve until SIGTERM, then finish the requests in flight."""
+        if children.is_child:
+            children.leave("the start of the worker")
+        # Only now, since a readiness check may set handlers too.
+        self.signals.stand()
+        # Signals write to this pipe, which wakes the loop.
+        self.poller.register(self.PIPE[0], selectors.EVENT_READ, self._on_signal)
+        self._loop_descriptors = {self.poller.fileno(), self.method_queue.fileno()}
         self.wsgi = _Watched(self.wsgi, self.report, self._number)
         self.report.set_load(0, 0)
-        self.report.set_ready(True)
+        self.report.set_ready(self.alive)
         super().run()
         self.report.set_ready(False)
+        # Closed by now.
+        self._loop_descriptors = set()
+        self.signals.hand_over()
+
+    def _on_signal(self, pipe: int) -> None:
+        self.signals.pass_on(os.read(pipe, 4096))
+
+    def own_descriptors(self) -> set[int]:
+        """The loop's too."""
+        return super().own_descriptors() | self._loop_descriptors
 
     def notify(self) -> None:
         """Tell the master and the management process that the loop goes round; gunicorn's loop calls it."""
         super().notify()
         self.report.set_load(max(0, self._submitted - self._begun), self.nr_conns)
-        if self.alive and self.is_replaced():
-            self.alive = False
-            self.report.set_ready(False)
+        self.stop_if_replaced()
 
     def accept(self, listener: Any) -> bool:
         """Accept a connection, if there is one; whether there was."""
@@ -105,22 +115,6 @@ class Worker(Replaceable, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
             for listener in self.sockets:
                 listener.close()
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM: finish what is in flight and stop."""
-        if not self.booted:
-            raise SystemExit  # The application is still being loaded; nothing is in flight.
-        super().handle_exit(sig, frame)
-        self.report.set_ready(False)
-
-    def handle_quit(self, sig: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002
-        """SIGQUIT: stop at once, whatever is in flight."""
-        os._exit(0)
-
-    def init_signals(self) -> None:
-        """gunicorn's, but for Ctrl-C: it reaches the workers too, and what becomes of them is the master's decision."""
-        super().init_signals()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-
 
 class _Watched:
     """The application, with the start, the progress and the end of each request reported."""
@@ -137,15 +131,23 @@ class _Watched:
         environ["wsgi.input"] = Input(environ["wsgi.input"], lambda: self._report.request_progressed(number))
         try:
             body = self._application(environ, start_response)
-        except BaseException:
+        except BaseException as error:
+            self._leave_if_forked(environ, error)
             self._report.request_finished(number)
             raise
+        self._leave_if_forked(environ)
         if isinstance(body, environ["wsgi.file_wrapper"]):
             # The kernel sends it, and nobody sees how far that is; gunicorn knows the file by its very type.
             self._report.request_exempt(number)
             _call_when_closed(body, lambda: self._report.request_finished(number))
             return body  # type: ignore[no-any-return]
         return _Body(body, self._report, number)
+
+    @staticmethod
+    def _leave_if_forked(environ: WSGIEnvironment, error: BaseException | None = None) -> None:
+        """End a child process that the application has forked, and that has come back from there."""
+        if children.is_child:
+            children.leave(f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')!r}", error)
 
 
 def _call_when_closed(body: Any, call: Callable[[], None]) -> None:

@@ -28,7 +28,7 @@ from nodrop.logs.redaction import redact_text
 from nodrop.server import brought, configuration, foreign_variables
 from nodrop.server.addresses import bound, shown
 from nodrop.server.replacement import Replacement, Replacements
-from nodrop.server.runtime_folder import OWN_METRICS, WORKER_STARTS
+from nodrop.server.runtime_folder import BACKLOG_FILE, OWN_METRICS, WORKER_STARTS
 from nodrop.tracing import opentelemetry as tracing
 
 GTHREAD_DIFFERS = (
@@ -105,6 +105,7 @@ class Hooks:
         listener = self._bound("PORT", self._settings.port)
         self._bound("MANAGEMENT_PORT", self._settings.management_port).close()
         kind = TCP6Socket if ":" in address else TCPSocket
+        (self._runtime / BACKLOG_FILE).write_text(str(server.cfg.backlog))
         server.LISTENERS = [
             kind((address, self._settings.port), server.cfg, server.log, fd=listener.detach()),
         ]

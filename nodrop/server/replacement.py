@@ -18,7 +18,6 @@ import contextlib
 import fcntl
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -143,50 +142,3 @@ class Replacements:
 
     def _file(self, pid: int) -> Path:
         return self._folder / str(pid)
-
-
-class Replaceable:
-    """Mixed into a gunicorn worker: it loads the application by itself, and can be replaced."""
-
-    replaces: int = 0
-    """The process id of the worker that this one is to replace; 0 for none. Set by the hook pre_fork."""
-    replacement: Replacement
-    """Set by the hook post_fork."""
-    booted: bool
-    log: Any
-    max_requests: int
-    nr: int
-    """Requests that it has been given."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        # With gunicorn's own the worker would stop before the next one has loaded the application.
-        self._request_limit, self.max_requests = self.max_requests, sys.maxsize
-
-    def init_process(self) -> None:
-        """Load the application and serve.
-
-        gunicorn's master stops the server when a worker fails to load. A replacement ends alone, since the worker that
-        it was to replace can serve on.
-        """
-        try:
-            super().init_process()  # type: ignore[misc]
-        except Exception as error:
-            if self.booted or not self.replaces:
-                raise
-            self.log.exception("the worker that was to replace %d can't load the application: %s", self.replaces, error)
-            raise SystemExit(1) from error
-
-    def load_wsgi(self) -> None:
-        """Load the application, whatever gunicorn's command line names: WSGI_APP has it by now."""
-        # Not before the fork: the worker alone imports the application, and what reads its environment.
-        from nodrop.wsgi.load import load
-
-        self.wsgi = load()
-
-    def is_replaced(self) -> bool:
-        """Whether it has served MAX_REQUESTS and its replacement serves, so that it should drain. Asks for one."""
-        if self.nr < self._request_limit or not self.replacement.is_ready():
-            return False
-        self.log.info("replaced after %d requests (MAX_REQUESTS), stopping", self.nr)
-        return True

@@ -14,6 +14,8 @@ MEMORY = Path("/dev/shm")
 PREFIX = "nodrop-"
 OWN_METRICS = "serving"
 """Folder in that of the metrics (PROMETHEUS_MULTIPROC_DIR): the serving layer's, apart from the application's own."""
+BACKLOG_FILE = "backlog"
+"""File in which gunicorn's master keeps how many connections may wait to be accepted."""
 WORKER_STARTS = "worker_starts"
 """File in which gunicorn's master keeps how many workers it has started."""
 MEMORY_NEEDED = 16 * 1024 * 1024

@@ -13,6 +13,9 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterable
+
+# By name, before eventlet in an application replaces them with functions that wait.
+from os import read, write
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -66,7 +69,7 @@ class WorkerSignals:
 
     def _unread(self) -> bytes:
         try:
-            return os.read(self._pipe[0], 4096)
+            return read(self._pipe[0], 4096)
         except BlockingIOError:
             return b""
 
@@ -110,7 +113,7 @@ class WorkerSignals:
     def _tell(self, numbers: bytes) -> None:
         if self._applications_pipe >= 0 and numbers:
             with contextlib.suppress(OSError):
-                os.write(self._applications_pipe, numbers)
+                write(self._applications_pipe, numbers)
 
     def leave(self) -> NoReturn:
         """End the process at once, but for the application's handlers and what is registered with atexit.

@@ -118,7 +118,7 @@ def _warn_of_short_key(app: Flask) -> None:
     length = len(key if isinstance(key, bytes) else key.encode())
     if 0 < length < KEY_BYTES:
         logging.getLogger(__name__).warning(
-            "the application's own SECRET_KEY has %d bytes, so it can be guessed from a session cookie: use one of %d "
+            "the application's own SECRET_KEY has %d bytes, which anyone who has a session can guess: use one of %d "
             "or more, such as what %s prints",
             length,
             KEY_BYTES,
