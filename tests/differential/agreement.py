@@ -19,7 +19,7 @@ from tests.differential.tap import Tap, Tapped
 from tests.serving_process import until
 
 SILENCE_SECONDS = 10.0
-UNFINISHED_SECONDS = 0.7
+UNFINISHED_SECONDS = 0.4
 """How long the client of a request that is not complete waits before it gives up."""
 BYSTANDER = b"GET /bystander/%d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 """A request of another client, sent after each case, that must get its own answer."""
