@@ -13,6 +13,9 @@ IMAGE       ?= flask-app:dev
 REQUIREMENTS ?= requirements.txt
 TIMEOUT     ?= 5m
 ARGS        ?=
+# Where `make run` listens, with both ports. The image listens at every address, as a pod needs.
+BIND_ADDRESS ?= 127.0.0.1
+WHEELS      ?= build/wheel
 # An application of one's own: its folder beside app/, and what WSGI_APP names in it. Both empty: the example.
 APP_DIR     ?=
 WSGI_APP    ?=
@@ -53,12 +56,12 @@ require-python:
 # --- On this machine -----------------------------------------------------------------------------------------------
 
 .PHONY: run
-run: $(app_venv)/runtime ## Serve on http://localhost:5000 (PORT, APP_DIR, WSGI_APP) until Ctrl-C
-	@PORT=$(PORT) WSGI_APP='$(WSGI_APP)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
+run: $(app_venv)/runtime ## Serve on http://localhost:5000 (PORT, BIND_ADDRESS, APP_DIR, WSGI_APP) until Ctrl-C
+	@PORT=$(PORT) BIND_ADDRESS='$(BIND_ADDRESS)' WSGI_APP='$(WSGI_APP)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
 
 .PHONY: dev
 dev: $(app_venv)/runtime ## Develop: serve on http://localhost:5000 (as run), reload on change, show errors in a debugger
-	@PORT=$(PORT) WSGI_APP='$(WSGI_APP)' exec $(app_venv)/bin/python -m nodrop.commands.dev
+	@PORT=$(PORT) WSGI_APP='$(WSGI_APP)' exec $(app_venv)/bin/nodrop dev
 
 .PHONY: test
 test: $(VENV)/development ## Check everything that needs no cluster
@@ -67,6 +70,7 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	$(VENV)/bin/mypy
 	$(PY) scripts/chart_docs.py --check
 	$(PY) scripts/settings_docs.py --check
+	$(PY) scripts/options_docs.py --check
 	$(PY) scripts/proof_docs.py --check
 	@mkdir -p build/coverage && rm -f build/coverage/*
 	$(PY) -m coverage run -m pytest $(ARGS)
@@ -76,11 +80,12 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	@$(if $(ARGS),:,$(PY) -m coverage json --quiet -o build/coverage/report.json && \
 	  $(PY) scripts/branch_coverage.py build/coverage/report.json)
 
-# Tests that find no browser or no HAProxy are skipped with that reason, and in CI they fail.
+# Tests that find no browser, HAProxy or nginx are skipped with that reason, and in CI they fail.
 .PHONY: test-packages
-test-packages: ## Install what some tests use, where it is missing (Debian, Ubuntu): a browser and HAProxy
+test-packages: ## Install what some tests use, where it is missing (Debian, Ubuntu): a browser, HAProxy and nginx
 	@missing=$$(PATH=$$PATH:/usr/sbin; command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
-	  command -v google-chrome >/dev/null || echo chromium fonts-dejavu-core; command -v haproxy >/dev/null || echo haproxy); \
+	  command -v google-chrome >/dev/null || echo chromium fonts-dejavu-core; command -v haproxy >/dev/null || echo haproxy; \
+	  command -v nginx >/dev/null || echo nginx-light); \
 	[ -z "$$missing" ] || { sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); $$sudo apt-get update && \
 	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $$missing; }
 
@@ -99,10 +104,16 @@ lock: $(VENV)/development ## Pin and hash the requirements, of APP_DIR alone if 
 	  requirements.txt or pyproject.toml: there is nothing to pin'),for name in \
 	  requirements requirements-otel requirements-build requirements-dev tests/applications; do compile $$name.txt $$name.in || exit 1; done)
 
+.PHONY: wheel
+wheel: $(VENV)/runtime ## Build nodrop, the serving layer, as a wheel in build/wheel (WHEELS=folder)
+	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir '$(WHEELS)' .
+	@ls '$(WHEELS)'/nodrop-*.whl
+
 .PHONY: docs
-docs: $(VENV)/development ## Write the tables of the chart's values, of the settings and of the proof
+docs: $(VENV)/development ## Write the tables of the chart's values, of the settings, of gunicorn's options and of the proof
 	$(PY) scripts/chart_docs.py
 	$(PY) scripts/settings_docs.py
+	$(PY) scripts/options_docs.py
 	$(PY) scripts/proof_docs.py
 
 .PHONY: tools

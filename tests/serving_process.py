@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
+import random
 import re
 import signal
 import socket
@@ -17,6 +20,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+from nodrop.management.scrapes import KEEP_SECONDS
+
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "python:nodrop.gunicorn"
 START_SECONDS = 20.0
@@ -25,10 +30,15 @@ WARNING = re.compile(rf"{re.escape(str(ROOT))}/(?:app|nodrop)/\S+:\d+: \w*Warnin
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("0.0.0.0", 0))
-        return int(listener.getsockname()[1])
+    """A port of this machine that nothing uses now.
+
+    Below those that the system gives to outgoing connections, of which one could take it before the server does.
+    """
+    for port in random.sample(range(10_000, 32_000), 100):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("0.0.0.0", port))
+            return port
+    raise AssertionError("none of 100 ports is free")
 
 
 def until(what: str, condition: Callable[[], bool], timeout: float = START_SECONDS) -> None:
@@ -79,6 +89,7 @@ class Server:
     port: int
     management_port: int
     log_file: Path
+    _scraped: float = -math.inf
 
     def get(self, path: str, **options: Any) -> Answer:
         """A request to the application."""
@@ -111,8 +122,13 @@ class Server:
         return [int(message.rpartition(" ")[2]) for message in booted]
 
     def metrics(self) -> dict[str, float]:
-        """The samples of /metrics, by name and labels as they are written."""
+        """The samples of /metrics, by name and labels as they are written.
+
+        As they are now: a scrape is kept for a second, so the next one waits until that is over.
+        """
+        time.sleep(max(0.0, self._scraped + KEEP_SECONDS - time.monotonic()))
         lines = self.manage("/metrics").body.decode().splitlines()
+        self._scraped = time.monotonic()
         return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
     def stop(self, timeout: float = 20.0) -> int:
@@ -150,13 +166,15 @@ def at_full_speed() -> Iterator[None]:
 @contextmanager
 def starting(tmp_path: Path, *, python: str = sys.executable, **variables: str) -> Iterator[Server]:
     """Start a server with these environment variables, and stop it afterwards."""
-    port, management_port = free_port(), free_port()
+    ports = {"PORT": str(free_port()), "MANAGEMENT_PORT": str(free_port())}
+    variables = {**ports, **variables}
+    port, management_port = int(variables["PORT"]), int(variables["MANAGEMENT_PORT"])
     log_file = tmp_path / f"server-{port}.log"
     with log_file.open("w") as log:
         process = subprocess.Popen(
             command(python),
             cwd=tmp_path,
-            env=environment(PORT=str(port), MANAGEMENT_PORT=str(management_port), **variables),
+            env=environment(**variables),
             stdout=log,
             stderr=subprocess.STDOUT,
             text=True,

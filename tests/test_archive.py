@@ -15,6 +15,7 @@ import pytest
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from nodrop.management.scrapes import KEEP_SECONDS
 from nodrop.metrics.archive import Archive
 from tests.serving_process import ROOT, at_full_speed, serving, until
 
@@ -154,13 +155,16 @@ def test_a_scrape_takes_less_than_20_ms_after_a_thousand_workers(tmp_path: Path)
         until("they are merged", lambda: len(list(folder.iterdir())) < 20)
         merged_within = time.perf_counter() - began
         times = []
-        for _ in range(50):
+        for _ in range(10):
+            # Until then it would be the same as before.
+            time.sleep(KEEP_SECONDS)
             began = time.perf_counter()
             server.manage("/metrics")
             times.append((time.perf_counter() - began) * 1000)
+        many = server.metrics()
         for name in one:
             if name.startswith(("flask_http_request_total", "flask_http_request_duration_seconds")):
-                assert server.metrics()[name] == pytest.approx(one[name] * 1001)
+                assert many[name] == pytest.approx(one[name] * 1001)
         print(f"merged within {merged_within:.2f} s; then a scrape took {statistics.median(times):.1f} ms (median),")
         print(f"{max(times):.1f} ms (maximum)")
         # The median, since others use this machine too.

@@ -14,7 +14,7 @@ import yaml
 
 from nodrop.config.settings import ServingSettings
 from nodrop.health.probes import Health
-from nodrop.management import process as management
+from nodrop.management import paths as management
 
 CHART = Path(__file__).resolve().parents[1] / "charts" / "flask-app"
 # The oldest Kubernetes the chart says it works with, and the newest it is tested on.

@@ -41,9 +41,11 @@ def test_saturation_is_summed_over_the_workers(tmp_path: Path) -> None:
     one.set_load(waiting=2, connections=10)
     other.set_load(waiting=1, connections=5)
     one.request_started(0)
-    until("it is older than the next", lambda: samples(Saturation(state, 1))["nodrop_oldest_request_seconds"] > 0.05)
+    until(
+        "it is older than the next", lambda: samples(Saturation(state, "::", 1))["nodrop_oldest_request_seconds"] > 0.05
+    )
     other.request_started(3)
-    found = samples(Saturation(state, 1))
+    found = samples(Saturation(state, "::", 1))
     assert 0.05 < found.pop("nodrop_oldest_request_seconds") < 10
     assert found == {
         "nodrop_workers_ready": 1, "nodrop_threads": 8, "nodrop_threads_busy": 2,
@@ -59,25 +61,25 @@ def test_the_accept_queue_is_the_kernels(family: socket.AddressFamily, address: 
         pytest.skip("no IPv6 here: nothing to do, it is not needed")
     with listener:
         port = listener.getsockname()[1]
-        assert accept_queue(port) == 0
+        assert accept_queue(address, port) == 0
         clients = [socket.create_connection((address, port)) for _ in range(3)]
-        assert accept_queue(port) == 3
+        assert accept_queue(address, port) == 3
         listener.accept()[0].close()
-        assert accept_queue(port) == 2
+        assert accept_queue(address, port) == 2
         for client in clients:
             client.close()
 
 
 def test_without_a_kernel_that_tells_there_is_no_accept_queue(tmp_path: Path) -> None:
-    assert accept_queue(free_port()) is None
-    assert not [name for name in samples(Saturation(WorkerState(tmp_path), 1, proc=tmp_path)) if "accept" in name]
+    assert accept_queue("::", free_port()) is None
+    assert not [name for name in samples(Saturation(WorkerState(tmp_path), "::", 1, proc=tmp_path)) if "accept" in name]
 
 
 def test_the_limit_of_the_accept_queue_is_the_lower_of_the_servers_and_the_systems(tmp_path: Path) -> None:
     (tmp_path / "net").mkdir()
     line = "   0: 00000000:1388 00000000:0000 0A 00000000:0000000C 00:00000000 00000000     0        0 1 1 0\n"
     (tmp_path / "net" / "tcp").write_text("  sl  local_address ...\n" + line)
-    collector = Saturation(WorkerState(tmp_path / "net"), 5000, proc=tmp_path)
+    collector = Saturation(WorkerState(tmp_path / "net"), "0.0.0.0", 5000, proc=tmp_path)
     assert samples(collector)["nodrop_accept_queue_limit"] == 2048
     (tmp_path / "sys/net/core").mkdir(parents=True)
     (tmp_path / "sys/net/core/somaxconn").write_text("128\n")

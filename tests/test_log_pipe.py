@@ -89,11 +89,11 @@ def test_a_log_that_nobody_reads_holds_nothing_up_and_says_later_what_was_lost(t
                 assert server.manage("/livez").status == server.manage("/readyz").status == 200
         assert 0.5 < longest < 3, "the pipe was full, and waited for once"
         read_on(server, log)
-        server.get("/echo?after")
+        server.get("/echo?page=after")
 
         def written_again() -> bool:
             read_on(server, log)
-            return b"?after" in log
+            return b"=after" in log
 
         until("it is written again", written_again)
     lines = [json.loads(line) for line in log.splitlines()]

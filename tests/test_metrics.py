@@ -274,12 +274,12 @@ def test_requests_in_flight_are_told_and_end_even_if_the_client_goes(measured: S
     before = measured.metrics()
     until("none", lambda: in_flight() == 0)
     with ThreadPoolExecutor(1) as pool:
-        held = pool.submit(measured.get, "/hold?seconds=0.5")
+        held = pool.submit(measured.get, "/hold?seconds=2.5")
         until("one", lambda: in_flight() == 1)
         held.result()
     until("none", lambda: in_flight() == 0)
     with socket.create_connection(("127.0.0.1", measured.port), timeout=10) as client:
-        client.sendall(b"GET /stream?wait=0.2&size=1000000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.sendall(b"GET /stream?wait=1&size=1000000 HTTP/1.1\r\nHost: x\r\n\r\n")
         until("two", lambda: in_flight() == 1)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     until("none", lambda: in_flight() == 0)

@@ -26,7 +26,7 @@ def start(**variables: str) -> subprocess.CompletedProcess[str]:
 
 def left_behind() -> set[Path]:
     """Folders in memory that no living server holds."""
-    return {folder for folder in Path("/dev/shm").glob("flask-app-*") if not is_held(folder / "lock")}
+    return {folder for folder in Path("/dev/shm").glob("nodrop-*") if not is_held(folder)}
 
 
 # --- Starting -------------------------------------------------------------------------------------------------------
@@ -34,11 +34,6 @@ def left_behind() -> set[Path]:
 
 def test_it_answers_on_the_port(server: Server) -> None:
     assert server.get("/").json()["version"] == "1.2.3"
-
-
-def test_it_listens_on_every_address(server: Server) -> None:
-    listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    assert f"00000000:{server.port:04X}" in {fields[1] for fields in listening if fields[3] == "0A"}
 
 
 def test_a_bad_setting_stops_the_start_with_one_line() -> None:
@@ -60,7 +55,7 @@ def test_a_bad_setting_of_the_application_stops_the_start_without_a_traceback() 
 def test_an_application_that_is_not_there_stops_the_start() -> None:
     refused = start(WSGI_APP="app.gone:app")
     assert refused.returncode != 0
-    assert "there is no module 'app.gone'" in refused.stdout + refused.stderr
+    assert "there is neither gone.py nor gone/ in" in refused.stdout + refused.stderr
 
 
 @pytest.mark.parametrize("variable", ["PORT", "MANAGEMENT_PORT"])

@@ -17,9 +17,12 @@ from app.settings import ApiSettings
 from nodrop.config.schema import Declaration, Effective, Settings
 from nodrop.config.settings import ServingSettings
 from nodrop.config.sources import MAX_FILE_BYTES, Environment, SettingsError
+from nodrop.config.types import MAKE_KEY
 from tests.serving_process import ROOT, command, environment, serving, until
 
 ALL: list[type[Settings]] = [ServingSettings, ApiSettings]
+KEY = "hush" * 8
+"""A key that is long enough, and no longer."""
 
 
 def problems(variables: dict[str, str]) -> list[str]:
@@ -44,20 +47,24 @@ def accepted(variables: dict[str, str]) -> ServingSettings:
 
 def test_the_defaults_serve_the_example_on_port_5000() -> None:
     settings = accepted({})
-    assert (settings.wsgi_app, settings.port, settings.workers) == ("app:create_app()", 5000, 1)
+    assert (settings.wsgi_app, settings.port, settings.workers) == ("", 5000, 1)
 
 
 def test_every_variable_is_read() -> None:
     """Each setting, given a value that is not its default, differs in that value alone."""
     variables = {
         "WSGI_APP": "shop.web:create()", "PORT": "80", "MANAGEMENT_PORT": "81", "WEB_CONCURRENCY": "2",
-        "WEB_THREADS": "3", "GRACEFUL_TIMEOUT": "4", "KEEP_ALIVE": "5", "LOG_LEVEL": "WARNING", "ACCESS_LOG": "Off",
-        "LOG_FORMAT": "JSON", "MAX_CONNECTIONS": "11", "READ_TIMEOUT": "6", "WRITE_TIMEOUT": "7",
+        "WEB_THREADS": "3", "BIND_ADDRESS": "127.0.0.1", "SERVER": "gthread", "MAX_REQUESTS": "12",
+        "MAX_REQUESTS_JITTER": "13", "HOOKS": "shop.hooks", "GRACEFUL_TIMEOUT": "4", "KEEP_ALIVE": "5",
+        "LOG_LEVEL": "WARNING", "ACCESS_LOG": "Off",
+        "LOG_FORMAT": "JSON", "LOG_QUERY": "Off", "LOG_QUERY_NAMES": "q, user[id]",
+        "MAX_CONNECTIONS": "11", "READ_TIMEOUT": "6", "WRITE_TIMEOUT": "7",
         "MAX_HEADER_BYTES": "8Ki", "MAX_BODY_BYTES": "9", "BODY_BUFFER_BYTES": "64MiB", "STALL_TIMEOUT": "31",
         "STARTUP_PATH": "/health?a=b", "READINESS_CHECKS": "shop.checks:database, shop.checks:queue",
-        "READINESS_CHECK_INTERVAL": "12", "READINESS_CHECK_TIMEOUT": "1", "TRUSTED_PROXIES": "2",
-        "SECURITY_HEADERS": "no", "HSTS_SECONDS": "60", "PROBLEM_DETAILS": "0", "METRICS_BUCKETS": "0.1, 1,2.5e1",
-        "SECRET_KEY": "k", "SECRETS_DIR": "/",
+        "STARTUP_TIMEOUT": "61", "READINESS_CHECK_INTERVAL": "12", "READINESS_CHECK_TIMEOUT": "1",
+        "TRUSTED_PROXIES": "2", "FORWARDED_HEADERS": "for", "URL_PREFIX": "/shop", "URL_PREFIX_STRIPPED": "1",
+        "ALLOWED_HOSTS": "shop.example", "SECURITY_HEADERS": "no", "HSTS_SECONDS": "60", "PROBLEM_DETAILS": "0",
+        "METRICS_BUCKETS": "0.1, 1,2.5e1", "SECRET_KEY": KEY, "SECRETS_DIR": "/",
     }  # fmt: skip
     declared = {each.variable: attribute for attribute, each in ServingSettings.declarations().items()}
     assert variables.keys() == declared.keys()
@@ -113,10 +120,41 @@ def test_a_bad_choice_lists_the_choices() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["shop", "shop:", ":app", "shop:create(1)", "shop:app; x", "shop.app", "shop:a..b", "shop:a.b(", "a..b:c", "ſ:app"],
+    [
+        "shop:",
+        ":app",
+        "shop:app; x",
+        "shop:a..b",
+        "shop:a.b(",
+        "a..b:c",
+        "ſ:app",
+        "shop:create(x)",
+        "shop:create(*[1])",
+        "shop:create(**{'a': 1})",
+        "shop:create(1)(2)",
+        "shop:create() or 1",
+        "shop/app",
+        "shop:create(__import__('os'))",
+        "shop:create(" + "[" * 10_000 + ")",
+    ],
 )
 def test_a_malformed_application_name_is_refused(value: str) -> None:
     assert "module:factory()" in problem({"WSGI_APP": value})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "shop",
+        "shop.web",
+        "shop:app",
+        "shop:site.app",
+        "shop:create()",
+        "shop:create('dev', n=[1, (2, -3)])",
+    ],
+)
+def test_an_application_is_named_as_for_gunicorn(value: str) -> None:
+    assert accepted({"WSGI_APP": value}).wsgi_app == value
 
 
 @pytest.mark.parametrize("value", ["health", "/a b", "/é", "http://x/", "/\t"])
@@ -147,6 +185,49 @@ def test_control_characters_are_refused(value: str) -> None:
         ApiSettings.from_environment({"APP_VERSION": value})
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["11", "-1", "1, 10.0.0.0/8", "10.0.0.1/8", "10.0.0.0/8,", "0.0.0.0/0", "::/0", "10.0.0.0/33", "proxy", "a/8", "*"],
+)
+def test_proxies_are_a_number_or_networks_and_never_everyone(value: str) -> None:
+    assert "or to their networks" in problem({"TRUSTED_PROXIES": value})
+
+
+def test_networks_and_single_addresses_of_both_versions_name_proxies() -> None:
+    networks = accepted({"TRUSTED_PROXIES": "10.0.0.0/8,192.0.2.1, 2001:db8::/32"}).trusted_proxies
+    assert isinstance(networks, tuple)
+    assert [str(each) for each in networks] == ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]
+
+
+def test_forwarded_headers_are_named_in_short_or_in_full() -> None:
+    settings = accepted({"FORWARDED_HEADERS": "For, X-Forwarded-Proto,host"})
+    assert settings.forwarded_headers == ("for", "proto", "host")
+    assert "some of for, proto, host, port, prefix" in problem({"FORWARDED_HEADERS": "for, forwarded"})
+
+
+@pytest.mark.parametrize("value", ["shop", "//evil", "/a//b", "/a/../b", "/.", "/a,b", "/a b", "/é", "/a?b", "/%61"])
+def test_a_prefix_that_could_not_stand_in_front_of_every_url_is_refused(value: str) -> None:
+    assert "a path that begins with /" in problem({"URL_PREFIX": value})
+
+
+def test_a_prefix_has_no_slash_at_its_end_and_another_name() -> None:
+    assert accepted({"URL_PREFIX": "/a/b.c/"}).url_prefix == "/a/b.c"
+    assert accepted({"URL_PREFIX": "/"}).url_prefix == ""
+    assert accepted({"SCRIPT_NAME": "/shop"}).url_prefix == "/shop"
+    assert problem({"SCRIPT_NAME": "/a", "URL_PREFIX": "/b"}) == (
+        "URL_PREFIX and SCRIPT_NAME are both set: unset one of them"
+    )
+    assert problem({"SCRIPT_NAME": "shop"}).startswith("SCRIPT_NAME='shop' can't be accepted")
+
+
+@pytest.mark.parametrize("value", ["shop.example:80", "https://shop.example", "*.shop.example", "a b", "", "-", "a,,b"])
+def test_malformed_hosts_are_refused(value: str) -> None:
+    if value:
+        assert "hosts without a port" in problem({"ALLOWED_HOSTS": value})
+    else:
+        assert accepted({"ALLOWED_HOSTS": value}).allowed_hosts == ()
+
+
 # --- Every text, by chance ------------------------------------------------------------------------------------------
 
 # Texts that are nearly right are found by chance alone too seldom.
@@ -155,7 +236,7 @@ VARIABLES = [(kind, each) for kind in ALL for each in kind.declarations().values
 
 
 def limits(declared: Declaration) -> tuple[int, int] | None:
-    """The least and the most of a number, as the README's table says them."""
+    """The least and the most of a number, as the table of docs/settings.md says them."""
     match = re.match(r"(\w+) to (\w+)", declared.kind.range)
     return (declared.kind.parse(match[1]) or 0, declared.kind.parse(match[2]) or 0) if match else None
 
@@ -269,21 +350,21 @@ def write(path: Path, content: str | bytes) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("content", ["hush", "hush\n", "hush\r\n"])
+@pytest.mark.parametrize("content", [KEY, f"{KEY}\n", f"{KEY}\r\n"])
 def test_a_secret_is_read_from_the_file_that_is_named(tmp_path: Path, content: str) -> None:
     path = write(tmp_path / "key", content)
-    assert accepted({"SECRET_KEY_FILE": path}).secret_key == "hush"
+    assert accepted({"SECRET_KEY_FILE": path}).secret_key == KEY
 
 
 def test_a_variable_wins_over_a_named_file_and_that_over_the_folder(tmp_path: Path) -> None:
-    named = write(tmp_path / "named", "from the file")
+    named = write(tmp_path / "named", KEY + "from the file")
     folder = tmp_path / "folder"
     folder.mkdir()
-    write(folder / "SECRET_KEY", "from the folder\n")
+    write(folder / "SECRET_KEY", KEY + "from the folder\n")
     variables = {"SECRETS_DIR": str(folder)}
-    assert accepted(variables).secret_key == "from the folder"
-    assert accepted({**variables, "SECRET_KEY_FILE": named}).secret_key == "from the file"
-    assert accepted({**variables, "SECRET_KEY": "from the variable"}).secret_key == "from the variable"
+    assert accepted(variables).secret_key == KEY + "from the folder"
+    assert accepted({**variables, "SECRET_KEY_FILE": named}).secret_key == KEY + "from the file"
+    assert accepted({**variables, "SECRET_KEY": KEY + "from the variable"}).secret_key == KEY + "from the variable"
     assert problem({"SECRET_KEY": "a", "SECRET_KEY_FILE": named}) == (
         "SECRET_KEY and SECRET_KEY_FILE are both set: unset one of them"
     )
@@ -336,11 +417,29 @@ def test_a_malformed_secret_is_not_shown_whatever_it_stands_for(tmp_path: Path) 
     assert problem({"SECRETS_DIR": str(tmp_path)}) == (
         f"PORT (from {tmp_path}/PORT) can't be accepted: set it to a whole number from 1 to 65535"
     )
-    assert problem({"SECRET_KEY": "hush\nhush"}) == "SECRET_KEY can't be accepted: set it to printable text"
+    assert problem({"SECRET_KEY": f"{KEY}\nhush"}) == (
+        "SECRET_KEY can't be accepted: set it to printable text of at least 32 bytes, such as what "
+        "python3 -c 'import secrets; print(secrets.token_hex())' prints"
+    )
+
+
+@pytest.mark.parametrize("key", ["dev", KEY[:-1], "é" * 15 + "e"])
+def test_a_key_that_could_be_guessed_is_refused_wherever_it_comes_from(tmp_path: Path, key: str) -> None:
+    path = write(tmp_path / "SECRET_KEY", key)
+    for variables in ({"SECRET_KEY": key}, {"SECRET_KEY_FILE": path}, {"SECRETS_DIR": str(tmp_path)}):
+        found = problem(variables)
+        assert "at least 32 bytes" in found
+        assert key not in found
+
+
+def test_the_command_that_the_message_gives_makes_a_key() -> None:
+    made = subprocess.run(["sh", "-c", MAKE_KEY], capture_output=True, text=True, timeout=20, check=True).stdout
+    assert accepted({"SECRET_KEY": made}).secret_key == made.strip()
+    assert accepted({"SECRET_KEY": "é" * 16}).secret_key == "é" * 16
 
 
 def test_a_secret_is_not_in_the_settings_text() -> None:
-    assert "hush" not in repr(accepted({"SECRET_KEY": "hush"}))
+    assert "hush" not in repr(accepted({"SECRET_KEY": KEY}))
 
 
 @pytest.mark.parametrize("folder", ["/nowhere", "/etc/hostname"])
@@ -398,10 +497,10 @@ def index(): return {"url": at_import, "set": os.environ["SET"], "key": app.secr
 def test_any_application_finds_the_mounted_secrets_in_its_environment(tmp_path: Path) -> None:
     (tmp_path / "reader.py").write_text(READS_THE_ENVIRONMENT)
     (tmp_path / "secrets").mkdir()
-    folder = kubernetes_secret(tmp_path / "secrets", DATABASE_URL="postgres://hush\n", SET="no", SECRET_KEY="hush key")
+    folder = kubernetes_secret(tmp_path / "secrets", DATABASE_URL="postgres://hush\n", SET="no", SECRET_KEY=KEY)
     variables = {"WSGI_APP": "reader:app", "PYTHONPATH": f"{ROOT}:{tmp_path}", "SET": "yes", "LOG_LEVEL": "debug"}
     with serving(tmp_path, SECRETS_DIR=str(folder), **variables) as server:
-        assert server.get("/").json() == {"url": "postgres://hush", "set": "yes", "key": "hush key"}
+        assert server.get("/").json() == {"url": "postgres://hush", "set": "yes", "key": KEY}
         server.stop()
         assert "hush" not in server.log_file.read_text()
 
@@ -431,21 +530,21 @@ def test_a_bad_secret_stops_the_start_and_is_not_shown(tmp_path: Path) -> None:
 
 def test_a_key_of_the_applications_own_is_kept(tmp_path: Path) -> None:
     (tmp_path / "reader.py").write_text(READS_THE_ENVIRONMENT + "app.secret_key = 'own'\n")
-    variables = {"WSGI_APP": "reader:app", "PYTHONPATH": f"{ROOT}:{tmp_path}", "SET": "yes", "SECRET_KEY": "other"}
+    variables = {"WSGI_APP": "reader:app", "PYTHONPATH": f"{ROOT}:{tmp_path}", "SET": "yes", "SECRET_KEY": KEY}
     with serving(tmp_path, **variables) as server:
         assert server.get("/").json()["key"] == "own"
 
 
-# --- The README -----------------------------------------------------------------------------------------------------
+# --- The page of the settings ---------------------------------------------------------------------------------------
 
 
-def test_the_readme_has_the_settings_as_they_are_declared() -> None:
+def test_the_page_has_the_settings_as_they_are_declared() -> None:
     assert {path: path.read_text() for path in settings_docs.rendered()} == settings_docs.rendered(), "run make docs"
 
 
-def test_drift_of_the_readme_is_told(tmp_path: Path) -> None:
+def test_drift_of_the_page_is_told(tmp_path: Path) -> None:
     copy = tmp_path / "project"
-    for name in ("README.md", "scripts/generated.py", "scripts/settings_docs.py"):
+    for name in ("docs/settings.md", "scripts/generated.py", "scripts/settings_docs.py"):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_text((ROOT / name).read_text().replace("1 to 256", "1 to 255"))
     (copy / "app").symlink_to(ROOT / "app")
@@ -457,11 +556,21 @@ def test_drift_of_the_readme_is_told(tmp_path: Path) -> None:
     refused = docs("--check")
     assert (refused.returncode, refused.stderr) == (
         1,
-        "README.md does not agree with the declared settings: run make docs\n",
+        "settings.md does not agree with the declared settings: run make docs\n",
     )
     assert docs().returncode == 0
     assert docs("--check").returncode == 0
-    assert (copy / "README.md").read_text() == (ROOT / "README.md").read_text()
+    assert (copy / "docs" / "settings.md").read_text() == (ROOT / "docs" / "settings.md").read_text()
+
+
+def test_every_setting_stands_once_under_a_heading_and_five_are_marked() -> None:
+    groups = ServingSettings.groups()
+    declared = list(ServingSettings.declarations().values())
+    assert "" not in groups
+    assert [each for group in groups.values() for each in group] == declared
+    headings = [each.group for each in declared if each.group]
+    assert headings == list(groups), "a heading is written once, on its first setting"
+    assert sum(each.common for each in declared) == 5
 
 
 def test_every_setting_says_what_it_means() -> None:

@@ -92,7 +92,7 @@ def test_json_can_be_had_in_a_terminal(tmp_path: Path) -> None:
 
 
 def test_plain_lines_can_be_had_without_a_terminal_and_have_no_colours(tmp_path: Path) -> None:
-    process_line = r"\d\d:\d\d:\d\d\.\d{3} ERROR    app\.serving\.management: health server died, starting another "
+    process_line = r"\d\d:\d\d:\d\d\.\d{3} ERROR    nodrop\.management\.process: health server died, starting another "
     with serving(tmp_path, LOG_FORMAT="plain", WSGI_APP="tests.talkative:app") as server:
         server.get("/users/ada")
         children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")

@@ -6,14 +6,14 @@
 
     ShopSettings.from_environment().page_size
 
-What the program reads, `nodrop check` prints and the README's tables say comes from that one line.
+What the program reads, `nodrop check` prints and the tables of docs/settings.md say comes from that one line.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Generic, Self, TypeVar
 
 from nodrop.config.sources import ENVIRONMENT, Environment, Found, SettingsError
@@ -45,6 +45,12 @@ class Declaration:
     """One or two sentences in Markdown."""
     secret: bool
     """The value is never printed and can be given as a file, with the variable's name and _FILE."""
+    group: str = ""
+    """The heading it stands under; empty for that of the setting declared before it."""
+    common: bool = False
+    """One of the few that most people change."""
+    alias: str = ""
+    """Another variable that is read where this one is not set, since people bring it along."""
 
     @property
     def default_text(self) -> str:
@@ -55,12 +61,22 @@ class Declaration:
         """The default, given the values of the settings declared before this one, by attribute."""
         return self.default.compute(values) if isinstance(self.default, Computed) else self.default
 
+    def find(self, environment: Environment) -> Found | None:
+        """The text of the variable, or of its alias; None when both are unset."""
+        found = environment.find(self.variable, secret=self.secret)
+        if self.alias and (other := environment.find(self.alias)):
+            if found:
+                environment.problems.append(f"{self.variable} and {self.alias} are both set: unset one of them")
+            return replace(other, origin=f"{other.origin}, {self.alias}")
+        return found
+
     def refusal(self, found: Found) -> str:
         """The line that says that `found` can't be accepted, and what can."""
         given = f"={found.text!r}"
         if found.hidden:
             given = "" if found.origin == ENVIRONMENT else f" (from {found.origin})"
-        return f"{self.variable}{given} can't be accepted: set it to {self.kind.accepted}"
+        name = self.alias if self.alias and found.origin.endswith(f", {self.alias}") else self.variable
+        return f"{name}{given} can't be accepted: set it to {self.kind.accepted}"
 
 
 @dataclass(frozen=True)
@@ -92,9 +108,23 @@ class Effective:
         return "(not set)" if not shown else MASK if self.hidden else shown
 
 
-def setting(variable: str, kind: Kind[T], *, default: T | Computed[T], meaning: str, secret: bool = False) -> T:
-    """Declare a field of a Settings class, with the type that it has in an instance."""
-    declaration = Declaration(variable, kind, default, meaning, secret)
+def setting(
+    variable: str,
+    kind: Kind[T],
+    *,
+    default: T | Computed[T],
+    meaning: str,
+    secret: bool = False,
+    group: str = "",
+    common: bool = False,
+    alias: str = "",
+) -> T:
+    """Declare a field of a Settings class, with the type that it has in an instance.
+
+    group: a heading, for this setting and those declared after it, up to the next that has one.
+    common: it is one of the few that most people change. alias: another variable that is read where it is not set.
+    """
+    declaration = Declaration(variable, kind, default, meaning, secret, group, common, alias)
     # A secret stays out of repr() too, which ends up in logs.
     return field(metadata={"declaration": declaration}, repr=not secret)  # type: ignore[no-any-return]
 
@@ -109,6 +139,16 @@ class Settings:
         return {each.name: each.metadata["declaration"] for each in fields(cls)}
 
     @classmethod
+    def groups(cls) -> dict[str, list[Declaration]]:
+        """What is declared, by heading, in the order of declaration."""
+        groups: dict[str, list[Declaration]] = {}
+        heading = ""
+        for declared in cls.declarations().values():
+            heading = declared.group or heading
+            groups.setdefault(heading, []).append(declared)
+        return groups
+
+    @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> Self:
         """Read and validate; raises SettingsError that tells every problem."""
         return cls.read(Environment(variables))[0]
@@ -121,7 +161,7 @@ class Settings:
         values: dict[str, Any] = {}
         effective: list[Effective] = []
         for attribute, declared in cls.declarations().items():
-            found = environment.find(declared.variable, secret=declared.secret)
+            found = declared.find(environment)
             value = declared.kind.parse(found.text) if found else None
             if found and value is None:
                 problems.append(declared.refusal(found))

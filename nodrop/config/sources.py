@@ -6,7 +6,8 @@ The first of these that has it decides:
 2. for a secret: the file whose path is in NAME_FILE. NAME and NAME_FILE together are refused
 3. the file NAME in the folder SECRETS_DIR, as Kubernetes mounts a Secret: one file for each key
 
-What was read from a file is never printed, whatever is wrong with it.
+What was read from a file is never printed, whatever is wrong with it. A file in SECRETS_DIR whose name is reserved
+(nodrop/config/reserved.py) is refused.
 """
 
 import os
@@ -15,6 +16,8 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from nodrop.config.reserved import is_reserved
 
 SECRETS_DIR = "SECRETS_DIR"
 ENVIRONMENT = "environment"
@@ -49,8 +52,9 @@ class Environment:
     def __init__(self, variables: Mapping[str, str]) -> None:
         """Read the folder SECRETS_DIR of `variables`, if there is one."""
         self.problems: list[str] = []
-        self._variables = variables
-        self._folder = self._read_folder(self._text(SECRETS_DIR))
+        self.variables = variables
+        self.folder: Mapping[str, str] = self._read_folder(self._text(SECRETS_DIR))
+        """What the folder SECRETS_DIR holds, by name."""
 
     def find(self, name: str, *, secret: bool = False) -> Found | None:
         """The value of the variable `name`, without the space around it; None when it is unset or empty."""
@@ -62,17 +66,17 @@ class Environment:
             return Found(text, ENVIRONMENT, secret)
         elif path:
             return self._from_file(name, path)
-        elif name in self._folder and (text := self._folder[name].strip()):
+        elif name in self.folder and (text := self.folder[name].strip()):
             return Found(text, str(Path(self._text(SECRETS_DIR)) / name), hidden=True)
         return None
 
     def secret_variables(self) -> dict[str, str]:
         """What SECRETS_DIR holds that is not set already: in no variable, not even an empty one, nor in a NAME_FILE."""
-        taken = {*self._variables, *(name.removesuffix("_FILE") for name in self._variables)}
-        return {name: text for name, text in self._folder.items() if name not in taken}
+        taken = {*self.variables, *(name.removesuffix("_FILE") for name in self.variables)}
+        return {name: text for name, text in self.folder.items() if name not in taken}
 
     def _text(self, name: str) -> str:
-        return self._variables.get(name, "").strip()
+        return self.variables.get(name, "").strip()
 
     def _from_file(self, name: str, path: str) -> Found | None:
         # Not printed: it may well be the secret itself, put into the wrong variable.
@@ -95,10 +99,16 @@ class Environment:
         try:
             for path in sorted(Path(folder).iterdir()):
                 # Kubernetes' own entries, such as ..data, are no names of variables, nor is tls.crt.
-                if _NAME.fullmatch(path.name) and not path.is_dir():
-                    text = self._read(f"{SECRETS_DIR}: {str(path)!r}", path)
-                    if text is not None:
-                        values[path.name] = text
+                if not _NAME.fullmatch(path.name) or path.is_dir():
+                    continue
+                what = f"{SECRETS_DIR}: {str(path)!r}"
+                if is_reserved(path.name):
+                    self.problems.append(
+                        f"{what} can't be accepted: a secret never sets {path.name}, which decides what code runs or "
+                        "how the server is started; rename the key, or set the variable in the environment"
+                    )
+                elif (text := self._read(what, path)) is not None:
+                    values[path.name] = text
         except (OSError, ValueError) as error:
             self.problems.append(
                 f"{SECRETS_DIR}={folder!r} can't be read: {_reason(error)}; set it to a folder of files, one for each "

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nodrop.config.schema import Effective
 from nodrop.config.settings import ServingSettings
 from nodrop.config.sources import Environment, SettingsError
+from nodrop.server import brought, foreign_variables
 from nodrop.tracing import opentelemetry as tracing
 
 
-def settings_to_start_with(environment: Environment) -> tuple[ServingSettings, list[Effective]]:
-    """The settings, and where each comes from. Raises SettingsError with every problem, OpenTelemetry's among them."""
-    problems = tracing.problems_of()
+def settings_to_start_with(
+    environment: Environment, arguments: Sequence[str] = ()
+) -> tuple[ServingSettings, list[Effective]]:
+    """The settings, and where each comes from.
+
+    arguments: gunicorn's command line without its first word. Raises SettingsError with every problem, those of
+    OpenTelemetry and of what was configured for gunicorn itself among them.
+    """
+    problems = [*tracing.problems_of(), *foreign_variables.refusals(environment.variables)]
     try:
         read = ServingSettings.read(environment)
+        problems += brought.problems(read[0], arguments, environment.variables)
     except SettingsError as error:
         problems = [*error.problems, *problems]
     if problems:

@@ -1,13 +1,18 @@
 """What the text of a variable can be: each kind says what it accepts, and parses and shows it."""
 
+import ipaddress
 import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from nodrop.find import reference
+
 T = TypeVar("T")
 
+MAKE_KEY = "python3 -c 'import secrets; print(secrets.token_hex())'"
+"""The command that makes a key of 32 random bytes, in 64 hex digits."""
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
 _SIZE = re.compile(r"(?P<number>[0-9]{1,18}) ?(?:(?P<unit>[KMGT])i(?:B)?)?", re.IGNORECASE | re.ASCII)
@@ -33,6 +38,35 @@ def text(accepted: str = "printable text", range: str = "text", *, pattern: str 
     """Text of printable characters that matches `pattern` from end to end."""
     compiled = re.compile(pattern, re.ASCII)
     return Kind(accepted, range, lambda value: value if value.isprintable() and compiled.fullmatch(value) else None)
+
+
+def key(minimum: int) -> Kind[str]:
+    """Printable text that signs something, of at least `minimum` bytes."""
+
+    def parse(value: str) -> str | None:
+        return value if value.isprintable() and len(value.encode()) >= minimum else None
+
+    return Kind(
+        f"printable text of at least {minimum} bytes, such as what {MAKE_KEY} prints",
+        f"text of at least {minimum} bytes",
+        parse,
+    )
+
+
+def address() -> Kind[str]:
+    """An IP address of this host, or `::` or `0.0.0.0` for all of them; IPv6 may be written in brackets."""
+
+    def parse(value: str) -> str | None:
+        try:
+            return str(ipaddress.ip_address(value[1:-1] if value[:1] + value[-1:] == "[]" else value))
+        except ValueError:
+            return None
+
+    accepted = (
+        "an IP address of this host, such as 127.0.0.1, to :: for every address, IPv4 included, or to 0.0.0.0 for "
+        "every one of IPv4"
+    )
+    return Kind(accepted, "an IP address", parse)
 
 
 def integer(minimum: int, maximum: int, unit: str = "") -> Kind[int]:
@@ -97,6 +131,15 @@ def choice(*choices: str) -> Kind[str]:
     """One of `choices`, which are in lower case, written in any case."""
     listed = ", ".join(choices)
     return Kind(f"one of {listed}", listed, lambda value: value.lower() if value.lower() in choices else None)
+
+
+def application() -> Kind[str]:
+    """The name of an application, as gunicorn accepts it."""
+    return Kind(
+        "module:name or module:factory(), such as shop:create_app(), with literals as arguments if it takes any",
+        "`module`, `module:name` or `module:factory(...)`",
+        lambda value: value if value.isprintable() and reference(value) else None,
+    )
 
 
 def names(accepted: str, range: str, *, pattern: str) -> Kind[tuple[str, ...]]:

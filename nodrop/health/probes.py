@@ -14,11 +14,12 @@ from http import HTTPStatus
 from pathlib import Path
 
 from nodrop.config.settings import ServingSettings
+from nodrop.health.load_report import LoadReport
 from nodrop.health.readiness import CheckResults
 from nodrop.health.worker_state import WorkerState, WorkerStatus
+from nodrop.server.addresses import own_address
 
 STARTUP_INTERVAL_SECONDS = 0.2
-STARTUP_TIMEOUT_SECONDS = 10.0
 STILL_SECONDS = 10.0
 """A loop that has not gone round for so long stands still. It does so every second, unless the processor is short."""
 Answer = tuple[HTTPStatus, str]
@@ -34,7 +35,8 @@ class Health:
         self._checks = CheckResults(folder / "checks")
         # A file, so that a management process that takes over from one that died does not ask again.
         self._started = folder / "started"
-        self._startup_problem = "no worker has loaded the application yet"
+        self._loading = LoadReport(folder)
+        self._answer_problem = ""
         self._unready_since: float | None = None
         self._said: dict[str, str | None] = {}
 
@@ -42,14 +44,14 @@ class Health:
         """Whether a request has gone through the application."""
         if self._started.exists():
             return HTTPStatus.OK, "started"
-        return HTTPStatus.SERVICE_UNAVAILABLE, f"not started: {self._startup_problem}"
+        return HTTPStatus.SERVICE_UNAVAILABLE, f"not started: {self._startup_problem()}"
 
     def readiness(self) -> Answer:
         """Whether requests should be sent here."""
         workers = self._ready_workers()
         problem = None
         if not self._started.exists():
-            problem = self._startup_problem
+            problem = self._startup_problem()
         elif not workers:
             problem = "every worker is stopping, gone or standing still"
         else:
@@ -114,25 +116,42 @@ class Health:
         if not self._started.exists():
             threading.Thread(target=self._start, daemon=True).start()
 
+    def _startup_problem(self) -> str:
+        return self._answer_problem or self._loading.read() or "no worker has loaded the application yet"
+
     def _start(self) -> None:
         while not self._started.exists():
             if self._ready_workers():
-                self._startup_problem = self._first_request()
-                if not self._startup_problem:
+                self._answer_problem = self._first_request()
+                if not self._answer_problem:
                     self._started.touch()
                     return
             time.sleep(STARTUP_INTERVAL_SECONDS)
 
     def _first_request(self) -> str:
         """Ask for STARTUP_PATH; what is wrong with the answer, or nothing."""
-        asked = f"the first request, GET {self._settings.startup_path},"
-        connection = http.client.HTTPConnection("127.0.0.1", self._settings.port, timeout=STARTUP_TIMEOUT_SECONDS)
+        path, headers = _as_through_a_proxy(self._settings)
+        asked = f"the first request, GET {path},"
+        limit = self._settings.startup_timeout
+        host = own_address(self._settings.bind_address)
+        connection = http.client.HTTPConnection(host, self._settings.port, timeout=limit)
         try:
-            connection.request("GET", self._settings.startup_path, headers={"User-Agent": "startup-probe"})
+            connection.request("GET", path, headers=headers)
             status = connection.getresponse().status
+        except TimeoutError:
+            return f"{asked} was not answered within STARTUP_TIMEOUT={limit} seconds"
         except (OSError, http.client.HTTPException) as error:
             return f"{asked} was not answered: {error!r}"
         finally:
             connection.close()
         # Any answer of the application's own will do: it need not have this path, or may ask who is there first.
         return "" if status < HTTPStatus.INTERNAL_SERVER_ERROR else f"{asked} was answered {status}"
+
+
+def _as_through_a_proxy(settings: ServingSettings) -> tuple[str, dict[str, str]]:
+    """The path and headers with which STARTUP_PATH reaches the application, as a client's request would."""
+    headers = {"User-Agent": "startup-probe"}
+    if settings.allowed_hosts and "*" not in settings.allowed_hosts:
+        headers["Host"] = settings.allowed_hosts[0].removeprefix(".")
+    prefix = "" if settings.url_prefix_stripped else settings.url_prefix
+    return prefix + settings.startup_path, headers

@@ -8,7 +8,6 @@ is kept in a file, so that a probe never waits for a dependency.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import logging
 import threading
@@ -17,23 +16,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from nodrop.find import FindError, find
+
 Check = Callable[[], Any]
 _log = logging.getLogger(__name__)
 
 
-class CheckError(ValueError):
-    """A name in READINESS_CHECKS leads to nothing that can be called."""
-
-
-def find(name: str) -> Check:
-    """The function that `module:function` names. Raises CheckError."""
-    module, _, function = name.partition(":")
-    try:
-        check = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise CheckError(f"READINESS_CHECKS={name} can't be found: {error}") from error
+def find_check(name: str) -> Check:
+    """The function that `module:function` names. Raises FindError."""
+    check = find(name, setting="READINESS_CHECKS")
     if not callable(check):
-        raise CheckError(f"READINESS_CHECKS={name} is of type {type(check).__name__}, not a function")
+        raise FindError(f"READINESS_CHECKS={name} is of type {type(check).__name__}, not a function")
     return check  # type: ignore[no-any-return]
 
 

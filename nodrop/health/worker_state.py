@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 import mmap
-import os
 import struct
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from nodrop.server.children import when_forked
+from nodrop.server.processes import is_alive
 
 # Native and aligned. A writer assigns one number at a time through a view of the memory, which happens in one piece;
 # struct's own writing does not, and a reader would now and then see half of a number.
@@ -33,12 +35,20 @@ class WorkerReport:
         new, path = folder / f".{pid}", folder / str(pid)
         new.write_bytes(bytes(_HEADER.size + threads * _SLOT.size))
         with new.open("r+b") as file:
-            view = memoryview(mmap.mmap(file.fileno(), 0))
+            self._write_to(mmap.mmap(file.fileno(), 0))
+        self._counts[1] = threads
+        new.rename(path)
+        when_forked(self._detach)
+
+    def _write_to(self, memory: mmap.mmap | bytearray) -> None:
+        view = memoryview(memory)
         self._times = view[:16].cast("d")
         self._counts = view[16 : _HEADER.size].cast("i")
         self._slots = view[_HEADER.size :].cast("d")
-        self._counts[1] = threads
-        new.rename(path)
+
+    def _detach(self) -> None:
+        """In a child process: write to memory of its own from now on. The file is the worker's."""
+        self._write_to(bytearray(_HEADER.size + self.threads * _SLOT.size))
 
     def set_ready(self, ready: bool) -> None:
         """Whether the worker has loaded the application and is not stopping. May be called from a signal handler."""
@@ -119,6 +129,10 @@ class WorkerState:
         """The worker is gone. May be called more than once."""
         (self.folder / str(pid)).unlink(missing_ok=True)
 
+    def is_ready(self, pid: int) -> bool:
+        """Whether the worker with this process id takes requests."""
+        return any(worker.ready for worker in self.workers() if worker.pid == pid)
+
     def workers(self) -> list[WorkerStatus]:
         """The workers that are alive, in no order. None once the server has ended, and has taken the folder away."""
         try:
@@ -126,7 +140,7 @@ class WorkerState:
         except FileNotFoundError:
             return []
         return [
-            status for path in paths if path.name.isdecimal() and _is_alive(int(path.name)) and (status := _read(path))
+            status for path in paths if path.name.isdecimal() and is_alive(int(path.name)) and (status := _read(path))
         ]
 
 
@@ -139,11 +153,3 @@ def _read(path: Path) -> WorkerStatus | None:
     slots = _SLOT.iter_unpack(data[_HEADER.size :])
     requests = tuple((started, progressed) for started, progressed in slots if started)
     return WorkerStatus(int(path.name), bool(ready), turned, threads, waiting, since, connections, requests)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

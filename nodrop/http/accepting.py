@@ -9,6 +9,7 @@ from typing import Any
 
 from nodrop.http.connection.connection import Connection
 from nodrop.http.loop import Loop
+from nodrop.server.addresses import as_ipv4
 
 ACCEPT_BATCH = 64
 
@@ -92,7 +93,7 @@ class Acceptor:
         # Before the new one is among them, or it might be the one that is closed.
         if len(self._loop.connections) >= self._max_connections:
             self._make_room()
-        self._open(sock, address, listener.getsockname())
+        self._open(sock, *as_ipv4(address, listener.getsockname()))
         return True
 
     def _has_room(self) -> bool:

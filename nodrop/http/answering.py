@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -20,6 +19,7 @@ from nodrop.http.in_flight import InFlight
 from nodrop.http.refusals import Refusal
 from nodrop.http.response import Input, Response, Spooled
 from nodrop.metrics.server import ServerMetrics
+from nodrop.server import children
 
 
 class Answering:
@@ -34,15 +34,24 @@ class Answering:
         cfg: Any,
         log: Any,
         stopping: Callable[[], bool],
+        security_headers: Callable[[dict[str, Any]], list[tuple[str, str]]],
+        pre_request: Callable[[Any], None] | None = None,
+        post_request: Callable[[Any, dict[str, Any], Response], None] | None = None,
     ) -> None:
-        """cfg, log: gunicorn's. stopping: whether connections are to be closed after their answer."""
+        """cfg, log: gunicorn's. stopping: whether connections are to be closed after their answer.
+        security_headers: those for an answer in the application's place, by the request's environment.
+
+        pre_request, post_request: hooks of the user's, if there are any.
+        """
         self._application = application
         self._in_flight = in_flight
         self._metrics = metrics
         self._cfg = cfg
         self._log = log
         self._stopping = stopping
-        self._pid = os.getpid()
+        self._security_headers = security_headers
+        self._pre_request = pre_request
+        self._post_request = post_request
 
     def answer(self, connection: Connection) -> bool:
         """Have the application answer; whether the connection can be kept. Raises Refusal and ClientGone."""
@@ -65,6 +74,7 @@ class Answering:
                     # Whatever the application has begun to answer besides.
                     response.status, response.sent = "101 Switching Protocols", 0
                 self._log.access(response, request, environ, datetime.timedelta(seconds=time.monotonic() - began))
+                self._call_post_request(request, environ, response)
             return not connection.taken_over and not response.should_close() and connection.incoming.finish()
         finally:
             if decoded is not None:
@@ -78,6 +88,8 @@ class Answering:
         response: Response
         environ: dict[str, Any]
         try:
+            if self._pre_request:
+                self._pre_request(request)
             response, environ = create(
                 request, connection, connection.client, connection.server, self._cfg, response_class=Response
             )
@@ -95,20 +107,31 @@ class Answering:
             response.force_close()
         return response, environ
 
+    def _call_post_request(self, request: Any, environ: dict[str, Any], response: Response) -> None:
+        if self._post_request:
+            try:
+                self._post_request(request, environ, response)
+            except Exception:
+                self._log.exception("Error in the hook post_request")
+
     def _run(self, response: Response, environ: dict[str, Any], connection: Connection) -> None:
         connection.outgoing.begin_answer()
         body: Iterable[bytes] = ()
         try:
             body = self._application(environ, response.start_response)
+            _leave_if_forked(environ)
             if connection.taken_over:
                 return
             for part in body:
+                _leave_if_forked(environ)
                 response.write(part)
+            _leave_if_forked(environ)
             response.close()
-        except ClientGone:
+        except ClientGone as gone:
+            _leave_if_forked(environ, gone)
             raise
         except (Exception, SystemExit) as error:
-            self._leave_if_forked()
+            _leave_if_forked(environ, error)
             self._failed(error, response, environ, connection)
         finally:
             self._close(body, environ)
@@ -126,18 +149,19 @@ class Answering:
         if response.on_the_wire:
             connection.abort()
         else:
-            response.answer_error(environ)
+            response.answer_error(environ, self._security_headers(environ))
 
     def _close(self, body: Iterable[bytes], environ: dict[str, Any]) -> None:
         try:
             close = getattr(body, "close", None)
             if close:
                 close()
-        except (Exception, SystemExit):
-            self._leave_if_forked()
+        except (Exception, SystemExit) as error:
+            _leave_if_forked(environ, error)
             self._log.exception("Error closing the answer to %s", environ.get("PATH_INFO"))
 
-    def _leave_if_forked(self) -> None:
-        """End the child of an application that has forked: it has no business here."""
-        if os.getpid() != self._pid:
-            os._exit(1)
+
+def _leave_if_forked(environ: dict[str, Any], error: BaseException | None = None) -> None:
+    """End a child process that the application has forked while it answered, and that has come back from there."""
+    if children.is_child:
+        children.leave(f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')!r}", error)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import os
 import selectors
 import time
 from collections.abc import Callable, Sequence
+
+# By name, before eventlet in an application replaces them with functions that wait.
+from os import read, write
 from typing import Any
 
 from nodrop.http.connection.connection import Connection
+from nodrop.server import children
 
 
 class Loop:
@@ -26,6 +29,8 @@ class Loop:
         """Called for a connection on which something went wrong, after it was logged."""
         self.ticks: list[Callable[[float], None]] = []
         """Called at each tick, with the time."""
+        self.on_wake: Callable[[bytes], None] = lambda _: None
+        """Called with what was read from the pipe: the numbers of signals that have come, among other bytes."""
         self.after_turn: Callable[[], None] = lambda: None
         """Called at the end of each turn."""
         self._log = log
@@ -37,10 +42,22 @@ class Loop:
         self._next_tick = 0.0
         self._poller.register(pipe[0], selectors.EVENT_READ, self._on_wake)
 
+    @property
+    def descriptor(self) -> int | None:
+        """The file descriptor by which the system is asked for events; None where there is none."""
+        fileno = getattr(self._poller, "fileno", None)
+        return fileno() if fileno else None
+
     def turn(self, seconds: float) -> None:
         """Wait for something to happen, for `seconds` at most, and do what it takes. A tick lasts as long."""
         # Not `seconds` from each event on, or a busy loop would be late with what is due by time.
-        for key, events in self._poller.select(max(0.0, min(seconds, self._next_tick - time.monotonic()))):
+        try:
+            ready = self._poller.select(max(0.0, min(seconds, self._next_tick - time.monotonic())))
+        finally:
+            # Possible only where threads are greenlets, of which a fork copies all: this is not the worker's loop.
+            if children.is_child:
+                children.stand_still()
+        for key, events in ready:
             key.data(key.fileobj, events)
         # Not those that come meanwhile: whoever waits in the poller has a turn first.
         for _ in range(len(self._calls)):
@@ -100,10 +117,10 @@ class Loop:
             self._woken = True
             # A full pipe wakes the loop as well.
             with contextlib.suppress(BlockingIOError):
-                os.write(self._pipe[1], b"x")
+                write(self._pipe[1], b"x")
 
     def _on_wake(self, pipe: int, events: int) -> None:  # noqa: ARG002
         with contextlib.suppress(BlockingIOError):
-            os.read(pipe, 4096)
+            self.on_wake(read(pipe, 4096))
         # Before the calls are made: a thread that comes from now on wakes the loop again.
         self._woken = False

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.http import errors
 from gunicorn.http.wsgi import default_environ
 
+from nodrop.config.settings import ServingSettings
 from nodrop.http.response import Response
 from nodrop.metrics.server import ServerMetrics
 from nodrop.wsgi import proxies
 from nodrop.wsgi.problems import CONTENT_TYPE, problem_body
 from nodrop.wsgi.request_context import RequestContextMiddleware
+from nodrop.wsgi.security_headers import security_headers
 
 if TYPE_CHECKING:
     from nodrop.http.connection.connection import Connection
@@ -33,8 +36,6 @@ class Refusal(Exception):
 
 def status_of(error: Exception) -> HTTPStatus:
     """The status for what gunicorn's parser refuses; 400 for most."""
-    if isinstance(error, errors.LimitRequestLine):
-        return HTTPStatus.REQUEST_URI_TOO_LONG
     if isinstance(error, errors.LimitRequestHeaders):
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     if isinstance(error, errors.UnsupportedTransferCoding):
@@ -47,12 +48,15 @@ def status_of(error: Exception) -> HTTPStatus:
 class Refusals:
     """Composes, logs and counts the answers to refused requests."""
 
-    def __init__(self, cfg: Any, log: Any, metrics: ServerMetrics, trusted_proxies: int) -> None:
+    def __init__(self, cfg: Any, log: Any, metrics: ServerMetrics, settings: ServingSettings) -> None:
         """cfg, log: gunicorn's."""
         self._cfg = cfg
         self._log = log
         self._metrics = metrics
-        self._context = RequestContextMiddleware(proxies.behind(lambda *_: [], trusted_proxies))
+        self._settings = settings
+        self._context = proxies.behind(
+            RequestContextMiddleware(lambda *_: []), settings.trusted_proxies, settings.forwarded_headers
+        )
 
     def answer(self, connection: Connection, refusal: Refusal) -> bytes:
         """The answer, which closes the connection. It is logged and counted."""
@@ -67,12 +71,17 @@ class Refusals:
         body = problem_body(refusal.status, title, refusal.detail)
         self._log_access(connection, refusal, environ, len(body))
         shown = b"" if getattr(refusal.request, "method", None) == "HEAD" else body
-        head = (
-            f"HTTP/1.1 {refusal.status.value} {title}\r\nContent-Type: {CONTENT_TYPE}\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n"
-            + (f"X-Request-ID: {request_id}\r\n\r\n" if request_id else "\r\n")
-        )
-        return head.encode("latin-1") + shown
+        headers = [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body))), ("Connection", "close")]
+        headers += self.security_headers(environ)
+        headers += [("X-Request-ID", request_id)] if request_id else []
+        lines = [f"HTTP/1.1 {refusal.status.value} {title}", *(f"{name}: {value}" for name, value in headers), "", ""]
+        return "\r\n".join(lines).encode("latin-1") + shown
+
+    def security_headers(self, environ: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """The headers that harden browsers, for an answer of the server's own to the request of that environment."""
+        if not self._settings.security_headers:
+            return []
+        return security_headers(environ.get("wsgi.url_scheme", "http"), self._settings.hsts_seconds)
 
     def environ_of(self, connection: Connection, request: Any) -> dict[str, Any]:
         """The environment of a request that no thread has, with the ids and the client that the application would have

@@ -26,7 +26,9 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
 
     def default_headers(self) -> list[str]:
         """The status line and the headers that the server adds."""
-        return [line for line in super().default_headers() if not line.startswith("Server:")]
+        _, *lines = super().default_headers()
+        # The version is the server's own, whatever the request had after `HTTP/1.` (RFC 9110, section 6.2).
+        return [f"HTTP/1.1 {self.status}\r\n", *(line for line in lines if not line.startswith("Server:"))]
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         """As in WSGI. With `exc_info` what was begun before is forgotten, if nothing of it has been sent."""
@@ -65,12 +67,15 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
             self.force_close()
             _log.error("the answer ended %d bytes before its Content-Length", self.response_length - self.sent)
 
-    def answer_error(self, environ: dict[str, Any]) -> None:
-        """Answer 500 in place of what the application has begun, of which nothing has been sent."""
+    def answer_error(self, environ: dict[str, Any], headers: list[tuple[str, str]]) -> None:
+        """Answer 500 in place of what the application has begun, of which nothing has been sent.
+
+        headers: added to those of the problem.
+        """
         request_id = environ.get("nodrop.request_id", "")
         body = problem_body(500, "Internal Server Error", "the application failed", request_id)
         self._forget()
-        headers = [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))]
+        headers = [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body))), *headers]
         headers += [("X-Request-ID", request_id)] if request_id else []
         self.start_response("500 Internal Server Error", headers)
         self.force_close()

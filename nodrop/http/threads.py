@@ -15,6 +15,7 @@ from nodrop.http.in_flight import InFlight
 from nodrop.http.lifecycle import Lifecycle
 from nodrop.http.loop import Loop
 from nodrop.http.refusals import Refusal
+from nodrop.server import children
 
 
 class Threads:
@@ -74,7 +75,9 @@ class Threads:
             except ClientGone as gone:
                 self._log.debug("Connection closed: %s", gone)
                 connection.abort()
-            except BaseException:
+            except BaseException as error:
+                if children.is_child:
+                    children.leave("a request", error)
                 self._log.exception("Error handling request")
                 connection.abort()
             finally:

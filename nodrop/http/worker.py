@@ -8,17 +8,15 @@ response classes do the HTTP; what its own threaded worker does with them can be
 
 from __future__ import annotations
 
+import functools
 import os
-import signal
-from types import FrameType
-from typing import NoReturn
+from collections.abc import Callable
 
 from gunicorn.workers import base
 
-from nodrop.config.settings import ServingSettings
-from nodrop.health.worker_state import WorkerReport
 from nodrop.http.accepting import ACCEPT_BATCH, Acceptor
 from nodrop.http.answering import Answering
+from nodrop.http.connection.connection import Connection
 from nodrop.http.drain import Drain
 from nodrop.http.in_flight import InFlight
 from nodrop.http.lifecycle import Lifecycle
@@ -27,24 +25,25 @@ from nodrop.http.refusals import Refusals
 from nodrop.http.stalls import Stalls
 from nodrop.http.threads import Threads
 from nodrop.metrics.server import server_metrics
+from nodrop.server import children
+from nodrop.server.worker_process import WorkerProcess
 
 TICK_SECONDS = 1.0
 """How often deadlines are looked at."""
 
 
-class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type information
+class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has no type information
     """Puts the parts together, and runs them from its start to SIGTERM."""
-
-    settings: ServingSettings
-    """Set by the hook post_fork, as is `report`."""
-    report: WorkerReport
-    alive: bool
 
     def run(self) -> None:
         """Serve until SIGTERM, then finish the requests in flight."""
+        if children.is_child:
+            children.leave("the start of the worker")
         self._prepare()
+        # Only now, since a readiness check may set handlers too.
+        self.signals.stand()
         self.report.set_load(0, 0)
-        self.report.set_ready(True)
+        self.report.set_ready(self.alive)
         while self.alive:
             self._loop.turn(TICK_SECONDS)
             if self.ppid != os.getppid():
@@ -52,18 +51,20 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
                 self.alive = False
         self.report.set_ready(False)
         self._drain.run()
+        self.signals.hand_over()
 
     def _prepare(self) -> None:
         settings, log, cfg = self.settings, self.log, self.cfg
         metrics = server_metrics()
         # gunicorn made this pipe for signals to write to; threads use it too.
         loop = self._loop = Loop(self.PIPE, log)
+        loop.on_wake = self.signals.pass_on
         in_flight = InFlight(log)
-        refusals = Refusals(cfg, log, metrics, settings.trusted_proxies)
+        refusals = Refusals(cfg, log, metrics, settings)
         threads = self._threads = Threads(self.report.threads, self.report, in_flight, log)
         loop.ticks.append(lambda _: self.notify())
         lifecycle = Lifecycle(
-            loop, settings, self.report, refusals, metrics, cfg=cfg, log=log, hand_over=threads.hand_over
+            loop, settings, self.report, refusals, metrics, cfg=cfg, log=log, hand_over=self._hand_over
         )
         acceptor = Acceptor(
             self.sockets,
@@ -77,32 +78,38 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no type informa
         )
         lifecycle.on_room = acceptor.resume
         stalls = Stalls(threads.threads, self.report, in_flight, settings.stall_timeout)
-        loop.ticks += [acceptor.tick, stalls.tick]
+        loop.ticks += [acceptor.tick, stalls.tick, lambda _: self.stop_if_replaced()]
         loop.after_turn = self._report_load
         self._drain = Drain(
             loop, acceptor, lifecycle, threads, refusals, in_flight, log, graceful_timeout=settings.graceful_timeout
         )
         acceptor.resume()
-        answering = Answering(self.wsgi, in_flight, metrics, cfg=cfg, log=log, stopping=lambda: not self.alive)
+        answering = Answering(
+            self.wsgi,
+            in_flight,
+            metrics,
+            cfg=cfg,
+            log=log,
+            stopping=lambda: not self.alive,
+            security_headers=refusals.security_headers,
+            pre_request=self._own_hook("pre_request"),
+            post_request=self._own_hook("post_request"),
+        )
         threads.start(loop, lifecycle, answering)
+
+    def _own_hook(self, name: str) -> Callable[..., None] | None:
+        """The hook that is configured, or None for gunicorn's, which does nothing of use and would be called always."""
+        hook = getattr(self.cfg, name)
+        return None if hook is self.cfg.settings[name].default else functools.partial(hook, self)
+
+    def _hand_over(self, connection: Connection) -> None:
+        self.nr += 1
+        self._threads.hand_over(connection)
 
     def _report_load(self) -> None:
         self.report.set_load(self._threads.waiting, len(self._loop.connections), self._threads.waiting_since)
 
-    # --- Signals -----------------------------------------------------------------------------------------------------
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """SIGTERM: finish the requests in flight and stop. The signal itself wakes the loop, through the pipe."""
-        self.alive = False
-        if not self.booted:
-            raise SystemExit  # The application is still being loaded; nothing is in flight.
-        self.report.set_ready(False)
-
-    def handle_quit(self, sig: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002
-        """SIGQUIT: stop at once, whatever is in flight."""
-        os._exit(0)
-
-    def init_signals(self) -> None:
-        """gunicorn's, but for Ctrl-C: it reaches the workers too, and what becomes of them is the master's decision."""
-        super().init_signals()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    def own_descriptors(self) -> set[int]:
+        """The loop's too."""
+        loop = getattr(self, "_loop", None)
+        return super().own_descriptors() | ({loop.descriptor} if loop else set())

@@ -1,22 +1,26 @@
 """How a log record becomes text: one JSON object, or a line for a person at a terminal.
 
 Both can take anything: what a client sent, and records that can't be formatted. Both name the request that is being
-handled, and neither shows credentials that stand in URLs.
+handled, and neither shows secrets.
 """
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
 import logging
-import math
+import re
 import time
 from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
-from nodrop.logs import redaction
+from nodrop.logs import known_secrets
+from nodrop.logs.fields import redact_fields, safe_text
+from nodrop.logs.names import REDACTED, is_secret
+from nodrop.logs.redaction import redact_end, redact_text
+from nodrop.logs.refusals import REFUSAL, redact_refusal
+from nodrop.logs.urls import redact_url
 from nodrop.wsgi import request_context as context
 
 MAX_LINE_BYTES = 16 * 1024
@@ -26,19 +30,11 @@ _TRACEBACK_BYTES = 8 * 1024
 _FIELD_BYTES = 256
 _CUT = "..."
 _TO_BYTES = {"message": _MESSAGE_BYTES, "traceback": _TRACEBACK_BYTES}
-_DEPTH = 6
+_URL = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]{0,20}://")
 # The last is of Python 3.12 and later.
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "fields"}
 ACCESS = "gunicorn.access"
 """The logger of access lines, which name their request themselves: it may not be the current one any more."""
-
-
-def safe_text(value: object) -> str:
-    """str(value), or its type if that fails."""
-    try:
-        return repr(value) if isinstance(value, bytes) else str(value)
-    except Exception:
-        return f"<{type(value).__name__} that can't be shown>"
 
 
 _to_json = json.JSONEncoder(default=safe_text, allow_nan=False).encode
@@ -60,14 +56,28 @@ def cut(text: str, size: int) -> str:
 
 def message_of(record: logging.LogRecord) -> str:
     """The record's message, redacted; with its arguments behind it when they do not fit in."""
-    try:
-        message = record.getMessage()
-    except Exception:
-        message = f"{safe_text(record.msg)} {safe_text(record.args)}"
     if record.name == ACCESS:
         # Redacted where it comes from.
-        return message
-    return redaction.redact_refusal(message) if record.name == "gunicorn.error" else redaction.redact_text(message)
+        return record.getMessage()
+    try:
+        args = record.args
+        message = str(record.msg) % _redacted_arguments(args) if args else str(record.msg)
+    except Exception:
+        message = f"{safe_text(record.msg)} {safe_text(record.args)}"
+    if message.startswith(REFUSAL):
+        message = redact_refusal(message)
+    return redact_text(message)
+
+
+def _redacted_arguments(args: Any) -> Any:
+    """The arguments of a message. URLs and paths among them are redacted here, where it is plain how far they reach:
+    a path may have blanks, once it is decoded."""
+    if isinstance(args, Mapping):
+        return {name: REDACTED if isinstance(name, str) and is_secret(name) else value for name, value in args.items()}
+    for each in args:
+        if type(each) is str and (each[:1] == "/" or "://" in each[:30]):
+            return tuple(redact_url(arg) if type(arg) is str and _URL.match(arg) else arg for arg in args)
+    return args
 
 
 class _Formatter(logging.Formatter):
@@ -83,7 +93,7 @@ class _Formatter(logging.Formatter):
                 parts.append(self.formatStack(record.stack_info))
         except Exception:
             parts.append("<traceback that can't be shown>")
-        return redaction.redact_text("\n".join(parts)) if parts else ""
+        return redact_end("\n".join(parts)) if parts else ""
 
     def fields_of(self, record: logging.LogRecord) -> Mapping[str, Any]:
         """What the record says besides its message: what its caller gave as `extra`, with `fields` taken apart."""
@@ -95,7 +105,7 @@ class _Formatter(logging.Formatter):
             given.update(fields)
         elif fields is not None:
             given["fields"] = fields
-        return {safe_text(k): redaction.redact_text(v) if isinstance(v, str) else v for k, v in given.items()}
+        return redact_fields(given) if given else given
 
 
 class JsonFormatter(_Formatter):
@@ -115,7 +125,7 @@ class JsonFormatter(_Formatter):
         }
         request = context.current() or context.context_of(record.exc_info[1] if record.exc_info else None)
         if request and record.name != ACCESS:
-            entry["request_id"] = request.request_id
+            entry["request_id"] = known_secrets.mask(request.request_id)
             entry["trace_id"] = request.trace_id
             entry["span_id"] = request.span_id
         for name, value in self.fields_of(record).items():
@@ -124,34 +134,8 @@ class JsonFormatter(_Formatter):
             entry[name] = value
         if traceback := self.traceback_of(record):
             entry["traceback"] = traceback
-        line = _encode(entry)
+        line = _to_json(entry)
         return line if len(line) < MAX_LINE_BYTES else _encode_bounded(entry)
-
-
-def _encode(entry: dict[str, Any]) -> str:
-    try:
-        return _to_json(entry)
-    except Exception:
-        # Not-a-number, keys that are no text, a structure in itself, or one that another thread changes.
-        return json.dumps(_representable(entry, _DEPTH))
-
-
-def _representable(value: object, depth: int) -> Any:
-    """The value as JSON can say it."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, float) and math.isfinite(value):
-        return float(value)
-    # Larger ones are exact in few readers of JSON, and str() refuses the largest.
-    if isinstance(value, int) and abs(value) < 2**63:
-        return int(value)
-    with contextlib.suppress(Exception):
-        if depth and isinstance(value, dict):
-            return {safe_text(key): _representable(item, depth - 1) for key, item in list(value.items())}
-        if depth and isinstance(value, list | tuple | set | frozenset):
-            return [_representable(item, depth - 1) for item in list(value)]
-    # str.__str__: what a subclass makes of itself may be no str.
-    return str.__str__(value) if isinstance(value, str) else safe_text(value)
 
 
 def _encode_bounded(entry: dict[str, Any]) -> str:
@@ -162,19 +146,19 @@ def _encode_bounded(entry: dict[str, Any]) -> str:
     for name, value in sorted(entry.items(), key=lambda item: item[0] != "traceback"):
         key = cut(safe_text(name), _FIELD_BYTES)
         size = _TO_BYTES.get(name, _FIELD_BYTES)
-        text = value if isinstance(value, str) else _encode({"": value})[5:-1]
+        text = value if isinstance(value, str) else _to_json({"": value})[5:-1]
         if name == "traceback":
             # The end of it says what went wrong.
             short: Any = cut(text[::-1], size)[::-1]
         else:
             short = value if not isinstance(value, str) and len(text) <= size else cut(text, size)
-        room -= len(_encode({key: short}))
+        room -= len(_to_json({key: short}))
         if room > 0:
             bounded[key] = short
     bounded["cut"] = True
     # In the order of every other line.
     traceback = bounded.pop("traceback", None)
-    return _encode({**bounded, "traceback": traceback} if traceback else bounded)
+    return _to_json({**bounded, "traceback": traceback} if traceback else bounded)
 
 
 class PlainFormatter(_Formatter):

@@ -9,17 +9,24 @@ import errno
 import fcntl
 import logging
 import os
-import select
 import stat
 import sys
 import termios
 import threading
-import time
+
+# By name, before an application replaces them, as gevent and eventlet do: a line is written whole, without letting
+# anything else run meanwhile, which might want to write one too, and also from where nothing may wait.
+from select import PIPE_BUF, POLLOUT, poll
+from time import monotonic, sleep
+from traceback import format_exception
 from types import TracebackType
 from typing import Any
 
 from nodrop.config.settings import ServingSettings
+from nodrop.config.sources import Environment
+from nodrop.logs import known_secrets, urls
 from nodrop.logs.formats import JsonFormatter, PlainFormatter
+from nodrop.logs.redaction import redact_end
 
 PATIENCE_SECONDS = 1.0
 _uncaught = logging.getLogger("uncaught")
@@ -31,7 +38,10 @@ def configure(settings: ServingSettings | None = None, *, patience: float = PATI
     settings: those of the environment when not given. patience: seconds for which a reader that has stopped is waited
     for, once. Returns the handler, for loggers that do not lead to the root.
     """
-    settings = settings or ServingSettings.from_environment()
+    environment = Environment(os.environ)
+    settings = settings or ServingSettings.read(environment)[0]
+    known_secrets.hide_environment(os.environ, environment.folder)
+    urls.configure(settings.log_query, settings.log_query_names)
     handler = StandardOutput(_formatter(settings.log_format), patience)
     root = logging.getLogger()
     root.handlers = [handler]
@@ -91,16 +101,16 @@ class StandardOutput(logging.Handler):
 
 def _has_room(descriptor: int, size: int, seconds: float) -> bool:
     """Whether so many bytes can be written without waiting for a reader, within this time."""
-    deadline = time.monotonic() + seconds
-    writable = select.poll()
-    writable.register(descriptor, select.POLLOUT)
-    while writable.poll(max(0.0, deadline - time.monotonic()) * 1000):
+    deadline = monotonic() + seconds
+    writable = poll()
+    writable.register(descriptor, POLLOUT)
+    while writable.poll(max(0.0, deadline - monotonic()) * 1000):
         # That is said of a pipe as soon as it has room for PIPE_BUF bytes.
-        if size <= select.PIPE_BUF or _is_empty(descriptor):
+        if size <= PIPE_BUF or _is_empty(descriptor):
             return True
-        if time.monotonic() >= deadline:
+        if monotonic() >= deadline:
             return False
-        time.sleep(0.01)
+        sleep(0.01)
     return False
 
 
@@ -119,8 +129,8 @@ def _write(descriptor: int, data: bytes, seconds: float = PATIENCE_SECONDS) -> b
             data = data[_write_some(descriptor, data) :]
         except BlockingIOError:
             # Another process has taken the room, or has made it non-blocking, for all who share it.
-            writable = select.poll()
-            writable.register(descriptor, select.POLLOUT)
+            writable = poll()
+            writable.register(descriptor, POLLOUT)
             if not writable.poll(seconds * 1000):
                 return False
         except OSError:
@@ -145,7 +155,8 @@ def _log_uncaught(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None, where: str = "the process"
 ) -> None:
     if issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, error, traceback)
+        # As Python prints it, but for secrets.
+        sys.stderr.write(redact_end("".join(format_exception(kind, error, traceback))))
         return
     _uncaught.critical("Uncaught %s in %s", kind.__name__, where, exc_info=(kind, error, traceback))
 

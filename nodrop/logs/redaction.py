@@ -1,81 +1,266 @@
-"""What must not be logged: credentials in URLs, wherever a URL stands, and credentials in lines about bad requests.
+"""Texts without their secrets: what applications log, tracebacks, and what a command prints.
 
-Names decide, since a value does not tell. It is better to hide a harmless `sort_key` than to show one token.
+Masked are known secrets, the secrets of URLs (urls.py), values that stand beside a secret's name in any of the ways in
+which code, headers, JSON, forms, connection strings and command lines write them, credentials behind the name of their
+scheme, and what is a token by its shape. Each step takes time in proportion to the text's length.
 """
 
+from __future__ import annotations
+
 import re
-from functools import lru_cache
-from urllib.parse import unquote_plus
+from collections.abc import Callable
+from urllib.parse import quote_plus
 
-REDACTED = "REDACTED"
+from nodrop.logs import known_secrets
+from nodrop.logs.names import REDACTED, is_secret, squashed
+from nodrop.logs.urls import USERINFO, redact_query, redact_url
 
-_PARTS = re.compile(
-    "token|secret|password|passwd|passphrase|signature|credential|session|jwt|assertion|samlresponse|authorization|bearer"
+MAX_LENGTH = 32 * 1024
+"""What is longer is cut first: a line has room for less."""
+
+# Without one of these there is nothing to find.
+_MARKS = re.compile("[=:@?/<%'\"_-]|eyJ|earer|asic|EARER|oken")
+
+# --- URLs ------------------------------------------------------------------------------------------------------------
+
+_URL_START = re.compile(
+    r"(?<![\w.)\]}/~*-])/(?=[^\s/])|(?<![A-Za-z0-9+.\-])[A-Za-z][A-Za-z0-9+.\-]{0,20}+://"
+    r"|\?(?=[^\s?=<>]{1,100}(?:=|%(?:25)*3[dD]))"
 )
-_WHOLE = frozenset(
-    {"code", "authcode", "devicecode", "usercode", "passcode", "codeverifier"}
-    | {"sig", "auth", "pass", "pwd", "pw", "pin", "otp", "sid"}
+_URL_REST = re.compile(r"[^\s<>\"']*")
+_QUERY_REST = re.compile(r"[^\s<>]*")
+# user:password@host
+_BARE_USERINFO = re.compile(
+    r"(?<![^\s\"'=(,<\[])(?!(?:mailto|acct|sips?|xmpp|im):)[^\s:@/\"'=,<>()\[]{0,64}:[^\s@/\"'<>]{1,200}@(?=[\w\[])"
 )
-_NOT_ALPHANUMERIC = re.compile("[^a-z0-9]")
 
-# `?name=`, `&name=` or `;name=`, also percent-encoded, as in a URL that is a parameter of another.
-_NAME = (
-    "(?:[?&;{marks}]|%(?:3[fbFB]|26))([^=&;?#%{marks}{ends}]*(?:%(?!3[fbdFBD]|26)[^=&;?#%{marks}{ends}]*)*)(=|%3[dD])"
+# --- Values beside names ---------------------------------------------------------------------------------------------
+
+_NAMED = re.compile(
+    r"(?<![\w\-.\[\]$])(?P<name>(?:[\w\-.\[\]$]|%(?!(?:25)*(?:3[dDaA]|2[26cC])))++)"
+    r"(?:(?:\\*[\"'])?\]?\s{0,3}(?:=>|:=|[:=](?![:=]))\s{0,3}"  # name=, name: and "name":
+    r"|(?:%(?:25)*22)?%(?:25)*3[dDaA]"  # the same percent-encoded
+    r"|\\*[\"'],\s{0,3}\\*[\"']value\\*[\"']\s{0,3}:\s{0,3}"  # {"name": "name", "value": "value"}
+    r"|(?P<pair>\\*[\"']\s?,\s{0,3}(?=[bB]?\\*[\"']))"  # ("name", "value")
+    r"|(?P<element>>))"  # <name>value</name>
 )
-_URL_NAME = re.compile(_NAME.format(marks="", ends=""))
-_TEXT_NAME = re.compile(_NAME.format(marks="", ends=" \t\r\n"))
-# Bytes that were taken for a request line may be a form.
-_REFUSAL_NAME = re.compile(_NAME.format(marks=" '\"", ends=""))
-# Where a value ends: in a URL that stands alone, or in a text; and where a percent-encoded one does.
-_URL_END, _TEXT_END = re.compile("[&;#]"), re.compile("[&;# \t\r\n]")
-_ENCODED_END = re.compile("[&;# \t\r\n]|%(?:26|3[bB]|23)")
-_USERINFO = re.compile("://[^/?# \t\r\n]*@")
-# Without a scheme, as CONNECT has it.
-_LEADING_USERINFO = re.compile("^(?!/|[^/?#]*//)[^/?#]*@")
-_HEADER = re.compile(r"\b((?:proxy-)?authorization|(?:set-)?cookie)(?![\w/-]).*", re.IGNORECASE | re.DOTALL)
+_OPTION = re.compile(r"(?<!\S)--?(?P<name>[\w\-]{1,60}+)[ \t=]{1,3}(?=[^\s\-])")
+_USER_OPTION = re.compile(r"(?<!\S)(-u|--user|--proxy-user|-U)([ =]?[\"']?)[^\s:\"']{0,100}:[^\s\"']+")
+_MULTI_DICT = re.compile(r"Dict\(\[")
+_STRING = r"'[^'\\]*+(?:\\.[^'\\]*+)*+'|\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\""
+# Before the value, the name, the value, behind it.
+_PAIR = re.compile(rf"(\(({_STRING}), )(({_STRING}))(\)(?:, )?)")
+_HEADERS = frozenset({"authorization", "proxyauthorization", "cookie", "setcookie"})
+"""Headers with a value of several words, to the end of the line."""
+_QUOTE = re.compile(r"[bBrRuUfF]{0,2}(\\*[\"'])")
+_QUOTED = {
+    '"': re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL),
+    "'": re.compile(r"[^'\\]*+(?:\\.[^'\\]*+)*+'", re.DOTALL),
+}
+_LINE_END = re.compile(r"[\r\n]|\\r|\\n|$")
+_BARE_VALUE = re.compile(r"[^\s<>]*")
+_BRACKETS = {"(": ")", "[": "]", "{": "}"}
+_SAYS_NOTHING = frozenset(
+    {"", "none", "null", "nil", "true", "false", "yes", "no", "on", "off", "ok", "set", "unset", "enabled", "disabled"}
+    | {"required", "missing", "invalid", "expired", "valid", "failed", "denied", "empty", "undefined", "str", "bytes"}
+    | {"int", "bool", "optional", "any", "unknown", "revoked", "created", "updated", "deleted", "changed", "{}", "[]"}
+    | {"...", "***", "********", "%s", "?", REDACTED.lower()}
+)
+"""Words that stand beside a secret's name and are none."""
 
-# What gunicorn takes for the version is the rest of the URL when there is a space in it.
-_VERSION = re.compile(r"(Invalid HTTP Version: )'(?!HTTP/[0-9.]+'$).*", re.DOTALL)
+# --- Shapes ----------------------------------------------------------------------------------------------------------
 
-
-@lru_cache(maxsize=512)
-def is_secret(name: str) -> bool:
-    """Whether a parameter with this name, which may be percent-encoded, looks like a credential."""
-    bare = _NOT_ALPHANUMERIC.sub("", unquote_plus(name).lower())
-    return bare in _WHOLE or bare.endswith("key") or _PARTS.search(bare) is not None
-
-
-def redact_url(url: str) -> str:
-    """The URL, or target of a request line, without credentials in user information or parameters."""
-    if "@" in url:
-        url = _LEADING_USERINFO.sub(f"{REDACTED}@", _USERINFO.sub(f"://{REDACTED}@", url))
-    return _redact_parameters(url, _URL_NAME, _URL_END)
+_SCHEMES = re.compile(
+    r"(?<![\w-])([Bb]earer|BEARER)([ \t]+|%20|\+)(?!(?:tokens?|auth\w*|schemes?|headers?|credentials?|is|was|not|of"
+    r"|and|or|for|in|to|from|with|has|missing|required|realm=\S*|error\S*)(?![\w-]))[^\s\"',;)\]}<>]+"
+    r"|(?<![\w-])([Bb]asic|BASIC)([ \t]+|%20)(?!Auth|OAuth|HTTP|Access)(?=[A-Za-z0-9+/_-]*[A-Z0-9=])"
+    r"[A-Za-z0-9+/_-]{4,}={0,2}"
+    r"|(?<![\w-])(Digest)([ \t]+)(?=username=)[^\r\n]*"
+    r"|(?<![\w-])(Negotiate|Token|token)([ \t]+)(?=[A-Za-z]*[0-9])[A-Za-z0-9+/._-]{16,}={0,2}"
+)
+_SHAPES = re.compile(
+    r"eyJ[\w-]{5,1000}+\.[\w-]+(?:\.[\w-]*)*"
+    r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]{0,30}-----|\Z)"
+    r"|(?<![A-Za-z0-9])(?:gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|sk-|[sr]k_live_|[sr]k_test_|AIza|hvs\.|npm_|pypi-)"
+    r"[A-Za-z0-9_.-]{16,}"
+)
 
 
 def redact_text(text: str) -> str:
-    """The text, without credentials in the URLs in it."""
-    if "://" in text and "@" in text:
-        text = _USERINFO.sub(f"://{REDACTED}@", text)
-    return _redact_parameters(text, _TEXT_NAME, _TEXT_END)
-
-
-def redact_refusal(text: str) -> str:
-    """What gunicorn says of a request: redacted to the end, since a malformed one does not show where a value ends."""
-    text = _redact_parameters(redact_text(text), _REFUSAL_NAME, _URL_END)
-    return _HEADER.sub(rf"\1 {REDACTED}", _VERSION.sub(rf"\1{REDACTED}", text))
-
-
-def _redact_parameters(text: str, name: re.Pattern[str], end: re.Pattern[str]) -> str:
-    if "=" not in text and "%3" not in text:
+    """The text without secrets, as far as names, shapes and known values tell them. Cut to MAX_LENGTH."""
+    text = known_secrets.mask_of_request(text)
+    if len(text) > MAX_LENGTH:
+        # Up to a word's end: a part of a secret may not show that it is one.
+        text = text[:MAX_LENGTH].rpartition(" ")[0] + " ..."
+    if not _MARKS.search(text):
         return text
+    if "@" in text:
+        text = _BARE_USERINFO.sub(f"{REDACTED}@", USERINFO.sub(f"://{REDACTED}@", text))
+    if "/" in text or "?" in text:
+        text = _redact_urls(text)
+    text = _SHAPES.sub(REDACTED, text)
+    if "Dict([" in text:
+        text = _redact_multi_dicts(text)
+    text = _redact_values(text, _NAMED, _redact_named)
+    if "-" in text:
+        text = _redact_values(_USER_OPTION.sub(rf"\1\2{REDACTED}", text), _OPTION, _redact_option)
+    return _SCHEMES.sub(_without_credentials, text)
+
+
+def redact_end(text: str) -> str:
+    """redact_text of a traceback, whose end says most: it is cut at its beginning."""
+    text = known_secrets.mask_of_request(text)
+    if len(text) > MAX_LENGTH:
+        # From a line's beginning on, for the same reason.
+        text = "..." + text[-MAX_LENGTH + 10 :].partition("\n")[2]
+    return redact_text(text)
+
+
+def _without_credentials(found: re.Match[str]) -> str:
+    scheme, space = (group for group in found.groups() if group is not None)
+    return f"{scheme}{space}{REDACTED}"
+
+
+def _redact_urls(text: str) -> str:
     pieces, position = [], 0
-    while found := name.search(text, position):
+    while found := _URL_START.search(text, position):
+        start, end = found.start(), _url_end(text, found.start(), found.end())
+        pieces.append(text[position:start])
+        url = text[start:end]
+        if text.startswith('File "', start - 6):
+            # A line of a traceback.
+            pieces.append(url)
+        else:
+            pieces.append("?" + redact_query(url[1:]) if url[0] == "?" else redact_url(url))
+        position = end
+    return "".join([*pieces, text[position:]]) if pieces else text
+
+
+def _url_end(text: str, start: int, after: int) -> int:
+    """Where a URL ends: at the quote that it begins with, else at white space."""
+    before = text[start - 1] if start else ""
+    if before in ('"', "'"):
+        end = text.find(before, after)
+        if end >= 0 and "\n" not in text[after:end]:
+            return end
+    rest = _URL_REST.match(text, after)
+    assert rest
+    # In a query, quotes may be part of a value, of JSON for instance.
+    if text[start] == "?" or "?" in rest[0]:
+        rest = _QUERY_REST.match(text, after)
+        assert rest
+    return rest.end()
+
+
+def _redact_multi_dicts(text: str) -> str:
+    """The text with the values of Flask's request.args, .form and .cookies as those of a query."""
+    pieces, position = [], 0
+    while found := _MULTI_DICT.search(text, position):
         pieces.append(text[position : found.end()])
         position = found.end()
-        if is_secret(found[1]):
-            ended = (end if found[2] == "=" else _ENCODED_END).search(text, position)
-            stop = ended.start() if ended else len(text)
-            if stop > position:
-                pieces.append(REDACTED)
-            position = stop
-    return "".join([*pieces, text[position:]])
+        while pair := _PAIR.match(text, position):
+            name, value = pair[2][1:-1], pair[4][1:-1]
+            shown = redact_query(f"{quote_plus(name)}={quote_plus(value)}")
+            pieces.append(pair[0] if shown.endswith(f"={quote_plus(value)}") else f"{pair[1]}'{REDACTED}'{pair[5]}")
+            position = pair.end()
+    return "".join([*pieces, text[position:]]) if pieces else text
+
+
+def _redact_values(text: str, pattern: re.Pattern[str], value_end: Callable[[str, re.Match[str]], int]) -> str:
+    """The text with what is between a match of `pattern` and the end that `value_end` gives masked; an end that is no
+    later than the match leaves all as it is."""
+    pieces, position = [], 0
+    while found := pattern.search(text, position):
+        begin, end = found.end(), value_end(text, found)
+        pieces.append(text[position:begin])
+        position = begin
+        if end > begin:
+            shown, position = _masked(text[begin:end]), end
+            pieces.append(shown)
+    return "".join([*pieces, text[position:]]) if pieces else text
+
+
+def _masked(value: str) -> str:
+    """REDACTED in the value's quotes, if it has any; what closes something around it stays."""
+    quote = _QUOTE.match(value)
+    if quote and value.endswith(quote[1]) and len(value) > quote.end():
+        inner, before, behind = value[quote.end() : -len(quote[1])], quote[0], quote[1]
+    else:
+        inner = value.rstrip(",;)]}\"'\\") if value[0] not in _BRACKETS else value
+        before, behind = "", value[len(inner) :]
+    if inner.startswith((f"{REDACTED}&", f"{REDACTED};", f"{REDACTED}#")):
+        # Of a URL, which has been dealt with.
+        return value
+    return value if inner.lower() in _SAYS_NOTHING else before + REDACTED + behind
+
+
+def _redact_named(text: str, found: re.Match[str]) -> int:
+    """The end of the value behind a name, or 0 if the name is no secret's."""
+    name, start, begin = found["name"], found.start(), found.end()
+    if not is_secret(name) or begin == len(text):
+        return 0
+    before = text[start - 1] if start else ""
+    if found["element"] is not None:
+        end = text.find("<", begin) if before == "<" else 0
+        return end if end >= 0 else len(text)
+    if found["pair"] is not None:
+        ahead = text[max(0, start - 6) : start].rstrip("\\\"'bB")
+        return _value_end(text, begin, "", whole_line=False) if ahead[-1:] in ("(", "[") else 0
+    if name in ("PWD", "OLDPWD") and text[begin] == "/":
+        return 0
+    closed = text[found.end("name") : begin].lstrip("\\")[:1] in ('"', "'")
+    end = _value_end(
+        text,
+        begin,
+        before if before in ('"', "'") and not closed else "",
+        whole_line=squashed(name).removeprefix("http") in _HEADERS,
+    )
+    if name.lower().endswith("s") and text[begin:end].rstrip(",;)]}").isdecimal():
+        # `tokens=512` counts them.
+        return 0
+    return end
+
+
+def _redact_option(text: str, found: re.Match[str]) -> int:
+    return _value_end(text, found.end(), "", whole_line=False) if is_secret(found["name"]) else 0
+
+
+def _value_end(text: str, begin: int, around: str, *, whole_line: bool) -> int:
+    """Where the value that begins at `begin` ends.
+
+    around: the quote that name and value stand in together, if any. whole_line: it has several words, unless quoted.
+    """
+    if quote := _QUOTE.match(text, begin):
+        mark = quote[1]
+        if len(mark) > 1:
+            end = text.find(mark, quote.end())
+            return end + len(mark) if end >= 0 else _line_end(text, begin)
+        if mark != around:
+            closed = _QUOTED[mark].match(text, quote.end())
+            return closed.end() if closed else _line_end(text, begin)
+    if text[begin : begin + 1] in _BRACKETS:
+        return _closing(text, begin)
+    end = text.find(around, begin) if around else -1
+    if end < 0:
+        end = len(text)
+    if whole_line:
+        return min(end, _line_end(text, begin))
+    bare = _BARE_VALUE.match(text, begin, end)
+    assert bare
+    return _closing(text, bare.end() - 1) if bare[0].endswith("(") else bare.end()
+
+
+def _line_end(text: str, begin: int) -> int:
+    found = _LINE_END.search(text, begin)
+    return found.start() if found else len(text)
+
+
+def _closing(text: str, begin: int) -> int:
+    """Behind the bracket that closes the one at `begin`, or the end of the text."""
+    opening, closing = text[begin], _BRACKETS[text[begin]]
+    depth = 0
+    for found in re.compile(f"[{re.escape(opening + closing)}]").finditer(text, begin):
+        depth += 1 if found[0] == opening else -1
+        if not depth:
+            return found.end()
+    return len(text)

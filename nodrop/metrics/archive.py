@@ -16,7 +16,6 @@ told apart.
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
 import time
@@ -25,6 +24,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from prometheus_client.mmap_dict import MmapedDict
+
+from nodrop.server.processes import is_alive
 
 BATCH = 30
 """Files that are merged in one go, within some 10 ms: for so long a scrape may have to wait."""
@@ -39,12 +40,12 @@ _Values = dict[str, tuple[float, float]]  # value and time by key
 class Archive:
     """The value files in one folder, of the living and the dead. For one process, and any number of threads."""
 
-    def __init__(self, folder: Path, is_alive: Callable[[int], bool] | None = None) -> None:
+    def __init__(self, folder: Path, is_alive: Callable[[int], bool] = is_alive) -> None:
         """Finish or undo what a killed predecessor had begun. is_alive: of a process id; for tests."""
         self.lock = threading.Lock()
         """Held while files are replaced: hold it to read what files() names."""
         self._folder = folder
-        self._is_alive = is_alive or _is_alive
+        self._is_alive = is_alive
         self._journal = folder / "archive.journal"
         self._recover()
 
@@ -149,11 +150,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, PermissionError):
-        return False  # Or another user's, so none of the server's.
-    return True

@@ -6,8 +6,8 @@ a route of its own, if it has one.
 
 from __future__ import annotations
 
-import gzip
 import json
+import logging
 import os
 import platform
 import threading
@@ -15,22 +15,21 @@ import time
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import parse_qs
 
-from prometheus_client import CollectorRegistry, Metric, PlatformCollector
+from prometheus_client import Metric, PlatformCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.exposition import choose_encoder, gzip_accepted
 from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import RestrictedRegistry
 from prometheus_client.samples import Exemplar, Sample
 
 from nodrop.health.worker_state import WorkerState
 from nodrop.metrics.archive import Archive
 from nodrop.metrics.processes import Processes
 from nodrop.metrics.saturation import Saturation
-from nodrop.server.runtime_folder import OWN_METRICS, WORKER_STARTS
+from nodrop.server.addresses import BACKLOG
+from nodrop.server.runtime_folder import BACKLOG_FILE, OWN_METRICS, WORKER_STARTS
 
 MERGE_SECONDS = 1.0
+_log = logging.getLogger(__name__)
 
 _Series = tuple[str, tuple[tuple[str, str], ...]]  # name and sorted labels
 
@@ -38,22 +37,19 @@ _Series = tuple[str, tuple[tuple[str, str], ...]]  # name and sorted labels
 class Exposition:
     """The metrics of the server whose folder is `folder`.
 
-    port: the application's; master: gunicorn's master, by its process id. `registry` is what is served.
+    address, port: the application's; master: gunicorn's master, by its process id.
     """
 
-    def __init__(self, folder: Path, state: WorkerState, *, port: int, master: int) -> None:
+    def __init__(self, folder: Path, state: WorkerState, *, address: str, port: int, master: int) -> None:
         self._folder = folder
         self._own = Archive(folder / "metrics" / OWN_METRICS)
         self._applications = Archive(folder / "metrics")
         self._server = (
-            Saturation(state, port),
+            Saturation(state, address, port, backlog=_backlog(folder)),
             Processes(lambda: [master, os.getppid(), os.getpid(), *(worker.pid for worker in state.workers())]),
             PlatformCollector(registry=None),
         )
         self._build = _build_info()
-        # Without names, since they are known only when the files are read; `?name[]=` filters all the same.
-        self.registry = CollectorRegistry(support_collectors_without_names=True)
-        self.registry.register(self)
 
     def start_merging(self) -> None:
         """Merge the values of dead workers from now on, in the background."""
@@ -67,8 +63,7 @@ class Exposition:
                         pass
             except Exception as error:
                 # Nothing is lost: what could not be merged is read as it is, and tried again.
-                entry = {"level": "error", "logger": __name__, "message": "can't merge the metrics of dead workers"}
-                print(json.dumps({**entry, "error": repr(error)}), flush=True)
+                _log.error("can't merge the metrics of dead workers", exc_info=error)
                 time.sleep(10 * MERGE_SECONDS)
             time.sleep(MERGE_SECONDS)
 
@@ -79,27 +74,6 @@ class Exposition:
             if family.name not in seen:
                 seen.add(family.name)
                 yield family
-
-    def answer(self, query: str, accept: str, accept_encoding: str) -> tuple[dict[str, str], bytes]:
-        """Headers and body for a scrape with this query string and these headers.
-
-        `name[]=` in the query, any number of times, asks for the samples of these names only.
-        """
-        try:
-            encode, content_type = choose_encoder(accept)
-        except TypeError:
-            # A version that is not a number, which prometheus_client can't compare.
-            encode, content_type = choose_encoder("")
-        names = parse_qs(query).get("name[]")
-        registry: CollectorRegistry | RestrictedRegistry = self.registry
-        if names:
-            registry = self.registry.restricted_registry(names)
-        body = encode(registry)
-        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        if gzip_accepted(accept_encoding):
-            body = gzip.compress(body, compresslevel=1)
-            headers["Content-Encoding"] = "gzip"
-        return headers, body
 
     def _families(self) -> Iterator[Metric]:
         with self._own.lock:
@@ -166,3 +140,10 @@ def _joined(samples: Iterable[Sample], exemplars: dict[_Series, Exemplar]) -> It
 
 def _series(name: str, labels: dict[str, str]) -> _Series:
     return name, tuple(sorted(labels.items()))
+
+
+def _backlog(folder: Path) -> int:
+    try:
+        return int((folder / BACKLOG_FILE).read_text())
+    except FileNotFoundError:  # Nobody listens: a test's.
+        return BACKLOG

@@ -10,18 +10,19 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
 from nodrop.health.worker_state import WorkerState
+from nodrop.server.addresses import BACKLOG, in_proc
 
-GUNICORN_BACKLOG = 2048
 _LISTEN = b"0A"
 
 
 class Saturation:
-    """A collector. `port`: the application's; `proc`: /proc, or what a test has in its place."""
+    """A collector. `address`, `port`: the application's; `proc`: /proc, or what a test has in its place."""
 
     def __init__(
-        self, state: WorkerState, port: int, *, backlog: int = GUNICORN_BACKLOG, proc: Path = Path("/proc")
+        self, state: WorkerState, address: str, port: int, *, backlog: int = BACKLOG, proc: Path = Path("/proc")
     ) -> None:
         self._state = state
+        self._address = address
         self._port = port
         self._backlog = backlog
         self._proc = proc
@@ -41,7 +42,7 @@ class Saturation:
         )
         yield _gauge("nodrop_connections", "Open connections, idle ones included", sum(w.connections for w in workers))
         yield _gauge("nodrop_oldest_request_seconds", "Age of the oldest request in hand or waiting; 0 if none", oldest)
-        length = accept_queue(self._port, self._proc)
+        length = accept_queue(self._address, self._port, self._proc)
         if length is not None:
             yield _gauge(
                 "nodrop_accept_queue_length", "Connections that the kernel has made and no worker has accepted", length
@@ -55,22 +56,22 @@ class Saturation:
             return self._backlog
 
 
-def accept_queue(port: int, proc: Path = Path("/proc")) -> int | None:
-    """Connections in the accept queue of TCP port `port`; None where the kernel does not tell."""
-    for name in ("tcp", "tcp6"):
-        try:
-            # Read a little at a time: listening sockets come first, and to get to the end of the others takes the
-            # kernel milliseconds.
-            with (proc / "net" / name).open("rb", buffering=256) as file:
-                next(file)
-                for line in file:
-                    _, address, _, state, queues = line.split(maxsplit=5)[:5]
-                    if state != _LISTEN:
-                        break
-                    if int(address.rpartition(b":")[2], 16) == port:
-                        return int(queues.partition(b":")[2], 16)
-        except OSError:
-            continue  # Another system, or no IPv6.
+def accept_queue(address: str, port: int, proc: Path = Path("/proc")) -> int | None:
+    """Connections in the accept queue of this TCP address and port; None where the kernel does not tell."""
+    listener = f"{in_proc(address)}:{port:04X}".encode()
+    try:
+        # Read a little at a time: listening sockets come first, and to get to the end of the others takes the kernel
+        # milliseconds.
+        with (proc / "net" / ("tcp6" if ":" in address else "tcp")).open("rb", buffering=256) as file:
+            next(file)
+            for line in file:
+                _, local, _, state, queues = line.split(maxsplit=5)[:5]
+                if state != _LISTEN:
+                    break
+                if local == listener:
+                    return int(queues.partition(b":")[2], 16)
+    except OSError:
+        pass  # Another system, or no IPv6.
     return None
 
 

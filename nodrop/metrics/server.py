@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import cache
 from http import HTTPStatus
 
 QUEUE_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -27,8 +28,9 @@ class ServerMetrics:
         """The worker has closed a connection that its client had a use for."""
 
 
+@cache
 def server_metrics() -> ServerMetrics:
-    """The metrics of this worker, kept for the management process where there is one."""
+    """The metrics of this worker, kept for the management process where there is one; the same for all who count."""
     return _Kept() if "PROMETHEUS_MULTIPROC_DIR" in os.environ else ServerMetrics()
 
 

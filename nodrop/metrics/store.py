@@ -23,6 +23,7 @@ from prometheus_client import values
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.samples import Exemplar
 
+from nodrop.server import children
 from nodrop.server.runtime_folder import OWN_METRICS
 
 EXEMPLAR_SECONDS = 1.0
@@ -38,6 +39,17 @@ class ValueStore:
         self._files: dict[str, MmapedDict] = {}
         self._exemplars: dict[str, Exemplar] = {}
         self._exemplars_written = float("-inf")
+        self.is_open = not children.is_child
+        """Whether what is counted goes to the files."""
+        children.when_forked(self._detach)
+
+    def _detach(self) -> None:
+        """In a child process, which answers no requests: count for nobody. The files are the worker's.
+
+        The application's own metrics are prometheus_client's affair, which gives the child files of its own.
+        """
+        self.is_open = False
+        self.lock = threading.Lock()
 
     def file(self, kind: str) -> MmapedDict:
         """The file for values of one kind: counter, histogram, or gauge with its mode."""
@@ -56,6 +68,8 @@ class ValueStore:
         The request that is due writes them, so nothing is written while nothing is traced.
         """
         with self.lock:
+            if not self.is_open:
+                return
             self._exemplars[key] = exemplar
             now = time.monotonic()
             if now - self._exemplars_written < EXEMPLAR_SECONDS:
@@ -96,6 +110,9 @@ class StoredValue:
     ) -> None:
         self._store = store
         self._key = mmap_key(metric_name, name, list(labelnames), list(labelvalues), help_text)
+        self._value = 0.0
+        if not store.is_open:
+            return
         with store.lock:
             self._file = store.file(f"{typ}_{multiprocess_mode}" if typ == "gauge" else typ)
             # A worker that got the process id of a dead one goes on counting in its file, if that is still there; what
@@ -106,13 +123,15 @@ class StoredValue:
         """Add `amount`."""
         with self._store.lock:
             self._value += amount
-            self._file.write_value(self._key, self._value, 0.0)  # type: ignore[no-untyped-call]
+            if self._store.is_open:
+                self._file.write_value(self._key, self._value, 0.0)  # type: ignore[no-untyped-call]
 
     def set(self, value: float, timestamp: float | None = None) -> None:
         """Replace the number."""
         with self._store.lock:
             self._value = value
-            self._file.write_value(self._key, value, timestamp or 0.0)  # type: ignore[no-untyped-call]
+            if self._store.is_open:
+                self._file.write_value(self._key, value, timestamp or 0.0)  # type: ignore[no-untyped-call]
 
     def get(self) -> float:
         """The number."""

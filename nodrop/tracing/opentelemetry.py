@@ -2,7 +2,8 @@
 
 Switched on by the standard variables OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT; the other
 standard ones (OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER, ...) mean what they mean everywhere.
-Names and attributes follow the stable semantic conventions for HTTP. No query is in any of them.
+Names and attributes follow the stable semantic conventions for HTTP. No query is in any of them, nor a secret that
+nodrop/logs would mask.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import logging
 import os
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nodrop.config.sources import SettingsError
 from nodrop.http.connection.takeover import is_taken_over
+from nodrop.logs.fields import safe_text
+from nodrop.logs.redaction import redact_end, redact_text
+from nodrop.logs.urls import redact_url
 from nodrop.wsgi import body
 from nodrop.wsgi import request_context as context
 
@@ -200,7 +205,14 @@ class TracingMiddleware:
             if is_taken_over(environ.get("gunicorn.socket")):
                 span.set_attribute("http.response.status_code", 101)
             if error is not None:
-                span.record_exception(error)
+                # In place of what the SDK would take from the error, which may have a connection string in it.
+                span.record_exception(
+                    error,
+                    {
+                        "exception.message": redact_text(safe_text(error)),
+                        "exception.stacktrace": redact_end("".join(traceback.format_exception(error))),
+                    },
+                )
                 span.set_attribute("error.type", type(error).__qualname__)
                 span.set_status(self._trace.StatusCode.ERROR)
         span.end()
@@ -240,12 +252,12 @@ def _attributes_at_start(environ: WSGIEnvironment) -> tuple[str, dict[str, str]]
     path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1", "replace")
     attributes = {
         "http.request.method": method if method in METHODS else "_OTHER",
-        "url.path": path[:ATTRIBUTE_LENGTH].decode("utf-8", "replace"),
+        "url.path": redact_url(path.decode("utf-8", "replace"))[:ATTRIBUTE_LENGTH],
         "url.scheme": environ.get("wsgi.url_scheme", "http"),
         "network.protocol.version": environ.get("SERVER_PROTOCOL", "HTTP/1.1").removeprefix("HTTP/"),
     }
     if user_agent := environ.get("HTTP_USER_AGENT"):
-        attributes["user_agent.original"] = user_agent[:ATTRIBUTE_LENGTH]
+        attributes["user_agent.original"] = redact_text(user_agent)[:ATTRIBUTE_LENGTH]
     if method not in METHODS:
         attributes["http.request.method_original"] = method[:ATTRIBUTE_LENGTH]
     # "HTTP" in names, as the conventions ask for.

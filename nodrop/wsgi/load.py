@@ -2,18 +2,27 @@
 
 import logging
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flask import Flask
 from gunicorn.errors import AppImportError
 
-from nodrop.config.settings import ServingSettings
+from nodrop.application import own_server
+from nodrop.application.named import find_application
+from nodrop.config.settings import KEY_BYTES, ServingSettings
 from nodrop.config.sources import Environment, SettingsError
-from nodrop.find import ApplicationError, find
+from nodrop.config.types import MAKE_KEY
+from nodrop.find import FindError
+from nodrop.logs import known_secrets
+from nodrop.logs.redaction import redact_text
+from nodrop.metrics.server import server_metrics
 from nodrop.tracing import opentelemetry as tracing
-from nodrop.wsgi import problems, proxies
+from nodrop.wsgi import problems, proxies, session_cookies
 from nodrop.wsgi.debugging import debug_by_default, switch_debugger_off, without_debugging
+from nodrop.wsgi.hosts import AllowedHosts
 from nodrop.wsgi.nested import flasks_of
+from nodrop.wsgi.prefix import UrlPrefix
 from nodrop.wsgi.request_context import RequestContextMiddleware
 from nodrop.wsgi.security_headers import SecurityHeaders
 
@@ -35,44 +44,86 @@ def load(*, development: bool = False) -> "WSGIApplication":
     or refuses its settings. Any other error of the application's own code keeps its traceback.
     """
     global loaded  # noqa: PLW0603
+    measure: Callable[..., WSGIApplication] | None = None
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # by nodrop/gunicorn.py; there is nobody to tell otherwise
+        # Not before: prometheus_client decides at import how it keeps values. Nor after the application, which may have
+        # modules of its own that are called like what it imports.
+        from nodrop.metrics.requests import measured
+
+        measure = measured
     try:
         environment = Environment(os.environ)
         settings, _ = ServingSettings.read(environment)
         # Here, in the worker, and not in the master, so that a reload reads secrets that have been replaced.
         os.environ.update(environment.secret_variables())
+        known_secrets.hide_environment(os.environ, environment.folder)
+        # Read above, as another name of URL_PREFIX. gunicorn reads it for each request, and answers 500 outside of it.
+        os.environ.pop("SCRIPT_NAME", None)
         debug_by_default(development)
         if not development:
             switch_debugger_off()
-        application = find(settings.wsgi_app)
-    except (SettingsError, ApplicationError) as error:
-        raise AppImportError(str(error)) from error
+        with own_server.left_out(), session_cookies.noting_what_is_set():
+            application = find_application(settings.wsgi_app)
+    except (SettingsError, FindError) as error:
+        # gunicorn prints it, past the log.
+        raise AppImportError(redact_text(str(error))) from error
     if not development:
         application = without_debugging(application)
     flasks = flasks_of(application)
     for flask in flasks:
-        if development:
-            flask.debug = True
-        if settings.secret_key and not flask.secret_key:
-            flask.secret_key = settings.secret_key
-        if settings.problem_details:
-            problems.register(flask)
-        _warn_of_body_limit(flask, settings.max_body_bytes)
+        flask.debug |= development
+        _prepare(flask, settings)
+        if not development:
+            _warn_of_short_key(flask)
     if not flasks:
         logging.getLogger(__name__).info(
-            "no Flask application was found in WSGI_APP=%s: it is served, without problem details and SECRET_KEY",
-            settings.wsgi_app,
+            "no Flask application was found in it: it is served as it is, without problem details and SECRET_KEY"
         )
     loaded = application
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # by nodrop/gunicorn.py; there is nobody to tell otherwise
-        # Imported late: prometheus_client decides at import how it keeps values.
-        from nodrop.metrics import requests as metrics
+    if measure:
+        application = measure(application, settings.metrics_buckets)
+    return _with_middleware(tracing.instrument(application), settings)
 
-        application = metrics.measured(application, settings.metrics_buckets)
-    application = tracing.instrument(application)
+
+def _prepare(app: Flask, settings: ServingSettings) -> None:
+    """Give a Flask application what it has not set itself."""
+    if settings.secret_key and not app.secret_key:
+        app.secret_key = settings.secret_key
+    session_cookies.harden(app)
+    if settings.problem_details:
+        problems.register(app)
+    known_secrets.hide_configuration(app.config)
+    _warn_of_body_limit(app, settings.max_body_bytes)
+
+
+def _with_middleware(application: "WSGIApplication", settings: ServingSettings) -> "WSGIApplication":
+    """The application behind what decides about a request, and adds to an answer, without knowing it."""
+    refused = server_metrics().refused
+    if settings.url_prefix:
+        application = UrlPrefix(
+            application, settings.url_prefix, stripped=settings.url_prefix_stripped, refused=refused
+        )
+    if settings.allowed_hosts:
+        application = AllowedHosts(application, settings.allowed_hosts, refused)
     if settings.security_headers:
         application = SecurityHeaders(application, hsts_seconds=settings.hsts_seconds)
-    # The context is outermost, so that nothing is logged of a request without its ids.
-    return RequestContextMiddleware(proxies.behind(application, settings.trusted_proxies))
+    # So far out that nothing is logged of a request without its ids, which an untrusted peer has no say in.
+    application = RequestContextMiddleware(application)
+    return proxies.behind(application, settings.trusted_proxies, settings.forwarded_headers)
+
+
+def _warn_of_short_key(app: Flask) -> None:
+    """Say so if the application's own key is one that could be guessed from a session cookie."""
+    key = app.secret_key or b""
+    length = len(key if isinstance(key, bytes) else key.encode())
+    if 0 < length < KEY_BYTES:
+        logging.getLogger(__name__).warning(
+            "the application's own SECRET_KEY has %d bytes, so it can be guessed from a session cookie: use one of %d "
+            "or more, such as what %s prints",
+            length,
+            KEY_BYTES,
+            MAKE_KEY,
+        )
 
 
 def _warn_of_body_limit(app: Flask, maximum: int) -> None:

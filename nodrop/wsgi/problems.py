@@ -5,12 +5,20 @@ can't read. Whatever the application does say is left as it is: its error handle
 given to abort(), exceptions that write their own body, redirects.
 """
 
+from __future__ import annotations
+
 import json
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from flask import Flask, request
 from flask.typing import ResponseReturnValue
 from werkzeug import Response
 from werkzeug.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -21,6 +29,14 @@ def problem_body(status: int, title: str, detail: str, request_id: str = "") -> 
     if request_id:
         problem["request_id"] = request_id
     return json.dumps(problem).encode() + b"\n"
+
+
+def refuse(environ: WSGIEnvironment, start_response: StartResponse, status: HTTPStatus, detail: str) -> Iterable[bytes]:
+    """Answer for middleware, as a WSGI application: the request does not reach the application."""
+    body = problem_body(status, status.phrase, detail, environ.get("nodrop.request_id", ""))
+    headers = [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))]
+    start_response(f"{status.value} {status.phrase}", headers)
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
 def register(app: Flask) -> None:

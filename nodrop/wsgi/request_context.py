@@ -47,6 +47,10 @@ class RequestContext:
     span_id: str
     caller: TraceParent | None
     """The traceparent that came; None if none did, or an invalid one."""
+    environ: WSGIEnvironment
+    """Where the log learns which credentials the request has, should a line be written meanwhile."""
+    secrets: tuple[str, ...] | None = None
+    """Those credentials, once a line has been written."""
 
 
 _current: ContextVar[RequestContext | None] = ContextVar("request", default=None)
@@ -123,13 +127,13 @@ def _begin(environ: WSGIEnvironment) -> RequestContext:
     header = environ.get("HTTP_TRACEPARENT")
     caller = traceparent.parse(header) if header is not None else None
     if caller:
-        context = RequestContext(request_id, caller.trace_id, span_id, caller)
+        context = RequestContext(request_id, caller.trace_id, span_id, caller, environ)
         set_trace(environ, context, caller.flags, pass_on=True)
     else:
         environ.pop("HTTP_TRACEPARENT", None)
         environ.pop("HTTP_TRACESTATE", None)
         # The request id's bytes serve again when it was made here: two names of one thing need not differ.
-        context = RequestContext(request_id, new[:32], span_id, None)
+        context = RequestContext(request_id, new[:32], span_id, None, environ)
         set_trace(environ, context, traceparent.RANDOM, pass_on=False)
     return context
 

@@ -21,6 +21,13 @@ ALWAYS = [
 """The headers of every answer."""
 
 
+def security_headers(scheme: str, hsts_seconds: int) -> list[tuple[str, str]]:
+    """The headers of an answer that has none of its own. scheme: that of the request; hsts_seconds: see below."""
+    if scheme == "https" and hsts_seconds:
+        return [*ALWAYS, ("Strict-Transport-Security", f"max-age={hsts_seconds}")]
+    return ALWAYS
+
+
 class SecurityHeaders:
     """WSGI middleware. A header that the application has set, to whatever value, stays as it is.
 
@@ -30,9 +37,8 @@ class SecurityHeaders:
     def __init__(self, application: "WSGIApplication", *, hsts_seconds: int) -> None:
         """hsts_seconds: for how long browsers are to insist on https; 0 leaves Strict-Transport-Security out."""
         self.application = application
-        self._http = ALWAYS
-        hsts = [("Strict-Transport-Security", f"max-age={hsts_seconds}")] if hsts_seconds else []
-        self._https = ALWAYS + hsts
+        self._http = security_headers("http", hsts_seconds)
+        self._https = security_headers("https", hsts_seconds)
         self._decisive = {name.lower() for name, _ in self._https} | {"content-security-policy"}
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

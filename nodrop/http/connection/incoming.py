@@ -15,6 +15,7 @@ from gunicorn.http.body import ChunkedReader
 from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 
+from nodrop.config.types import show_size
 from nodrop.http import rules
 from nodrop.http.connection.chunked import MEAN_CHUNK_BYTES, ChunkScanner
 from nodrop.http.connection.limits import Limits
@@ -111,7 +112,8 @@ class Incoming:
         end = head.find(b"\r\n\r\n", max(0, self._searched - 3))
         if (end if end >= 0 else len(head)) > self._limits.head:
             detail = f"request line and headers exceed {self._limits.head} bytes"
-            raise Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
+            why = f"request line and headers exceed MAX_HEADER_BYTES={show_size(self._limits.head)}"
+            raise Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail, why=why)
         # The parser knows at once that anything else can't become a request; why wait for the rest?
         if end < 0 and (head[0] in _TOKEN or head.startswith(b"\r")) and head.count(b"\n") == head.count(b"\r\n"):
             self._searched = len(head)
@@ -200,7 +202,8 @@ class Incoming:
 
     def _too_large(self) -> Refusal:
         detail = f"the body exceeds {self._limits.body} bytes"
-        return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, self.request)
+        why = f"the body exceeds MAX_BODY_BYTES={show_size(self._limits.body)}"
+        return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, self.request, why=why)
 
     def decode_chunks(self, progressed: Any) -> Spool:
         """Decode a chunked body, calling `progressed` now and then; the parser finds all it asks for. Raises Refusal.

@@ -181,6 +181,10 @@ class Outgoing:
 
 
 def _wait_writable(sock: socket.socket, seconds: float) -> None:
+    if not hasattr(select, "poll"):
+        # The application has had it replaced by eventlet, whose select() takes any descriptor.
+        select.select([], [sock], [], seconds)
+        return
     # poll(), since select() can't take descriptors from 1024 on.
     poller = select.poll()
     poller.register(sock, select.POLLOUT)

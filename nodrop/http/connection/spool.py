@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from typing import IO
 
+from nodrop.server.children import when_forked
+
 IN_MEMORY = 32 * 1024
 """Bytes a spool keeps in memory, for each direction of each connection; most requests and answers are smaller."""
 
@@ -29,11 +31,18 @@ class Budget:
         self.limit = limit
         self.used = 0
         self._within = within
-        self._lock: threading.Lock = threading.Lock() if within is None else within._lock
+        self._outermost: Budget = within._outermost if within else self
+        if within is None:
+            self._lock = threading.Lock()
+            when_forked(self._renew_lock)
+
+    def _renew_lock(self) -> None:
+        """In a child process: another thread of the worker may have held it."""
+        self._lock = threading.Lock()
 
     def take(self, size: int) -> None:
         """Raise BudgetExceeded unless `size` more bytes fit."""
-        with self._lock:
+        with self._outermost._lock:
             budgets = list(self._and_those_around())
             for budget in budgets:
                 if budget.used + size > budget.limit:
@@ -43,7 +52,7 @@ class Budget:
 
     def give(self, size: int) -> None:
         """Say that `size` bytes are free again."""
-        with self._lock:
+        with self._outermost._lock:
             for budget in self._and_those_around():
                 budget.used -= size
 

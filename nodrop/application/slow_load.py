@@ -1,0 +1,80 @@
+"""Says where an application stands that takes long to load: in the log, and to the probes."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from nodrop.application.frames import frame_of, is_own
+
+FIRST_SECONDS = 10.0
+_log = logging.getLogger(__name__)
+
+
+class SlowLoad:
+    """Watches the thread that makes it load the application, from another thread."""
+
+    def __init__(
+        self,
+        *,
+        tell: Callable[[str], None] = _log.warning,
+        report: Callable[[str], None] = lambda _: None,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Watch nothing yet.
+
+        tell: gets a line after FIRST_SECONDS, and each time that twice as long has passed.
+        report: gets a line every second, and an empty one at the end.
+        alive: called every second.
+        """
+        self._tell = tell
+        self._report = report
+        self._alive = alive
+        self._loaded = threading.Event()
+        self._loader = threading.get_ident()
+        self._watch = threading.Thread(target=self._look, name="slow load", daemon=True)
+
+    def begin(self) -> None:
+        """The application is about to be loaded."""
+        self._started = time.monotonic()
+        self._watch.start()
+
+    def end(self) -> None:
+        """The application is loaded, or can't be."""
+        self._loaded.set()
+        # What is loaded may fork, and a child must not inherit what this thread holds.
+        self._watch.join()
+
+    def _look(self) -> None:
+        due = FIRST_SECONDS
+        while not self._loaded.wait(1.0):
+            self._alive()
+            took = time.monotonic() - self._started
+            line = f"the application has been loading for {took:.0f} s, and is at {place(self._loader)}"
+            self._report(line)
+            if took >= due:
+                due *= 2
+                self._tell(line)
+        self._report("")
+
+
+def place(thread: int) -> str:
+    """The module that a thread is importing, its own line, and the innermost line if that is in other code."""
+    stack = []
+    frame = frame_of(thread)
+    while frame:
+        stack.append(frame)
+        frame = frame.f_back
+    if not stack:
+        return "an unknown line"
+    innermost = stack[0]
+    own = next((each for each in stack if is_own(each.f_code.co_filename)), innermost)
+    module = next((each.f_globals.get("__name__") for each in stack if each.f_code.co_name == "<module>"), None)
+    importing = f"the import of {module}, " if module else ""
+    told = f"{importing}{_line(own)}"
+    return told if own is innermost else f"{told}, in {_line(innermost)}"
+
+
+def _line(frame: FrameType) -> str:
+    return f"{frame.f_code.co_filename}, line {frame.f_lineno} ({frame.f_code.co_name})"

@@ -1,0 +1,99 @@
+"""The access line: one for each request that was answered, or refused.
+
+Of what a client sends it says the method, the URL without its secrets, and three headers: others carry credentials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from nodrop.logs import known_secrets
+from nodrop.logs.formats import cut
+from nodrop.logs.redaction import redact_text
+from nodrop.logs.urls import policy, redact_segments, redact_url, secret_segments
+
+# Bytes of the JSON that a client can make long. An access line takes at most 4096 with all of them at their longest,
+# which is what the kernel writes in one piece whatever else is going on.
+URL_BYTES = 1400
+USER_AGENT_BYTES = 400
+REFERER_BYTES = 400
+ROUTE_BYTES = 200
+HOST_BYTES = 200
+SHORT_BYTES = 64
+_MESSAGE_URL_BYTES = 300
+_MOST_CACHED = 4 * URL_BYTES
+
+
+def access_fields(resp: Any, environ: Mapping[str, Any], milliseconds: float) -> dict[str, Any]:
+    """What an access line says of a request.
+
+    resp: has `status`, and `sent` if anything was. environ: may lack anything. milliseconds: how long it took.
+    """
+    get = environ.get
+    status = resp.status
+    route = get("nodrop.route") or ""
+    fields = {
+        "request_id": _short(get("nodrop.request_id", ""), 2 * SHORT_BYTES + 2),
+        "trace_id": get("nodrop.trace_id", ""),
+        "span_id": get("nodrop.span_id", ""),
+        "client": _short(get("REMOTE_ADDR") or "", SHORT_BYTES),
+        "method": _short(get("REQUEST_METHOD") or "", SHORT_BYTES),
+        "host": _text(get("HTTP_HOST") or "", HOST_BYTES),
+        "url": _url(get("RAW_URI") or "", URL_BYTES, route, get("SCRIPT_NAME") or ""),
+        "route": cut(route, ROUTE_BYTES),
+        "status": int(str(status).split(None, 1)[0]) if status is not None else None,
+        "bytes": getattr(resp, "sent", None) or 0,
+        "ms": round(milliseconds, 3),
+        "queued_ms": round(get("nodrop.queued_ms", 0.0), 3),
+        "protocol": _short(get("SERVER_PROTOCOL") or "", SHORT_BYTES),
+        "user_agent": _text(get("HTTP_USER_AGENT") or "", USER_AGENT_BYTES),
+    }
+    if referer := get("HTTP_REFERER"):
+        fields["referer"] = _url(referer, REFERER_BYTES, "", "")
+    return fields
+
+
+def access_message(fields: Mapping[str, Any]) -> str:
+    """The same in a line for people."""
+    return f"{fields['method']} {cut(fields['url'], _MESSAGE_URL_BYTES)} {fields['status']} {fields['ms']:.1f} ms"
+
+
+def _short(text: str, size: int) -> str:
+    return cut(known_secrets.mask(text), size)
+
+
+def _text(text: str, size: int) -> str:
+    # The same few come again and again. What is masked may change when secrets are read again.
+    if len(text) > _MOST_CACHED:
+        return cut(redact_text(text), size)
+    return _cached_text(text, size, known_secrets.version())
+
+
+@lru_cache(maxsize=512)
+def _cached_text(text: str, size: int, version: int) -> str:  # noqa: ARG001  # the version is a part of the key
+    return cut(redact_text(text), size)
+
+
+def _url(url: str, size: int, route: str, prefix: str) -> str:
+    """The URL without its secrets, and without what its route, which begins behind `prefix`, calls a token."""
+    if len(url) > _MOST_CACHED:
+        # Cut where a part of a secret that is left is no part of what is shown.
+        return cut(_redacted_url(known_secrets.mask(url)[:_MOST_CACHED], route, prefix) + "...", size)
+    return _cached_url(url, size, route, prefix, known_secrets.version(), policy.show)
+
+
+@lru_cache(maxsize=1024)
+def _cached_url(url: str, size: int, route: str, prefix: str, version: int, show: str) -> str:  # noqa: ARG001
+    return cut(_redacted_url(known_secrets.mask(url), route, prefix), size)
+
+
+def _redacted_url(url: str, route: str, prefix: str) -> str:
+    shown = redact_url(url)
+    if "<" in route and (numbers := _secret_segments(route)):
+        shown = redact_segments(shown, numbers, prefix.count("/"))
+    return shown
+
+
+_secret_segments = lru_cache(maxsize=1024)(secret_segments)

@@ -1,0 +1,99 @@
+"""What a record says besides its message, as JSON can say it and without secrets.
+
+The caller's `extra` may hold anything: structures with a password somewhere inside, objects whose repr shows one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from nodrop.logs import known_secrets
+from nodrop.logs.names import REDACTED, is_secret
+from nodrop.logs.redaction import redact_text
+
+DEPTH = 6
+"""Structures further inside are shown as text."""
+MOST_ITEMS = 6000
+"""More have no room in a line."""
+
+
+def safe_text(value: object) -> str:
+    """str(value), or its type if that fails."""
+    try:
+        return repr(value) if isinstance(value, bytes) else str(value)
+    except Exception:
+        return f"<{type(value).__name__} that can't be shown>"
+
+
+def redact_fields(fields: Mapping[Any, Any], depth: int = DEPTH) -> dict[str, Any]:
+    """The fields with secrets masked, of types that JSON has."""
+    shown: dict[str, Any] = {}
+    for given, value in list(fields.items())[:MOST_ITEMS]:
+        name = given if type(given) is str else safe_text(given)
+        if is_secret(name):
+            shown[redact_text(name)] = _masked(name, value)
+        elif name in ("value", "val") and any(_is_secret_text(fields.get(key)) for key in ("name", "key", "header")):
+            # {"name": "Authorization", "value": "..."}
+            shown[name] = REDACTED
+        else:
+            shown[redact_text(name)] = redact_value(value, depth)
+    return shown
+
+
+def redact_value(value: object, depth: int = DEPTH) -> Any:
+    """The value as JSON can say it, with secrets masked."""
+    kind = type(value)
+    if kind is str:
+        return redact_text(value)  # type: ignore[arg-type]
+    if value is None or kind is bool:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
+    # Larger ones are exact in few readers of JSON, and str() refuses the largest.
+    if isinstance(value, int) and abs(value) < 2**63:
+        return _masked_number(int(value))
+    with contextlib.suppress(Exception):
+        if depth:
+            return _redact_structure(value, depth - 1)
+    # str.__str__: what a subclass makes of itself may be no str.
+    return redact_text(str.__str__(value) if isinstance(value, str) else safe_text(value))
+
+
+def _redact_structure(value: Any, depth: int) -> Any:
+    """A structure with its parts redacted; raises TypeError for what is none."""
+    if isinstance(value, Mapping):
+        return redact_fields(value, depth)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return redact_fields(dict(zip(value._fields, value, strict=True)), depth)
+    if isinstance(value, list | tuple | set | frozenset):
+        items = list(value)[:MOST_ITEMS]
+        if len(items) == 2 and _is_secret_text(items[0]) and not isinstance(value, set | frozenset):
+            # A header, a parameter or the like.
+            return [items[0], _masked(items[0], items[1])]
+        return [redact_value(item, depth) for item in items]
+    raise TypeError
+
+
+def _is_secret_text(value: object) -> bool:
+    return type(value) is str and is_secret(value)
+
+
+def _masked(name: str, value: object) -> Any:
+    """What is shown of a secret's value: whether there is one."""
+    if value is None or isinstance(value, bool) or (isinstance(value, str | bytes) and not value):
+        return value if not isinstance(value, bytes) else ""
+    if isinstance(value, int | float) and name.lower().endswith("s"):
+        # How many tokens, not which.
+        return redact_value(value)
+    return REDACTED
+
+
+def _masked_number(number: int) -> int | str:
+    if -(10**7) < number < 10**7:
+        return number
+    text = str(number)
+    masked = known_secrets.mask(text)
+    return number if masked == text else masked

@@ -1,0 +1,226 @@
+"""The secrets that this process knows: their values are masked wherever they stand, whatever stands around them.
+
+Known are the values of SECRETS_DIR, of secret settings, of environment variables whose names look like a secret's and
+of their files (NAME_FILE), the passwords in URLs and connection strings of any variable, and what the application's
+configuration holds under such names. They are looked for as they are, percent-encoded, escaped as in JSON, and in
+Base64. So are, in the lines of a request, the credentials that it came with.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import os
+import re
+import stat
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
+
+from nodrop.config.settings import ServingSettings
+from nodrop.logs.names import REDACTED, is_secret
+from nodrop.wsgi import request_context
+
+MIN_LENGTH = 8
+"""Shorter values are not looked for: they would mask parts of words."""
+MIN_LENGTH_OF_LETTERS = 12
+"""The same for values of nothing but letters of one case, which may be words, such as `production`."""
+MIN_LENGTH_OF_COOKIES = 16
+"""The same for a request's cookies whose names say nothing: shorter ones are settings such as `theme=dark`."""
+PIECE_LENGTH = 1000
+"""Longer values are looked for in pieces of this length, so that a part that was cut off is found too."""
+_MOST_PIECES = 64
+_MAX_FILE_BYTES = 64 * 1024
+
+_USERINFO = re.compile(r"://([^\s/]*)@|://([^\s@]*)@")
+_PAIR = re.compile(r"(?i)\b(?:password|passwd|pwd|passw|accountkey|sharedaccesskey|secret)\s*=\s*('[^']*'|[^\s;&]+)")
+# The working folder, which would mask every path.
+_NO_SECRETS = frozenset({"PWD", "OLDPWD"})
+
+_lock = threading.Lock()
+_learned: dict[str, None] = {}
+_needles: tuple[str, ...] = ()
+_version = 0
+
+
+def mask(text: str) -> str:
+    """The text with every known secret masked."""
+    for needle in _needles:
+        if needle in text:
+            text = text.replace(needle, REDACTED)
+    return text
+
+
+def mask_of_request(text: str) -> str:
+    """The text with the credentials of the request that this thread handles masked, and every known secret."""
+    request = request_context.current()
+    if request:
+        if request.secrets is None:
+            request.secrets = _secrets_of_request(request.environ)
+        for secret in request.secrets:
+            if secret in text:
+                text = text.replace(secret, REDACTED)
+    return mask(text)
+
+
+def _secrets_of_request(environ: Mapping[str, Any]) -> tuple[str, ...]:
+    """The values of the headers that carry credentials, the longest first."""
+    found: set[str] = set()
+    for name, value in list(environ.items()):
+        if not name.startswith("HTTP_") or not is_secret(name[5:]) or not isinstance(value, str):
+            continue
+        found.add(value)
+        if name == "HTTP_COOKIE":
+            pairs = [pair.strip().partition("=") for pair in value.split(";")]
+            found |= {text for key, _, text in pairs if len(text) >= MIN_LENGTH_OF_COOKIES or is_secret(key)}
+        else:
+            scheme, _, credentials = value.strip().partition(" ")
+            found.add(credentials.strip())
+            if scheme.lower() == "basic":
+                found |= _parts_of_basic(credentials)
+    return tuple(sorted(filter(_is_long_enough, found), key=len, reverse=True))
+
+
+def _parts_of_basic(credentials: str) -> set[str]:
+    try:
+        both = base64.b64decode(credentials + "==").decode("utf-8", "replace")
+    except ValueError:
+        return set()
+    return {both, both.partition(":")[2]}
+
+
+def version() -> int:
+    """A number that changes with what is known, for caches of what was masked."""
+    return _version
+
+
+def hide(*values: str) -> None:
+    """Mask these values in every line of this process from now on, if they are long enough."""
+    global _needles, _version  # noqa: PLW0603
+    with _lock:
+        new = [each for value in values for each in _pieces(value) if each not in _learned]
+        if new:
+            _learned.update(dict.fromkeys(new))
+            # The longest first, since one may be part of another.
+            _needles = tuple(sorted({form for each in _learned for form in _forms(each)}, key=len, reverse=True))
+            _version += 1
+
+
+def hide_environment(variables: Mapping[str, str] = os.environ, folder: Mapping[str, str] | None = None) -> None:
+    """Mask the secrets of the environment. What was known before stays so: it may still be in use.
+
+    folder: what SECRETS_DIR holds, all of which is secret.
+    """
+    declared = {each.variable for each in ServingSettings.declarations().values() if each.secret}
+    found: list[str] = []
+    for text in (folder or {}).values():
+        found += [text, *_secrets_in(text)]
+    for name, text in variables.items():
+        if name in _NO_SECRETS:
+            continue
+        found += _secrets_in(text)
+        if name.startswith("OTEL_") and name.endswith("_HEADERS"):
+            found += [unquote(pair.partition("=")[2].strip()) for pair in text.split(",")]
+        elif name in declared or (is_secret(name) and not _is_path(text)):
+            found.append(text)
+        elif name.endswith("_FILE") and is_secret(name.removesuffix("_FILE")):
+            found += _content_of(text.strip())
+    hide(*found)
+
+
+def hide_configuration(configuration: Mapping[str, Any]) -> None:
+    """Mask what a Flask application's `config` holds under names of secrets, and the passwords in its URLs."""
+    found: list[str] = []
+    for name, value in list(configuration.items()):
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        if isinstance(text, str):
+            found += _secrets_in(text)
+            if is_secret(str(name)) and not _is_path(text):
+                found.append(text)
+    hide(*found)
+
+
+def _is_path(text: str) -> bool:
+    return text.startswith("/") and len(text) < 4096 and "\0" not in text and Path(text).exists()
+
+
+def _content_of(path: str) -> list[str]:
+    """The text of a secret's file, if it can be read at once."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                text = file.read(_MAX_FILE_BYTES).decode("utf-8", "replace")
+                return [text, *_secrets_in(text)]
+    except (OSError, ValueError):
+        pass
+    return []
+
+
+def _secrets_in(text: str) -> Iterator[str]:
+    """The passwords in a URL or a connection string, and what JSON holds under names of secrets."""
+    if "://" in text and "@" in text:
+        for found in _USERINFO.finditer(text):
+            user, colon, password = (found[1] or found[2] or "").partition(":")
+            secret = password if colon else user
+            yield from (secret, unquote(secret), unquote_plus(secret))
+    if "=" in text:
+        for found in _PAIR.finditer(text[:_MAX_FILE_BYTES]):
+            yield found[1].strip("'")
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            yield from _secrets_of(json.loads(text))
+        except (ValueError, RecursionError):
+            return
+
+
+def _secrets_of(value: Any) -> Iterator[str]:
+    inner: Iterable[Any] = value if isinstance(value, list) else ()
+    if isinstance(value, dict):
+        yield from (item for name, item in value.items() if isinstance(item, str) and is_secret(name))
+        inner = value.values()
+    for item in inner:
+        yield from _secrets_of(item)
+
+
+def _pieces(value: str) -> Iterator[str]:
+    """What to look for of a value: its lines, since they are often shown or sent one by one, in pieces."""
+    for line in value.splitlines():
+        text = line.strip()
+        if text.startswith("-----"):
+            # The first and the last line of every certificate.
+            continue
+        pieces = [text[at : at + PIECE_LENGTH] for at in range(0, len(text), PIECE_LENGTH)][:_MOST_PIECES]
+        yield from filter(_is_long_enough, pieces)
+
+
+def _is_long_enough(text: str) -> bool:
+    word = text.isalpha() and (text.islower() or text.isupper())
+    return len(text) >= (MIN_LENGTH_OF_LETTERS if word else MIN_LENGTH)
+
+
+def _forms(value: str) -> Iterator[str]:
+    """The value as it may be written."""
+    for quoted in (
+        quote(value, safe="", errors="replace"),
+        quote(value, errors="replace"),
+        quote_plus(value, errors="replace"),
+    ):
+        yield quoted
+        yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
+        # Encoded twice.
+        yield quoted.replace("%", "%25")
+    escaped = json.dumps(value)[1:-1]
+    yield from (value, escaped, json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(escaped)[1:-1])
+    yield from (repr(value)[1:-1], html.escape(value))
+    data = value.encode("utf-8", "replace")
+    for before in range(3):
+        # Base64 tells three bytes in four characters: of those at the ends, a part belongs to what stands beside.
+        text = base64.b64encode(b"\0" * before + data).decode().rstrip("=")
+        inner = text[(before * 8 + 5) // 6 : (before + len(data)) * 8 // 6]
+        if len(inner) >= MIN_LENGTH:
+            yield inner
+            yield inner.replace("+", "-").replace("/", "_")

@@ -1,0 +1,126 @@
+"""What every worker of ours is, whoever does the HTTP: it loads the application, heeds signals, and can be replaced."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import Any, NoReturn
+
+from nodrop.config.settings import ServingSettings
+from nodrop.health.worker_state import WorkerReport
+from nodrop.server import children
+from nodrop.server.replacement import Replacement
+from nodrop.server.runtime_folder import lock_descriptor
+from nodrop.server.signals import Handler, Stopping, WorkerSignals
+
+
+class WorkerProcess:
+    """Mixed into a gunicorn worker, before it."""
+
+    settings: ServingSettings
+    """Set by the hook post_fork, as are `report` and `replacement`."""
+    report: WorkerReport
+    replacement: Replacement
+    replaces: int = 0
+    """The process id of the worker that this one is to replace; 0 for none. Set by the hook pre_fork."""
+
+    # gunicorn's.
+    PIPE: Any
+    SIGNALS: list[int]
+    alive: bool
+    booted: bool
+    log: Any
+    sockets: list[Any]
+    tmp: Any
+    max_requests: int
+    nr: int
+    """Requests that it has been given."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        # With gunicorn's own the worker would stop before the next one has loaded the application.
+        self._request_limit, self.max_requests = self.max_requests, sys.maxsize
+
+    # --- Starting ----------------------------------------------------------------------------------------------------
+
+    def init_process(self) -> None:
+        """Load the application and serve.
+
+        gunicorn's master stops the server when a worker fails to load. A replacement ends alone, since the worker that
+        it was to replace can serve on.
+        """
+        try:
+            super().init_process()  # type: ignore[misc]
+        except Exception as error:
+            if self.booted or not self.replaces:
+                raise
+            self.log.exception("the worker that was to replace %d can't load the application: %s", self.replaces, error)
+            raise SystemExit(1) from error
+
+    def load_wsgi(self) -> None:
+        """Load the application, whatever gunicorn's command line names: WSGI_APP has it by now.
+
+        A child process that the application's code forks, and lets come back to here, is ended.
+        """
+        # Not before the fork: the worker alone imports the application, and what reads its environment.
+        from nodrop.wsgi.load import load
+
+        try:
+            self.wsgi = load()
+        except BaseException as error:
+            if children.is_child:
+                children.leave("the application's code at import", error)
+            if self.signals.stopping():
+                # By a handler of the application's, perhaps; it has nothing more to say about it.
+                raise Stopping from error
+            raise
+        if children.is_child:
+            children.leave("the application's code at import")
+
+    # --- Stopping ----------------------------------------------------------------------------------------------------
+
+    def stop_if_replaced(self) -> None:
+        """Drain if MAX_REQUESTS have been served and the replacement serves; ask for one first. For each tick."""
+        if self.alive and self.nr >= self._request_limit and self.replacement.is_ready():
+            self.log.info("replaced after %d requests (MAX_REQUESTS), stopping", self.nr)
+            self.alive = False
+            self.report.set_ready(False)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """SIGTERM: finish the requests in flight and stop. The signal itself wakes the loop, through the pipe."""
+        self.alive = False
+        if not self.booted:
+            raise Stopping  # The application is still being loaded; nothing is in flight.
+        self.report.set_ready(False)
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002
+        """SIGQUIT: stop at once, whatever is in flight."""
+        self.signals.leave()
+
+    def init_signals(self) -> None:
+        """gunicorn's, but for Ctrl-C: it reaches the workers too, and what becomes of them is the master's decision.
+
+        It is not ignored for good, or every program that the application starts would ignore it too.
+        """
+        super().init_signals()  # type: ignore[misc]
+        stopping: dict[int, Handler] = {
+            signal.SIGTERM: self.handle_exit,
+            signal.SIGQUIT: self.handle_quit,
+            signal.SIGINT: lambda *_: None,
+        }
+        self.signals = WorkerSignals(stopping, self.PIPE, self.SIGNALS)
+        self._addresses = [listener.getsockname() for listener in self.sockets]
+        children.guard(
+            signals=self.signals.numbers, reset_signals=self.signals.reset, descriptors=self._forked_descriptors
+        )
+
+    # --- Child processes of the application --------------------------------------------------------------------------
+
+    def own_descriptors(self) -> set[int]:
+        """This worker's open files, but for sockets, that a child process must not have."""
+        own = {*self.PIPE, self.tmp.fileno(), lock_descriptor()}
+        return {each for each in own if each is not None}
+
+    def _forked_descriptors(self) -> set[int]:
+        return self.own_descriptors() | children.sockets_at(self._addresses)

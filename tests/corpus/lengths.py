@@ -1,0 +1,83 @@
+"""Bodies with a Content-Length, and requests that might have one."""
+
+from tests.corpus.building import ACCEPTED, LAST_ONE, NOTHING, REFUSED, Cases, chunked, get, post, request
+
+_SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+
+CASES: Cases = {
+    "a body": (post(b"Content-Length: 5", body=b"12345"), ACCEPTED),
+    "an empty body": (post(b"Content-Length: 0"), ACCEPTED),
+    "no length": (post(), ACCEPTED),
+    "no length, though a word follows": (post(body=b"12345"), ACCEPTED),
+    "no length, though a line follows": (post(body=b"12345\r\n"), "200 400"),
+    "a body that looks like a request": (post(b"Content-Length: %d" % len(_SMUGGLED), body=_SMUGGLED), ACCEPTED),
+    "a body of GET": (get(b"Content-Length: 5") + b"12345", ACCEPTED),
+    "a body of GET that looks like a request": (get(b"Content-Length: %d" % len(_SMUGGLED)) + _SMUGGLED, ACCEPTED),
+    "a body of HEAD": (request(b"HEAD / HTTP/1.1", b"Content-Length: 5", body=b"12345"), ACCEPTED),
+    "a body of HEAD that looks like a request": (
+        request(b"HEAD / HTTP/1.1", b"Content-Length: %d" % len(_SMUGGLED), body=_SMUGGLED),
+        ACCEPTED,
+    ),
+    "a body of DELETE": (request(b"DELETE / HTTP/1.1", b"Content-Length: 5", body=b"12345"), ACCEPTED),
+    "a body of OPTIONS": (request(b"OPTIONS / HTTP/1.1", b"Content-Length: 5", body=b"12345"), ACCEPTED),
+    "a body of TRACE": (request(b"TRACE / HTTP/1.1", b"Content-Length: 5", body=b"12345"), ACCEPTED),
+    "a body of HTTP/1.0": (request(b"POST / HTTP/1.0", b"Content-Length: 5", body=b"12345"), LAST_ONE),
+    "a body of HTTP/1.0 that is kept": (
+        request(b"POST / HTTP/1.0", b"Content-Length: 5", b"Connection: keep-alive", body=b"12345"),
+        ACCEPTED,
+    ),
+    "a body of 100 kB": (post(b"Content-Length: 100000", body=b"x" * 100_000), ACCEPTED),
+    "a body of line ends": (post(b"Content-Length: 8", body=b"\r\n\r\n\r\n\r\n"), ACCEPTED),
+    "a body of NULs": (post(b"Content-Length: 4", body=b"\0" * 4), ACCEPTED),
+    "an empty line behind the body": (post(b"Content-Length: 5", body=b"12345\r\n"), ACCEPTED),
+    "garbage behind the body": (post(b"Content-Length: 5", body=b"12345 "), "200 400"),
+    "a letter behind the body": (post(b"Content-Length: 5", body=b"12345G"), ACCEPTED),
+    "a line behind the body": (post(b"Content-Length: 5", body=b"12345garbage\r\n\r\n"), "200 400"),
+    "a body that is cut short": (post(b"Content-Length: 500", body=b"12345"), NOTHING),
+    "a body above the limit": (post(b"Content-Length: 20000000", body=b"12345"), "413"),
+    # --- How the length is written
+    "a length with leading zeros": (post(b"Content-Length: 0005", body=b"12345"), ACCEPTED),
+    "a length with blanks around it": (post(b"Content-Length: \t 5 \t", body=b"12345"), ACCEPTED),
+    "a length with a plus": (post(b"Content-Length: +5", body=b"12345"), REFUSED),
+    "a length with a minus": (post(b"Content-Length: -5", body=b"12345"), REFUSED),
+    "a length of minus zero": (post(b"Content-Length: -0"), REFUSED),
+    "a length with an underscore": (post(b"Content-Length: 1_0", body=b"1234567890"), REFUSED),
+    "a length with a blank in it": (post(b"Content-Length: 1 0", body=b"1234567890"), REFUSED),
+    "a length with a tab in it": (post(b"Content-Length: 1\t0", body=b"1234567890"), REFUSED),
+    "a length in hexadecimal": (post(b"Content-Length: 0x5", body=b"12345"), REFUSED),
+    "a length in octal": (post(b"Content-Length: 0o5", body=b"12345"), REFUSED),
+    "a length with a decimal point": (post(b"Content-Length: 5.0", body=b"12345"), REFUSED),
+    "a length with an exponent": (post(b"Content-Length: 5e0", body=b"12345"), REFUSED),
+    "a length in quotes": (post(b'Content-Length: "5"', body=b"12345"), REFUSED),
+    "a length with a superscript": (post(b"Content-Length: \xb2", body=b"12"), REFUSED),
+    "an empty length": (post(b"Content-Length:", body=b"12345"), REFUSED),
+    "a length that is a word": (post(b"Content-Length: five", body=b"12345"), REFUSED),
+    "a length with a NUL": (post(b"Content-Length: 5\0", body=b"12345"), REFUSED),
+    "a length with a semicolon": (post(b"Content-Length: 5;", body=b"12345"), REFUSED),
+    "a length with a vertical tab": (post(b"Content-Length: \x0b5", body=b"12345"), REFUSED),
+    "a length of 2^32 and 5": (post(b"Content-Length: 4294967301", body=b"12345"), "413"),
+    "a length of 2^64 and 5": (post(b"Content-Length: 18446744073709551621", body=b"12345"), "413"),
+    "a length of 5000 digits": (post(b"Content-Length: " + b"9" * 5000, body=b"12345"), REFUSED),
+    # --- More than one
+    "two lengths": (post(b"Content-Length: 5", b"Content-Length: 6", body=b"123456"), REFUSED),
+    "the same length twice": (post(b"Content-Length: 5", b"Content-Length: 5", body=b"12345"), REFUSED),
+    "two lengths, the first zero": (post(b"Content-Length: 0", b"Content-Length: 35", body=_SMUGGLED), REFUSED),
+    "two lengths in two spellings": (post(b"Content-Length: 5", b"content-length: 6", body=b"123456"), REFUSED),
+    "a list of lengths": (post(b"Content-Length: 5, 6", body=b"123456"), REFUSED),
+    "a list of the same length": (post(b"Content-Length: 5, 5", body=b"12345"), REFUSED),
+    "a list with an empty length": (post(b"Content-Length: 5,", body=b"12345"), REFUSED),
+    "the same length with and without a zero": (
+        post(b"Content-Length: 5", b"Content-Length: 05", body=b"12345"),
+        REFUSED,
+    ),
+    # --- Both framings
+    "a length and chunks": (chunked(b"0\r\n\r\n", b"Content-Length: 5"), REFUSED),
+    "a length before chunks": (
+        post(b"Content-Length: 5", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n"),
+        REFUSED,
+    ),
+    "a length, chunks and a request behind": (chunked(b"0\r\n\r\n" + _SMUGGLED, b"Content-Length: 40"), REFUSED),
+    "a length that is short, and chunks": (chunked(b"5\r\n12345\r\n0\r\n\r\n", b"Content-Length: 4"), REFUSED),
+    "an invalid length and chunks": (chunked(b"0\r\n\r\n", b"Content-Length: x"), REFUSED),
+    "two lengths and chunks": (chunked(b"0\r\n\r\n", b"Content-Length: 5", b"Content-Length: 5"), REFUSED),
+}
