@@ -64,8 +64,9 @@ class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has 
         threads = self._threads = Threads(self.report.threads, self.report, in_flight, log)
         loop.ticks.append(lambda _: self.notify())
         lifecycle = Lifecycle(
-            loop, settings, self.report, refusals, metrics, cfg=cfg, log=log, hand_over=self._hand_over
-        )
+            loop, settings, self.report, refusals, metrics, cfg=cfg, log=log,
+            hand_over=self._hand_over, hand_over_finish=threads.hand_over_finish,
+        )  # fmt: skip
         acceptor = Acceptor(
             self.sockets,
             loop,
