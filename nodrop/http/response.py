@@ -70,8 +70,11 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
 
         The loop sends the rest. What was sent counts in `outgoing.file_sent`.
         """
+        if self._omits_body:
+            self.close()
+            return True
         length = self.response_length
-        if length is None or self.chunked or self._omits_body or (part := body.part(length)) is None:
+        if length is None or self.chunked or (part := body.part(length)) is None:
             return None
         file, offset, size = part
         if size < length:

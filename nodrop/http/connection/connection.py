@@ -27,15 +27,7 @@ class Connection:
     thread calls that has its request."""
 
     def __init__(
-        self,
-        sock: socket.socket,
-        client: Any,
-        server: Any,
-        *,
-        cfg: Any,
-        host: Host,
-        answers: Budget,
-        limits: Limits,
+        self, sock: socket.socket, client: Any, server: Any, *, cfg: Any, host: Host, answers: Budget, limits: Limits
     ) -> None:
         """client, server: the addresses of both ends. cfg: gunicorn's configuration. answers: room for them."""
         self.sock = sock
