@@ -65,6 +65,7 @@ def given() -> str:
     secret = flask.request.get_data(as_text=True)
     log.info("login", extra={"password": secret, "user": {"api_key": secret, "tokens": [secret]}})
     log.info("%(password)s", {"password": secret})
+    log.info("100%% sure of user %s with token %s and %-5s", "bob", secret, "x")
     log.info("login %s %s", Login("bob", secret), Pair("bob", secret))
     log.info("login", extra={"login": Login("bob", secret), "pair": Pair("bob", secret), "both": ("password", secret)})
     log.info('got {"password": "%s"} and password=%s', secret, secret)

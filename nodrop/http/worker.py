@@ -3,7 +3,7 @@
 A request is handed to a thread when it is complete, its body included, and an answer that its client is slow to take is
 left to the loop. So a slow client costs memory or disk space, and no thread, within limits. gunicorn's parser and
 response classes do the HTTP; what its own threaded worker does with them can be stopped by forty slow clients
-(docs/serving.md has the figures).
+(docs/behaviour.md has the figures).
 """
 
 from __future__ import annotations
@@ -64,8 +64,9 @@ class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has 
         threads = self._threads = Threads(self.report.threads, self.report, in_flight, log)
         loop.ticks.append(lambda _: self.notify())
         lifecycle = Lifecycle(
-            loop, settings, self.report, refusals, metrics, cfg=cfg, log=log, hand_over=self._hand_over
-        )
+            loop, settings, self.report, refusals, metrics, cfg=cfg, log=log,
+            hand_over=self._hand_over, hand_over_finish=threads.hand_over_finish,
+        )  # fmt: skip
         acceptor = Acceptor(
             self.sockets,
             loop,

@@ -164,11 +164,13 @@ def hide_configuration(configuration: Mapping[str, Any]) -> None:
     """Mask what a Flask application's `config` holds under names of secrets, and the passwords in its URLs."""
     found: list[str] = []
     for name, value in list(configuration.items()):
-        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-        if isinstance(text, str):
-            found += _secrets_in(text)
-            if is_secret(str(name)) and not _is_path(text):
-                found.append(text)
+        # SECRET_KEY_FALLBACKS is a list.
+        for each in value if isinstance(value, list | tuple) else [value]:
+            text = each.decode("utf-8", "replace") if isinstance(each, bytes) else each
+            if isinstance(text, str):
+                found += _secrets_in(text)
+                if is_secret(str(name)) and not _is_path(text):
+                    found.append(text)
     hide(*found)
 
 

@@ -33,7 +33,8 @@ _KEY = re.compile(
 _HARMLESS = re.compile(
     "(?:type|count|length|len|size|name|names|url|uri|expires|expiry|expiresin|expiresat|expiration|expired|ttl|age"
     "|limit|bucket|buckets|enabled|required|policy|error|exception|warning|field|file|path|valid|invalid|missing"
-    "|status|dir|directory|folder|host|port|used|left|remaining|samesite|secure|httponly|domain|format|version|index)$"
+    "|status|dir|directory|folder|host|port|used|left|remaining|issuer|audience|endpoint|algorithms?|alg|provider|backend|class|store|realm|scopes?"
+    "|prefix|suffix|hashers?|validators?|samesite|secure|httponly|domain|format|version|index)$"
     "|tokeniz|secretar|passwordless"
 )
 """A name with this is about a secret, and its value is none: token_type, password_length, SECRET_KEY_FILE."""

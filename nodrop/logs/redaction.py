@@ -34,6 +34,7 @@ _URL_START = re.compile(
     r"|\?(?=[^\s?=<>]{1,100}(?:=|%(?:25)*3[dD]))"
 )
 _ENCODED_WORD = re.compile(r"[^\s%]*+%\S*")
+_NO_URL = re.compile(r"\n|\s\S*=")
 _URL_REST = re.compile(r"[^\s<>\"']*")
 _QUERY_REST = re.compile(r"[^\s<>]*")
 # user:password@host
@@ -49,6 +50,7 @@ _NAMED = re.compile(
     r"|(?:%(?:25)*22)?%(?:25)*3[dDaA]"  # the same percent-encoded
     r"|\\*[\"'],\s{0,3}\\*[\"']value\\*[\"']\s{0,3}:\s{0,3}"  # {"name": "name", "value": "value"}
     r"|(?P<pair>\\*[\"']\s?,\s{0,3}(?=[bB]?\\*[\"']))"  # ("name", "value")
+    r"|\\*[\"'](?:(?:\r?\n){2}|(?:\\r)?\\n(?:\\r)?\\n)"  # name="name", an empty line, value
     r"|(?P<element>>))"  # <name>value</name>
 )
 _OPTION = re.compile(r"(?<!\S)--?(?P<name>[\w\-]{1,60}+)[ \t=]{1,3}(?=[^\s\-])")
@@ -57,6 +59,11 @@ _MULTI_DICT = re.compile(r"Dict\(\[")
 _STRING = r"'[^'\\]*+(?:\\.[^'\\]*+)*+'|\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\""
 # Name, value, and what is behind.
 _PAIR = re.compile(rf"\(({_STRING}), ({_STRING})(\)(?:, )?)")
+# "the token abc123", "password is abc123": a word behind the name that no reader would take for one.
+_BEHIND = re.compile(
+    r"(?i)(?<![\w-])((?:pass(?:word|wd|phrase|code)|secret|token|credentials?|api[ _-]?key|jwt|cookie|session(?: id)?)"
+    r"(?:\s(?:is|was|value|of))?\s{1,3}[\"']?)(?=[^\s\"']{0,200}[0-9])(?=[^\s\"']{0,200}[a-z])[^\s\"',;)\]}<>]{8,}"
+)
 _HEADERS = frozenset({"authorization", "proxyauthorization", "cookie", "setcookie"})
 """Headers with a value of several words, to the end of the line."""
 _QUOTE = re.compile(r"[bBrRuUfF]{0,2}(\\*[\"'])")
@@ -129,7 +136,7 @@ def _redact_named_values(text: str) -> str:
     text = _redact_values(text, _NAMED, _redact_named)
     if "-" in text:
         text = _redact_values(text, _OPTION, _redact_option)
-    return _SCHEMES.sub(_without_credentials, text)
+    return _SCHEMES.sub(_without_credentials, _BEHIND.sub(rf"\1{REDACTED}", text))
 
 
 def redact_end(text: str) -> str:
@@ -170,7 +177,8 @@ def _url_end(text: str, start: int, after: int) -> int:
     before = text[start - 1] if start else ""
     if before in ('"', "'"):
         end = text.find(before, after)
-        if end >= 0 and "\n" not in text[after:end]:
+        # A decoded path may have blanks; but what looks like the next value's name is none of its own.
+        if end >= 0 and not _NO_URL.search(text, after, end):
             return end
     rest = _URL_REST.match(text, after)
     assert rest

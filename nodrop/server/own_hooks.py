@@ -17,7 +17,7 @@ from gunicorn.config import make_settings
 
 from nodrop.application import import_path
 from nodrop.find import FindError, explaining, import_module
-from nodrop.server.options import option
+from nodrop.options.table import option
 
 AT_THE_END = frozenset({"worker_exit", "child_exit", "on_exit"})
 """The hooks of which yours is called first."""

@@ -6,6 +6,7 @@ import contextlib
 import math
 import socket
 import time
+from collections.abc import Callable
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
@@ -53,6 +54,8 @@ class Connection:
         """When the request was complete and began to wait for a thread, by time.monotonic()."""
         self.keep = False
         """Whether another request may follow the answer that is being sent."""
+        self.finish: Callable[[int], None] | None = None
+        """What a thread has to do once the rest of the answer's file is sent; called with how many bytes were."""
         self.taken_over = False
         """The application does with the socket what it likes."""
         self.discarded = 0

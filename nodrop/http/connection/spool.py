@@ -31,22 +31,18 @@ class Budget:
         self.limit = limit
         self.used = 0
         self._within = within
-        self._own_lock = threading.Lock()
+        self._outermost: Budget = within._outermost if within else self
         if within is None:
+            self._lock = threading.Lock()
             when_forked(self._renew_lock)
 
     def _renew_lock(self) -> None:
         """In a child process: another thread of the worker may have held it."""
-        self._own_lock = threading.Lock()
-
-    @property
-    def _lock(self) -> threading.Lock:
-        """One for a budget and all its parts."""
-        return self._own_lock if self._within is None else self._within._lock
+        self._lock = threading.Lock()
 
     def take(self, size: int) -> None:
         """Raise BudgetExceeded unless `size` more bytes fit."""
-        with self._lock:
+        with self._outermost._lock:
             budgets = list(self._and_those_around())
             for budget in budgets:
                 if budget.used + size > budget.limit:
@@ -56,7 +52,7 @@ class Budget:
 
     def give(self, size: int) -> None:
         """Say that `size` bytes are free again."""
-        with self._lock:
+        with self._outermost._lock:
             for budget in self._and_those_around():
                 budget.used -= size
 
