@@ -13,9 +13,9 @@ IMAGE       ?= flask-app:dev
 REQUIREMENTS ?= requirements.txt
 TIMEOUT     ?= 5m
 ARGS        ?=
-WHEELS      ?= build/wheel
 # Where `make run` listens, with both ports. The image listens at every address, as a pod needs.
 BIND_ADDRESS ?= 127.0.0.1
+WHEELS      ?= build/wheel
 # An application of one's own: its folder beside app/, and what WSGI_APP names in it. Both empty: the example.
 APP_DIR     ?=
 WSGI_APP    ?=

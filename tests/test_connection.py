@@ -13,7 +13,7 @@ from gunicorn.config import Config
 from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.limits import Limits
 from nodrop.http.connection.outgoing import ClientGone
-from nodrop.http.connection.spool import Budget
+from nodrop.http.connection.spool import Budget, BudgetExceeded
 from nodrop.http.connection.takeover import TakenOver
 from tests.serving_process import until
 
@@ -26,6 +26,12 @@ class Asked:
 
     room: list[int] = field(default_factory=list)
     exempt_times: int = 0
+
+    def room_for_body(self, connection: Connection, request: object) -> Budget:  # noqa: ARG002
+        return Budget(1 << 20)
+
+    def give_way(self, connection: Connection, exceeded: BudgetExceeded) -> bool:  # noqa: ARG002
+        return False
 
     def send_rest(self, connection: Connection) -> None: ...
 
@@ -67,7 +73,7 @@ def pair() -> Iterator[Pair]:
     limits = Limits(head=4096, body=4096, write_seconds=1)
     asked = Asked()
     connection = Connection(
-        server, ("127.0.0.1", 1), ("127.0.0.1", 2), cfg=Config(), host=asked, bodies=Budget(1 << 20),
+        server, ("127.0.0.1", 1), ("127.0.0.1", 2), cfg=Config(), host=asked,
         answers=Budget(16 << 20), limits=limits,
     )  # fmt: skip
     yield Pair(connection, client, asked)

@@ -143,7 +143,14 @@ class ServingSettings(Settings):
         "READ_TIMEOUT",
         seconds(1, 3600),
         default=20,
-        meaning="How long a client has to send a request's head, and its body, plus one second for each KiB of body.",
+        meaning="How long a client has to send a request's head; and its body, plus the time that `MIN_UPLOAD_RATE` "
+        "gives it for what it has sent.",
+    )
+    min_upload_rate: int = setting(
+        "MIN_UPLOAD_RATE",
+        size(1, GIB),
+        default=KIB,
+        meaning="Bytes a second that a client has to send of a body on average; a slower one is answered 408.",
     )
     write_timeout: int = setting(
         "WRITE_TIMEOUT",
@@ -177,7 +184,8 @@ class ServingSettings(Settings):
         size(MIB, TIB),
         default=96 * MIB,
         meaning="What a worker keeps on disk, in all, of bodies that are arriving; and as much of answers that clients "
-        "are slow to take. A body that does not fit is answered 503; for answers the client furthest behind is cut.",
+        "are slow to take. When bodies do not fit, the slowest is answered 503, and one client gets no more than three "
+        "quarters; when answers do not, the client furthest behind is cut off.",
     )
     trusted_proxies: TrustedProxies = setting(  # noqa: RUF009 - immutable, which the alias hides
         "TRUSTED_PROXIES",

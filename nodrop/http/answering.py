@@ -18,6 +18,7 @@ from nodrop.http.connection.takeover import TakenOver
 from nodrop.http.in_flight import InFlight
 from nodrop.http.refusals import Refusal
 from nodrop.http.response import Input, Response, Spooled
+from nodrop.logs.access import path_of
 from nodrop.metrics.server import ServerMetrics
 from nodrop.server import children
 
@@ -145,7 +146,7 @@ class Answering:
             if not isinstance(error, StopIteration):
                 self._log.exception("Error on a connection that the application has taken over")
             return
-        self._log.exception("Error handling request %s", environ.get("PATH_INFO"))
+        self._log.exception("Error handling request %s", path_of(environ))
         if response.on_the_wire:
             connection.abort()
         else:
@@ -158,7 +159,7 @@ class Answering:
                 close()
         except (Exception, SystemExit) as error:
             _leave_if_forked(environ, error)
-            self._log.exception("Error closing the answer to %s", environ.get("PATH_INFO"))
+            self._log.exception("Error closing the answer to %s", path_of(environ))
 
 
 def _leave_if_forked(environ: dict[str, Any], error: BaseException | None = None) -> None:

@@ -11,15 +11,16 @@ from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
 from nodrop.config.settings import ServingSettings
+from nodrop.config.types import show_size
 from nodrop.health.worker_state import WorkerReport
-from nodrop.http.connection.chunked import MAX_OVERHEAD
 from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.limits import Limits
 from nodrop.http.connection.outgoing import ClientGone
-from nodrop.http.connection.spool import Budget
+from nodrop.http.connection.spool import Budget, BudgetExceeded
 from nodrop.http.connection.stages import CLOSING_SECONDS, LINGER_BYTES, LINGER_SECONDS, Overdue, Owner, Stage
 from nodrop.http.loop import Loop
 from nodrop.http.refusals import Refusal, Refusals
+from nodrop.http.uploads import Uploads
 from nodrop.metrics.server import ServerMetrics
 
 KEEP_ALIVE_LINGER_SECONDS = 5.0
@@ -60,8 +61,7 @@ class Lifecycle:
         self._log = log
         self._hand_over = hand_over
         # As much for each, so that uploads can't take the room that answers need.
-        # A body in chunks comes with its framing, which must not keep the largest one out.
-        self._bodies = Budget(settings.body_buffer_bytes + MAX_OVERHEAD)
+        self._uploads = Uploads(settings, refusals.address_of)
         self._answers = Budget(settings.body_buffer_bytes)
         self._limits = Limits(
             head=settings.max_header_bytes, body=settings.max_body_bytes, write_seconds=settings.write_timeout
@@ -76,8 +76,7 @@ class Lifecycle:
         """A client has connected. client, server: the addresses of both ends."""
         sock.setblocking(False)
         connection = Connection(
-            sock, client, server, cfg=self._cfg, host=self, bodies=self._bodies, answers=self._answers,
-            limits=self._limits,
+            sock, client, server, cfg=self._cfg, host=self, answers=self._answers, limits=self._limits,
         )  # fmt: skip
         self._loop.connections.add(connection)
         connection.allow(self._settings.read_timeout)
@@ -123,8 +122,8 @@ class Lifecycle:
         if connection.stage is not stage:
             self._enter(connection, stage)
         elif stage is Stage.BODY:
-            # A client that keeps sending, be it slowly, gets its time: a second for each KiB, but none in advance.
-            left = connection.deadline + len(data) / 1024
+            # A client that keeps sending, be it slowly, gets its time, but none in advance.
+            left = connection.deadline + len(data) / self._settings.min_upload_rate
             connection.allow(self._settings.read_timeout)
             connection.deadline = min(left, connection.deadline)
         if incoming.wants_continue:
@@ -168,6 +167,9 @@ class Lifecycle:
         """A thread is done with the request; `keep`: another may follow on the connection."""
         connection.keep = keep
         self._enter(connection, Stage.SENDING)
+        if not keep:
+            # Others need the room that the body takes, and the client may take its time.
+            connection.incoming.discard()
         # It can make room for another now.
         self.on_room()
         if connection.broken:
@@ -251,14 +253,19 @@ class Lifecycle:
     def _expire(self, connection: Connection) -> None:
         overdue = connection.rule.overdue
         if overdue is Overdue.REFUSE:
-            detail = "the request did not arrive in time"
-            why = f"{detail}: READ_TIMEOUT={self._settings.read_timeout}"
-            self.refuse(connection, Refusal(HTTPStatus.REQUEST_TIMEOUT, detail, connection.request, why=why))
+            self.refuse(connection, self._late(connection))
             return
         if overdue is Overdue.CUT:
             self._metrics.closed("write_timeout")
             self.log_behind(connection, f"has taken nothing for WRITE_TIMEOUT={self._settings.write_timeout} seconds")
         self._cut(connection)
+
+    def _late(self, connection: Connection) -> Refusal:
+        detail = "the request did not arrive in time"
+        why = f"{detail}: READ_TIMEOUT={self._settings.read_timeout}"
+        if connection.stage is Stage.BODY:
+            why += f", MIN_UPLOAD_RATE={show_size(self._settings.min_upload_rate)} bytes a second"
+        return Refusal(HTTPStatus.REQUEST_TIMEOUT, detail, connection.request, why=why)
 
     def _cut(self, connection: Connection) -> None:
         """End the connection, whoever owns it."""
@@ -280,7 +287,19 @@ class Lifecycle:
         """Say that a client gets no more of its answer, and why."""
         self._log.warning("%s cut off, %d bytes behind: it %s", connection.client[0], connection.behind, why)
 
-    # --- What threads ask of the loop (connection/host.py) -----------------------------------------------------------
+    # --- What connections ask of the worker (connection/host.py) -----------------------------------------------------
+
+    def room_for_body(self, connection: Connection, request: Any) -> Budget:
+        """Where the request's body is to be kept."""
+        return self._uploads.room_of(connection, request)
+
+    def give_way(self, connection: Connection, exceeded: BudgetExceeded) -> bool:
+        """Refuse the slowest upload, for one that does not fit; not if that is the slowest."""
+        slowest = self._uploads.slowest(self._loop.connections, connection, exceeded)
+        if slowest is connection:
+            return False
+        self.refuse(slowest, slowest.incoming.no_room(exceeded))
+        return True
 
     def send_rest(self, connection: Connection) -> None:
         """Send what was left of the answer."""

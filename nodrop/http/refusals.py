@@ -97,6 +97,10 @@ class Refusals:
         self._context(environ, lambda *_: lambda _: None)
         return environ
 
+    def address_of(self, connection: Connection, request: Any) -> str:
+        """The address of the client, as the application would have been told."""
+        return str(self.environ_of(connection, request)["REMOTE_ADDR"])
+
     def _log_access(self, connection: Connection, refusal: Refusal, environ: dict[str, Any], size: int) -> None:
         """The access line of a request that was refused; without a request there is nothing to say in one."""
         if refusal.request is None:

@@ -34,12 +34,14 @@ def access_fields(resp: Any, environ: Mapping[str, Any], milliseconds: float) ->
     get = environ.get
     status = resp.status
     route = get("nodrop.route") or ""
+    request_id, trace_id = get("nodrop.request_id", ""), get("nodrop.trace_id", "")
     fields = {
-        "request_id": _short(get("nodrop.request_id", ""), 2 * SHORT_BYTES + 2),
-        "trace_id": get("nodrop.trace_id", ""),
+        # One that was made here is the trace's too, and no secret.
+        "request_id": request_id if request_id == trace_id else known_secrets.mask(request_id),
+        "trace_id": trace_id,
         "span_id": get("nodrop.span_id", ""),
-        "client": _short(get("REMOTE_ADDR") or "", SHORT_BYTES),
-        "method": _short(get("REQUEST_METHOD") or "", SHORT_BYTES),
+        "client": _text(get("REMOTE_ADDR") or "", SHORT_BYTES),
+        "method": _text(get("REQUEST_METHOD") or "", SHORT_BYTES),
         "host": _text(get("HTTP_HOST") or "", HOST_BYTES),
         "url": _url(get("RAW_URI") or "", URL_BYTES, route, get("SCRIPT_NAME") or ""),
         "route": cut(route, ROUTE_BYTES),
@@ -47,7 +49,7 @@ def access_fields(resp: Any, environ: Mapping[str, Any], milliseconds: float) ->
         "bytes": getattr(resp, "sent", None) or 0,
         "ms": round(milliseconds, 3),
         "queued_ms": round(get("nodrop.queued_ms", 0.0), 3),
-        "protocol": _short(get("SERVER_PROTOCOL") or "", SHORT_BYTES),
+        "protocol": _text(get("SERVER_PROTOCOL") or "", SHORT_BYTES),
         "user_agent": _text(get("HTTP_USER_AGENT") or "", USER_AGENT_BYTES),
     }
     if referer := get("HTTP_REFERER"):
@@ -60,8 +62,10 @@ def access_message(fields: Mapping[str, Any]) -> str:
     return f"{fields['method']} {cut(fields['url'], _MESSAGE_URL_BYTES)} {fields['status']} {fields['ms']:.1f} ms"
 
 
-def _short(text: str, size: int) -> str:
-    return cut(known_secrets.mask(text), size)
+def path_of(environ: Mapping[str, Any]) -> str:
+    """The path of a request for a line about it, without the query and without secrets."""
+    path = str(environ.get("PATH_INFO") or environ.get("RAW_URI", "").partition("?")[0])
+    return redact_url(known_secrets.mask_of(environ, path))
 
 
 def _text(text: str, size: int) -> str:

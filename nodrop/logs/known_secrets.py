@@ -21,13 +21,15 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from nodrop.config.settings import ServingSettings
-from nodrop.logs.names import REDACTED, is_secret
+from nodrop.logs.names import REDACTED, decoded, is_secret
 from nodrop.wsgi import request_context
 
 MIN_LENGTH = 8
 """Shorter values are not looked for: they would mask parts of words."""
 MIN_LENGTH_OF_LETTERS = 12
 """The same for values of nothing but letters of one case, which may be words, such as `production`."""
+MIN_LENGTH_IN_REQUEST = 6
+"""The same for credentials of a request, in the lines of that request."""
 MIN_LENGTH_OF_COOKIES = 16
 """The same for a request's cookies whose names say nothing: shorter ones are settings such as `theme=dark`."""
 PIECE_LENGTH = 1000
@@ -36,6 +38,8 @@ _MOST_PIECES = 64
 _MAX_FILE_BYTES = 64 * 1024
 
 _USERINFO = re.compile(r"://([^\s/]*)@|://([^\s@]*)@")
+# Without it, there is no Base64 of a secret: eight bytes take ten characters that no neighbour has a part in.
+_BASE64 = re.compile("[A-Za-z0-9+/_-]{9}")
 _PAIR = re.compile(r"(?i)\b(?:password|passwd|pwd|passw|accountkey|sharedaccesskey|secret)\s*=\s*('[^']*'|[^\s;&]+)")
 # The working folder, which would mask every path.
 _NO_SECRETS = frozenset({"PWD", "OLDPWD"})
@@ -43,14 +47,21 @@ _NO_SECRETS = frozenset({"PWD", "OLDPWD"})
 _lock = threading.Lock()
 _learned: dict[str, None] = {}
 _needles: tuple[str, ...] = ()
+_base64_needles: tuple[str, ...] = ()
 _version = 0
 
 
 def mask(text: str) -> str:
     """The text with every known secret masked."""
+    if len(text) < MIN_LENGTH:
+        return text
     for needle in _needles:
         if needle in text:
             text = text.replace(needle, REDACTED)
+    if _base64_needles and _BASE64.search(text):
+        for needle in _base64_needles:
+            if needle in text:
+                text = text.replace(needle, REDACTED)
     return text
 
 
@@ -58,17 +69,29 @@ def mask_of_request(text: str) -> str:
     """The text with the credentials of the request that this thread handles masked, and every known secret."""
     request = request_context.current()
     if request:
-        if request.secrets is None:
-            request.secrets = _secrets_of_request(request.environ)
-        for secret in request.secrets:
+        secrets = request.secrets
+        if secrets is None:
+            secrets = _secrets_of_request(request.environ)
+            # Kept once Flask has matched the route, whose parameters may be secrets too.
+            if "werkzeug.request" in request.environ:
+                request.secrets = secrets
+        for secret in secrets:
             if secret in text:
                 text = text.replace(secret, REDACTED)
     return mask(text)
 
 
+def mask_of(environ: Mapping[str, Any], text: str) -> str:
+    """The text with the credentials of this request masked, which need not be the current one."""
+    for secret in _secrets_of_request(environ):
+        text = text.replace(secret, REDACTED)
+    return mask(text)
+
+
 def _secrets_of_request(environ: Mapping[str, Any]) -> tuple[str, ...]:
-    """The values of the headers that carry credentials, the longest first."""
-    found: set[str] = set()
+    """The values of the headers that carry credentials, and of the route's parameters that do, the longest first."""
+    matched = getattr(environ.get("werkzeug.request"), "view_args", None) or {}
+    found = {value for name, value in matched.items() if isinstance(value, str) and is_secret(name)}
     for name, value in list(environ.items()):
         if not name.startswith("HTTP_") or not is_secret(name[5:]) or not isinstance(value, str):
             continue
@@ -81,7 +104,7 @@ def _secrets_of_request(environ: Mapping[str, Any]) -> tuple[str, ...]:
             found.add(credentials.strip())
             if scheme.lower() == "basic":
                 found |= _parts_of_basic(credentials)
-    return tuple(sorted(filter(_is_long_enough, found), key=len, reverse=True))
+    return tuple(sorted((text for text in found if len(text) >= MIN_LENGTH_IN_REQUEST), key=len, reverse=True))
 
 
 def _parts_of_basic(credentials: str) -> set[str]:
@@ -97,15 +120,21 @@ def version() -> int:
     return _version
 
 
+def is_in_encoded(text: str) -> bool:
+    """Whether a known secret is in a percent-encoded text, however much of it is encoded."""
+    return any(mask(plain) != plain for plain in {decoded(text), decoded(text.replace("+", "%2B"))})
+
+
 def hide(*values: str) -> None:
     """Mask these values in every line of this process from now on, if they are long enough."""
-    global _needles, _version  # noqa: PLW0603
+    global _needles, _base64_needles, _version  # noqa: PLW0603
     with _lock:
         new = [each for value in values for each in _pieces(value) if each not in _learned]
         if new:
             _learned.update(dict.fromkeys(new))
             # The longest first, since one may be part of another.
-            _needles = tuple(sorted({form for each in _learned for form in _forms(each)}, key=len, reverse=True))
+            _needles = _longest_first(form for each in _learned for form in _forms(each))
+            _base64_needles = _longest_first(form for each in _learned for form in _base64_forms(each))
             _version += 1
 
 
@@ -197,6 +226,10 @@ def _pieces(value: str) -> Iterator[str]:
         yield from filter(_is_long_enough, pieces)
 
 
+def _longest_first(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(texts), key=len, reverse=True))
+
+
 def _is_long_enough(text: str) -> bool:
     word = text.isalpha() and (text.islower() or text.isupper())
     return len(text) >= (MIN_LENGTH_OF_LETTERS if word else MIN_LENGTH)
@@ -215,7 +248,15 @@ def _forms(value: str) -> Iterator[str]:
         yield quoted.replace("%", "%25")
     escaped = json.dumps(value)[1:-1]
     yield from (value, escaped, json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(escaped)[1:-1])
-    yield from (repr(value)[1:-1], html.escape(value))
+    data = value.encode("utf-8", "replace")
+    for shown in (repr(value)[1:-1], ascii(value)[1:-1], repr(data)[2:-1]):
+        # As they are, and in the repr of what has them in it.
+        yield from (shown, shown.replace("\\", "\\\\"))
+    yield html.escape(value)
+
+
+def _base64_forms(value: str) -> Iterator[str]:
+    """The value in Base64, wherever in what was encoded it stood."""
     data = value.encode("utf-8", "replace")
     for before in range(3):
         # Base64 tells three bytes in four characters: of those at the ends, a part belongs to what stands beside.

@@ -33,11 +33,10 @@ class Connection:
         *,
         cfg: Any,
         host: Host,
-        bodies: Budget,
         answers: Budget,
         limits: Limits,
     ) -> None:
-        """client, server: the addresses of both ends. cfg: gunicorn's configuration. bodies, answers: room for them."""
+        """client, server: the addresses of both ends. cfg: gunicorn's configuration. answers: room for them."""
         self.sock = sock
         self.client = client
         self.server = server
@@ -62,7 +61,7 @@ class Connection:
         """When it was closed on this side, by time.monotonic()."""
         self.awoken = False
         """The application's threads that wait for the socket were told that it has ended."""
-        self.incoming = Incoming(cfg, client, bodies, limits)
+        self.incoming = Incoming(self, cfg, host, limits)
         self.outgoing = Outgoing(self, sock, answers, host, limits.write_seconds)
         self._host = host
 

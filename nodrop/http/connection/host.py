@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nodrop.http.connection.spool import Budget, BudgetExceeded
 
 if TYPE_CHECKING:
     from nodrop.http.connection.connection import Connection
 
 
 class Host(Protocol):
-    """The worker, as a connection knows it. The thread that has the request calls all of this."""
+    """The worker, as a connection knows it."""
+
+    # --- Called by the loop ------------------------------------------------------------------------------------------
+
+    def room_for_body(self, connection: Connection, request: Any) -> Budget:
+        """Where the request's body is to be kept."""
+
+    def give_way(self, connection: Connection, exceeded: BudgetExceeded) -> bool:
+        """The request's body does not fit, for this reason. Whether room was made, so that it may fit now."""
+
+    # --- Called by the thread that has the request -------------------------------------------------------------------
 
     def send_rest(self, connection: Connection) -> None:
         """Something of the answer was left to be sent by the loop."""

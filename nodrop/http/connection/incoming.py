@@ -6,8 +6,9 @@ that it never waits for a client.
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.http import errors
 from gunicorn.http.body import ChunkedReader
@@ -18,10 +19,16 @@ from nodrop.config.types import show_size
 from nodrop.http import rules
 from nodrop.http.connection.chunked import MEAN_CHUNK_BYTES, ChunkScanner
 from nodrop.http.connection.limits import Limits
-from nodrop.http.connection.spool import Budget, BudgetExceeded, Spool
+from nodrop.http.connection.speed import Speed
+from nodrop.http.connection.spool import IN_MEMORY, Budget, BudgetExceeded, Spool
 from nodrop.http.refusals import Refusal, status_of
 
+if TYPE_CHECKING:
+    from nodrop.http.connection.connection import Connection
+    from nodrop.http.connection.host import Host
+
 DECODE_BYTES = 64 * 1024
+_NO_ROOM = Budget(0)
 _TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
@@ -32,9 +39,9 @@ class _Source:
     parser never gets to read beyond that.
     """
 
-    def __init__(self, bodies: Budget) -> None:
+    def __init__(self) -> None:
         self.head = bytearray()
-        self.body = Spool(bodies)
+        self.body = Spool(_NO_ROOM)
         self.parsing = False
 
     def recv(self, size: int) -> bytes:
@@ -52,17 +59,23 @@ class Incoming:
     The loop calls `receive` and `discard`, the thread that has the request `decode_chunks` and `finish`.
     """
 
-    def __init__(self, cfg: Any, client: Any, bodies: Budget, limits: Limits) -> None:
-        """cfg: gunicorn's configuration. client: its address. bodies: room for them."""
+    def __init__(self, connection: Connection, cfg: Any, host: Host, limits: Limits) -> None:
+        """cfg: gunicorn's configuration."""
         self.request: Any = None
         """gunicorn's request, once its head is complete."""
         self.in_body = False
         """The head is complete, and its body is not."""
         self.wants_continue = False
         """The client waits to be told to send the body."""
+        self.room = _NO_ROOM
+        """Where the body is kept."""
+        self.speed = Speed(0)
+        """How fast the body comes."""
+        self._connection = connection
+        self._host = host
         self._limits = limits
-        self._source = _Source(bodies)
-        self._parser = RequestParser(cfg, self._source, client)
+        self._source = _Source()
+        self._parser = RequestParser(cfg, self._source, connection.client)
         self._searched = 0
         self._missing = 0
         """Bytes of a body of known length that are still to come."""
@@ -135,7 +148,18 @@ class Incoming:
             raise self._too_large()
         rules.check(self.request)
         self.in_body = True
+        self.speed = Speed(time.monotonic())
+        self.room = self._host.room_for_body(self._connection, self.request) if self._may_need_room() else _NO_ROOM
+        self._source.body = Spool(self.room)
         return self._receive_body(rest)
+
+    def _may_need_room(self) -> bool:
+        return self._chunks is not None or self._missing > IN_MEMORY
+
+    @property
+    def kept(self) -> int:
+        """Bytes of room that the body takes up."""
+        return self._source.body.held
 
     def _receive_body(self, data: bytes) -> bool:
         size = self._chunks.feed(data) if self._chunks else min(len(data), self._missing)
@@ -146,10 +170,7 @@ class Incoming:
             raise Refusal(HTTPStatus.BAD_REQUEST, detail, self.request)
         if self._chunks and self._chunks.malformed:
             raise Refusal(HTTPStatus.BAD_REQUEST, "malformed chunks, or too much framing for the body", self.request)
-        try:
-            self._source.body.append(data[:size])
-        except OSError as error:
-            raise self._no_room(error) from error
+        self._keep(data[:size])
         # What follows is the next request's.
         self._source.head += data[size:]
         if self._chunks:
@@ -157,9 +178,27 @@ class Incoming:
         self._missing -= size
         return not self._missing
 
-    def _no_room(self, error: OSError) -> Refusal:
-        detail = "too many bodies are arriving at once" if isinstance(error, BudgetExceeded) else "no room for the body"
-        return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, self.request)
+    def _keep(self, data: bytes) -> None:
+        self.speed.add(len(data), time.monotonic())
+        while True:
+            try:
+                self._source.body.append(data)
+            except BudgetExceeded as exceeded:
+                if not self._host.give_way(self._connection, exceeded):
+                    raise self.no_room(exceeded) from exceeded
+            except OSError as error:
+                raise self.no_room(error) from error
+            else:
+                return
+
+    def no_room(self, error: OSError) -> Refusal:
+        """Why the request can't be accepted, after this error; also where it gives way to another."""
+        if not isinstance(error, BudgetExceeded):
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "no room for the body", self.request, why=str(error))
+        detail = "too many bodies are arriving at once"
+        speed = self.speed.at(time.monotonic()) / 1024
+        why = f"{detail} for BODY_BUFFER_BYTES ({error}), and this one is the slowest, at {speed:.1f} KiB/s"
+        return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, self.request, why=why)
 
     def _too_large(self) -> Refusal:
         detail = f"the body exceeds {self._limits.body} bytes"
@@ -178,7 +217,7 @@ class Incoming:
                 try:
                     body.overwrite(data)
                 except OSError as error:
-                    raise self._no_room(error) from error
+                    raise self.no_room(error) from error
             return body.take_overwritten()
         except (errors.ParseException, errors.NoMoreData) as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, str(error) or "incomplete body", self.request) from error

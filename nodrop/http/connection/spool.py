@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+from collections.abc import Iterator
 from typing import IO
 
 from nodrop.server.children import when_forked
@@ -16,32 +17,54 @@ IN_MEMORY = 32 * 1024
 class BudgetExceeded(OSError):
     """No more may be spooled now."""
 
+    def __init__(self, budget: Budget, size: int) -> None:
+        super().__init__(f"{budget.used} of {budget.limit} bytes are in use, {size} more do not fit")
+        self.budget = budget
+        """The one that is used up."""
+
 
 class Budget:
-    """What all spools of a process may keep in files together."""
+    """What spools may keep in files together: all of a process, or those of one client."""
 
-    def __init__(self, limit: int) -> None:
-        """limit: in bytes."""
+    def __init__(self, limit: int, within: Budget | None = None) -> None:
+        """limit: in bytes. within: the budget that this one is a part of."""
         self.limit = limit
         self.used = 0
-        self._lock = threading.Lock()
-        when_forked(self._renew_lock)
+        self._within = within
+        self._own_lock = threading.Lock()
+        if within is None:
+            when_forked(self._renew_lock)
 
     def _renew_lock(self) -> None:
         """In a child process: another thread of the worker may have held it."""
-        self._lock = threading.Lock()
+        self._own_lock = threading.Lock()
+
+    @property
+    def _lock(self) -> threading.Lock:
+        """One for a budget and all its parts."""
+        return self._own_lock if self._within is None else self._within._lock
 
     def take(self, size: int) -> None:
         """Raise BudgetExceeded unless `size` more bytes fit."""
         with self._lock:
-            if self.used + size > self.limit:
-                raise BudgetExceeded(f"{self.used} of {self.limit} bytes are in use, {size} more do not fit")
-            self.used += size
+            budgets = list(self._and_those_around())
+            for budget in budgets:
+                if budget.used + size > budget.limit:
+                    raise BudgetExceeded(budget, size)
+            for budget in budgets:
+                budget.used += size
 
     def give(self, size: int) -> None:
         """Say that `size` bytes are free again."""
         with self._lock:
-            self.used -= size
+            for budget in self._and_those_around():
+                budget.used -= size
+
+    def _and_those_around(self) -> Iterator[Budget]:
+        budget: Budget | None = self
+        while budget is not None:
+            yield budget
+            budget = budget._within
 
 
 class Spool:
@@ -60,6 +83,11 @@ class Spool:
 
     def __len__(self) -> int:
         return self._written - self._read if self._file else len(self._memory)
+
+    @property
+    def held(self) -> int:
+        """Bytes of its budget that it uses; what is in memory uses none."""
+        return self._held
 
     @property
     def occupied(self) -> int:
