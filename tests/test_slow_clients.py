@@ -106,6 +106,7 @@ def slowest_answer(server: Server, seconds: float) -> tuple[int, float]:
     return len(times), max(times)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", KINDS)
 def test_slow_clients_do_not_keep_fast_ones_waiting(
     tmp_path: Path, kind: Callable[[socket.socket], None], record_property: Callable[[str, object], None]
@@ -120,6 +121,7 @@ def test_slow_clients_do_not_keep_fast_ones_waiting(
     assert slowest < 1
 
 
+@pytest.mark.alone
 def test_all_kinds_at_once_do_not_either(tmp_path: Path) -> None:
     with at_full_speed(), serving(tmp_path, **application(tmp_path)) as server, ThreadPoolExecutor(1) as fast:
         measured = fast.submit(slowest_answer, server, FAST_SECONDS)
