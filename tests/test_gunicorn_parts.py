@@ -26,7 +26,7 @@ from gunicorn.http import wsgi
 from gunicorn.http.parser import RequestParser
 from gunicorn.workers import base, gthread
 
-from nodrop.http.response import Response
+from nodrop.http.answers.response import Response
 from nodrop.http.worker import Worker
 from nodrop.logs.gunicorn_logger import Logger
 from nodrop.server.gthread import Worker as GthreadWorker

@@ -15,7 +15,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from nodrop.management.requests import HEAD_BYTES, RefusedError, Request, take
+from nodrop.management.parsing import HEAD_BYTES, RefusedError, Request, take
 from nodrop.management.responses import Response
 from nodrop.management.scrapes import KEEP_SECONDS, SHARE, Scrape, Scrapes
 from tests.raw import split

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from nodrop.management.connection import SECONDS, Phase
+from nodrop.management.client import SECONDS, Phase
 from nodrop.management.server import MOST_CONNECTIONS
 from tests.management_process import Usage, health_server, usage
 from tests.raw import split

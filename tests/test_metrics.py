@@ -21,7 +21,7 @@ from flask import Flask
 from gunicorn.http.wsgi import FileWrapper
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from nodrop.metrics.requests import MAX_SERIES, Exchange, RequestMetrics, _note_exception
+from nodrop.metrics.request_metrics import MAX_SERIES, Exchange, RequestMetrics, _note_exception
 from nodrop.metrics.store import ValueStore
 from tests.serving_process import ROOT, Server, serving, until
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nodrop.logs import urls
 from nodrop.logs.fields import redact_fields
 from nodrop.logs.redaction import redact_end, redact_text
-from nodrop.logs.refusals import redact_refusal
+from nodrop.logs.refused_requests import redact_refusal
 from nodrop.logs.urls import redact_url
 
 SECRET_NAMES = [

@@ -15,16 +15,16 @@ from collections.abc import Callable
 from gunicorn.workers import base
 
 from nodrop.http.accepting import ACCEPT_BATCH, Acceptor
-from nodrop.http.answering import Answering
+from nodrop.http.answers.answering import Answering
+from nodrop.http.answers.refusals import Refusals
 from nodrop.http.connection.connection import Connection
 from nodrop.http.drain import Drain
 from nodrop.http.in_flight import InFlight
 from nodrop.http.lifecycle import Lifecycle
 from nodrop.http.loop import Loop
-from nodrop.http.refusals import Refusals
 from nodrop.http.stalls import Stalls
 from nodrop.http.threads import Threads
-from nodrop.metrics.server import server_metrics
+from nodrop.metrics.worker_metrics import server_metrics
 from nodrop.server import children
 from nodrop.server.worker_process import WorkerProcess
 

@@ -20,7 +20,7 @@ from nodrop.logs import known_secrets
 from nodrop.logs.fields import redact_fields, safe_text
 from nodrop.logs.names import REDACTED, is_secret
 from nodrop.logs.redaction import redact_end, redact_text
-from nodrop.logs.refusals import REFUSAL, redact_refusal
+from nodrop.logs.refused_requests import REFUSAL, redact_refusal
 from nodrop.logs.urls import redact_url
 from nodrop.wsgi import request_context as context
 

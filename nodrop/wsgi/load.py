@@ -9,19 +9,19 @@ from flask import Flask
 from gunicorn.errors import AppImportError
 
 from nodrop.application import own_server
+from nodrop.application.debugging import debug_by_default, switch_debugger_off, without_debugging
 from nodrop.application.named import find_application
+from nodrop.application.nested import flasks_of
 from nodrop.config.settings import KEY_BYTES, ServingSettings
 from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.types import MAKE_KEY
 from nodrop.find import FindError
 from nodrop.logs import known_secrets
 from nodrop.logs.redaction import redact_text
-from nodrop.metrics.server import server_metrics
+from nodrop.metrics.worker_metrics import server_metrics
 from nodrop.tracing import opentelemetry as tracing
 from nodrop.wsgi import problems, proxies, session_cookies
-from nodrop.wsgi.debugging import debug_by_default, switch_debugger_off, without_debugging
 from nodrop.wsgi.hosts import AllowedHosts
-from nodrop.wsgi.nested import flasks_of
 from nodrop.wsgi.prefix import UrlPrefix
 from nodrop.wsgi.request_context import RequestContextMiddleware
 from nodrop.wsgi.security_headers import SecurityHeaders
@@ -48,7 +48,7 @@ def load(*, development: bool = False) -> "WSGIApplication":
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # by nodrop/gunicorn.py; there is nobody to tell otherwise
         # Not before: prometheus_client decides at import how it keeps values. Nor after the application, which may have
         # modules of its own that are called like what it imports.
-        from nodrop.metrics.requests import measured
+        from nodrop.metrics.request_metrics import measured
 
         measure = measured
     application, settings = _find(development)

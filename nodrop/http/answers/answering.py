@@ -14,16 +14,16 @@ from typing import Any
 from gunicorn.http.body import Body
 from gunicorn.http.wsgi import create
 
+from nodrop.http.answers.files import FileBody
+from nodrop.http.answers.refusals import Refusal
+from nodrop.http.answers.response import Input, Response, Spooled
 from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.connection.spool import Spool
 from nodrop.http.connection.takeover import TakenOver
-from nodrop.http.files import FileBody
 from nodrop.http.in_flight import InFlight
-from nodrop.http.refusals import Refusal
-from nodrop.http.response import Input, Response, Spooled
 from nodrop.logs.access import path_of
-from nodrop.metrics.server import ServerMetrics
+from nodrop.metrics.worker_metrics import ServerMetrics
 from nodrop.server import children
 
 
