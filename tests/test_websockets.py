@@ -40,8 +40,8 @@ def questions():
     peer, own = sock.getpeername(), sock.getsockname()
     return asked | {
         "timeout": sock.gettimeout(), "blocking": sock.getblocking(), "writable": len(poller.poll(0)) == 1,
-        "family": sock.family == sockets.AF_INET, "addresses": (peer[0], own[0]), "option":
-        sock.getsockopt(sockets.SOL_SOCKET, sockets.SO_TYPE) == sockets.SOCK_STREAM, "fd": sock.fileno() > 2,
+        "family": sock.family in (sockets.AF_INET, sockets.AF_INET6), "addresses": (peer[0][-9:], own[0][-9:]),
+        "option": sock.getsockopt(sockets.SOL_SOCKET, sockets.SO_TYPE) == sockets.SOCK_STREAM, "fd": sock.fileno() > 2,
     }
 kept = []
 @app.get("/keeps")

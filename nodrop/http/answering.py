@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import datetime
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -15,11 +18,25 @@ from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.connection.spool import Spool
 from nodrop.http.connection.takeover import TakenOver
+from nodrop.http.files import FileBody
 from nodrop.http.in_flight import InFlight
 from nodrop.http.refusals import Refusal
 from nodrop.http.response import Input, Response, Spooled
 from nodrop.metrics.server import ServerMetrics
 from nodrop.server import children
+
+
+@dataclass
+class _Answer:
+    """A request that is being answered."""
+
+    request: Any
+    response: Response
+    environ: dict[str, Any]
+    began: float
+    """By time.monotonic()."""
+    context: contextvars.Context
+    body: Iterable[bytes] = ()
 
 
 class Answering:
@@ -53,8 +70,12 @@ class Answering:
         self._pre_request = pre_request
         self._post_request = post_request
 
-    def answer(self, connection: Connection) -> bool:
-        """Have the application answer; whether the connection can be kept. Raises Refusal and ClientGone."""
+    def answer(self, connection: Connection) -> tuple[bool, Callable[[int], None] | None]:
+        """Have the application answer. Raises Refusal and ClientGone.
+
+        Whether the connection can be kept; and what is to be called, in any thread, when the loop has sent the rest of
+        a file, with how many bytes of the file were sent in all.
+        """
         began = time.monotonic()
         queued = began - connection.handed_over
         self._metrics.queued(queued)
@@ -65,20 +86,33 @@ class Answering:
             response, environ = self._begin(connection, decoded)
             environ["nodrop.queued_ms"] = queued * 1000
             self._in_flight.begin(connection.thread, environ, began)
-            request = connection.request
+            # Another thread may have to finish the request, with the application's context variables.
+            answer = _Answer(connection.request, response, environ, began, contextvars.copy_context())
+            complete = True
             try:
-                self._run(response, environ, connection)
+                complete = answer.context.run(self._run, answer, connection)
             finally:
                 environ["gunicorn.socket"].end()
                 if connection.taken_over:
                     # Whatever the application has begun to answer besides.
                     response.status, response.sent = "101 Switching Protocols", 0
-                self._log.access(response, request, environ, datetime.timedelta(seconds=time.monotonic() - began))
-                self._call_post_request(request, environ, response)
-            return not connection.taken_over and not response.should_close() and connection.incoming.finish()
+                if complete:
+                    self._finish(answer, connection.outgoing.file_sent)
+            keep = not connection.taken_over and not response.should_close() and connection.incoming.finish()
+            return keep, None if complete else partial(self._finish, answer)
         finally:
             if decoded is not None:
                 decoded.clear()
+
+    def _finish(self, answer: _Answer, file_sent: int) -> None:
+        """All is sent that will be, file_sent bytes of it from a file: tell the application, and log the request."""
+        if isinstance(answer.body, FileBody):
+            answer.response.sent += file_sent
+            answer.body.sent = answer.response.sent
+        answer.context.run(self._close, answer.body, answer.environ)
+        took = datetime.timedelta(seconds=time.monotonic() - answer.began)
+        self._log.access(answer.response, answer.request, answer.environ, took)
+        self._call_post_request(answer.request, answer.environ, answer.response)
 
     def _begin(self, connection: Connection, decoded: Spool | None) -> tuple[Response, dict[str, Any]]:
         """The response to write to, and the environment. decoded: the body, if it came in chunks. Raises Refusal."""
@@ -97,6 +131,7 @@ class Answering:
             self._log.exception("Error handling request")
             raise Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed", request) from error
         environ["wsgi.multithread"] = True
+        environ["wsgi.file_wrapper"] = FileBody
         environ["wsgi.input"] = Input(request.body, connection.progressed)
         environ["gunicorn.socket"] = TakenOver(connection)
         if decoded is not None:
@@ -114,27 +149,32 @@ class Answering:
             except Exception:
                 self._log.exception("Error in the hook post_request")
 
-    def _run(self, response: Response, environ: dict[str, Any], connection: Connection) -> None:
+    def _run(self, answer: _Answer, connection: Connection) -> bool:
+        """Have the application answer; False if the loop sends the rest of it."""
         connection.outgoing.begin_answer()
-        body: Iterable[bytes] = ()
+        response, environ = answer.response, answer.environ
+        complete = True
         try:
-            body = self._application(environ, response.start_response)
+            body = answer.body = self._application(environ, response.start_response)
             _leave_if_forked(environ)
             if connection.taken_over:
-                return
-            for part in body:
+                return True
+            sent = response.send_file(body, connection.outgoing) if isinstance(body, FileBody) else None
+            if sent is None:
+                for part in body:
+                    _leave_if_forked(environ)
+                    response.write(part)
                 _leave_if_forked(environ)
-                response.write(part)
-            _leave_if_forked(environ)
-            response.close()
+                response.close()
+            else:
+                complete = sent
         except ClientGone as gone:
             _leave_if_forked(environ, gone)
             raise
         except (Exception, SystemExit) as error:
             _leave_if_forked(environ, error)
             self._failed(error, response, environ, connection)
-        finally:
-            self._close(body, environ)
+        return complete
 
     def _failed(
         self, error: BaseException, response: Response, environ: dict[str, Any], connection: Connection

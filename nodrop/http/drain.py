@@ -47,7 +47,7 @@ class Drain:
         deadline = time.monotonic() + self._graceful_timeout
         self._acceptor.stop()
         self._lifecycle.stop()
-        while self._loop.connections and time.monotonic() < deadline:
+        while (self._loop.connections or self._threads.finishing) and time.monotonic() < deadline:
             self._loop.turn(TICK_SECONDS)
         self._say_what_is_cut()
 

@@ -6,6 +6,7 @@ import math
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
@@ -46,8 +47,13 @@ class Lifecycle:
         cfg: Any,
         log: Any,
         hand_over: Callable[[Connection], None],
+        hand_over_finish: Callable[[Callable[[], None]], None],
     ) -> None:
-        """cfg, log: gunicorn's. hand_over: called with a connection whose request is complete, for a thread to take."""
+        """cfg, log: gunicorn's.
+
+        hand_over: called with a connection whose request is complete, for a thread to take.
+        hand_over_finish: called with what a thread is to do.
+        """
         self.stopping = False
         """No connection is kept for longer than KEEP_ALIVE_LINGER_SECONDS any more."""
         self.on_room: Callable[[], None] = lambda: None
@@ -60,6 +66,7 @@ class Lifecycle:
         self._cfg = cfg
         self._log = log
         self._hand_over = hand_over
+        self._hand_over_finish = hand_over_finish
         # As much for each, so that uploads can't take the room that answers need.
         self._uploads = Uploads(settings, refusals.address_of)
         self._answers = Budget(settings.body_buffer_bytes)
@@ -163,9 +170,14 @@ class Lifecycle:
         connection.allow(self._settings.write_timeout)
         self._loop.watch(connection)
 
-    def finished(self, connection: Connection, keep: bool) -> None:
-        """A thread is done with the request; `keep`: another may follow on the connection."""
+    def finished(self, connection: Connection, keep: bool, finish: Callable[[int], None] | None) -> None:
+        """A thread is done with the request; `keep`: another may follow on the connection.
+
+        finish: what is left to be done by a thread once the rest of the answer's file is sent, or can't be sent. It is
+        called with how many bytes were.
+        """
         connection.keep = keep
+        connection.finish = finish
         self._enter(connection, Stage.SENDING)
         if not keep:
             # Others need the room that the body takes, and the client may take its time.
@@ -181,6 +193,7 @@ class Lifecycle:
 
     def _answered(self, connection: Connection) -> None:
         """The client has the whole answer."""
+        self._settle(connection)
         if not connection.keep:
             self._half_close(connection)
             return
@@ -192,6 +205,12 @@ class Lifecycle:
         else:
             # The client has sent its next request, or a part of it, without waiting for the answer.
             self._receive(connection, b"")
+
+    def _settle(self, connection: Connection) -> None:
+        """The answer's file is sent, or no more of it will be: have a thread finish the request."""
+        finish, connection.finish = connection.finish, None
+        if finish:
+            self._hand_over_finish(partial(finish, connection.outgoing.file_sent))
 
     def _half_close(self, connection: Connection) -> None:
         """Close, but let the client take what is on its way first."""
@@ -219,6 +238,7 @@ class Lifecycle:
     def close(self, connection: Connection) -> None:
         """Close the connection, which no thread has."""
         self._loop.unwatch(connection)
+        self._settle(connection)
         if connection.taken_over and not connection.awoken:
             self._wake_application(connection)
             return
@@ -324,9 +344,9 @@ class Lifecycle:
 
     def _relieve(self, connection: Connection, size: int) -> None:  # noqa: ARG002 - what the loop is called for
         """Make room for `size` bytes of answers, unless there is some by now: cut off the client furthest behind."""
-        behind = [each for each in self._loop.connections if each.behind and not each.broken]
+        behind = [each for each in self._loop.connections if each.outgoing.occupied and not each.broken]
         if behind and self._answers.used + size > self._answers.limit:
-            furthest = max(behind, key=lambda each: each.behind)
+            furthest = max(behind, key=lambda each: each.outgoing.occupied)
             self._metrics.closed("furthest_behind")
             self.log_behind(furthest, f"is furthest behind while BODY_BUFFER_BYTES={self._answers.limit} are in use")
             self._cut(furthest)

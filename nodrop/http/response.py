@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.http.wsgi import Response as GunicornResponse
 
+from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.connection.spool import Spool
 from nodrop.wsgi.problems import CONTENT_TYPE, problem_body
 
+if TYPE_CHECKING:
+    from nodrop.http.connection.outgoing import Outgoing
+    from nodrop.http.files import FileBody
+
+SMALL_FILE_BYTES = 64 * 1024
+"""Files up to this size are read, and sent together with the head."""
 _log = logging.getLogger(__name__)
 
 
@@ -56,6 +64,36 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
         head, self._head = self._head, b""
         self.on_the_wire = True
         self.sock.sendall(head + data if head else data)
+
+    def send_file(self, body: FileBody, outgoing: Outgoing) -> bool | None:
+        """Have the kernel send the file, if it can; whether all of it was sent, None if nothing was.
+
+        The loop sends the rest. What was sent counts in `outgoing.file_sent`.
+        """
+        if self._omits_body:
+            self.close()
+            return True
+        length = self.response_length
+        if length is None or self.chunked or (part := body.part(length)) is None:
+            return None
+        file, offset, size = part
+        if size < length:
+            # Kept, the connection would have the next answer taken for the rest of this one.
+            self.force_close()
+            _log.error("the file is %d bytes shorter than its Content-Length", length - size)
+        if size <= SMALL_FILE_BYTES:
+            self.write(os.pread(file, size, offset))
+            return True
+        self.send_headers()
+        if self._head:
+            self._send(b"")
+        try:
+            return outgoing.send_file(file, offset, size)
+        except ClientGone:
+            raise
+        except OSError:
+            # Not from this file system.
+            return None
 
     def close(self) -> None:
         """End the answer."""

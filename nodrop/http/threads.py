@@ -5,6 +5,8 @@ from __future__ import annotations
 import collections
 import queue
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from nodrop.health.worker_state import WorkerReport
@@ -26,9 +28,12 @@ class Threads:
         self._report = report
         self._in_flight = in_flight
         self._log = log
-        self._requests: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[Connection | Callable[[], None]] = queue.SimpleQueue()
         # Since when each request in the queue has been there.
         self._handed_over: collections.deque[float] = collections.deque()
+        self.finishing = 0
+        """Requests of which something is left to be done, after their answer."""
+        self._finishing_lock = threading.Lock()
         self.threads = [
             threading.Thread(target=self._serve, args=(each,), name=f"request-{each}", daemon=True)
             for each in range(number)
@@ -47,6 +52,13 @@ class Threads:
         self._handed_over.append(connection.handed_over)
         self._requests.put(connection)
 
+    def hand_over_finish(self, finish: Callable[[], None]) -> None:
+        """Have a thread do what is left of a request. Called by the loop."""
+        with self._finishing_lock:
+            self.finishing += 1
+        self._handed_over.append(time.monotonic())
+        self._requests.put(finish)
+
     @property
     def waiting(self) -> int:
         """Requests that no thread has taken."""
@@ -62,28 +74,44 @@ class Threads:
 
     def _serve(self, number: int) -> None:
         while True:
-            connection = self._requests.get()
+            work = self._requests.get()
             # One for each that was put, in the same order, whichever thread comes first.
             self._handed_over.popleft()
-            connection.thread = number
             self._report.request_started(number)
-            keep, refusal = False, None
-            try:
-                keep = self._answering.answer(connection)
-            except Refusal as refused:
-                refusal = refused
-            except ClientGone as gone:
-                self._log.debug("Connection closed: %s", gone)
-                connection.abort()
-            except BaseException as error:
-                if children.is_child:
-                    children.leave("a request", error)
-                self._log.exception("Error handling request")
-                connection.abort()
-            finally:
-                self._in_flight.end(number)
-                self._report.request_finished(number)
-            if refusal:
-                self._loop.call(connection, self._lifecycle.refuse, refusal)
+            if isinstance(work, Connection):
+                self._answer(work, number)
             else:
-                self._loop.call(connection, self._lifecycle.finished, keep)
+                self._finish(work)
+                self._report.request_finished(number)
+
+    def _finish(self, finish: Callable[[], None]) -> None:
+        try:
+            finish()
+        except BaseException:
+            self._log.exception("Error after the answer to a request")
+        finally:
+            with self._finishing_lock:
+                self.finishing -= 1
+
+    def _answer(self, connection: Connection, number: int) -> None:
+        connection.thread = number
+        keep, finish, refusal = False, None, None
+        try:
+            keep, finish = self._answering.answer(connection)
+        except Refusal as refused:
+            refusal = refused
+        except ClientGone as gone:
+            self._log.debug("Connection closed: %s", gone)
+            connection.abort()
+        except BaseException as error:
+            if children.is_child:
+                children.leave("a request", error)
+            self._log.exception("Error handling request")
+            connection.abort()
+        # Before the loop knows: a stop would name it as cut off.
+        self._in_flight.end(number)
+        self._report.request_finished(number)
+        if refusal:
+            self._loop.call(connection, self._lifecycle.refuse, refusal)
+        else:
+            self._loop.call(connection, self._lifecycle.finished, keep, finish)

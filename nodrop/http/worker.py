@@ -64,18 +64,10 @@ class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has 
         threads = self._threads = Threads(self.report.threads, self.report, in_flight, log)
         loop.ticks.append(lambda _: self.notify())
         lifecycle = Lifecycle(
-            loop, settings, self.report, refusals, metrics, cfg=cfg, log=log, hand_over=self._hand_over
-        )
-        acceptor = Acceptor(
-            self.sockets,
-            loop,
-            log,
-            # One at a time where several workers accept, or the first to wake would take them all.
-            batch=ACCEPT_BATCH if cfg.workers == 1 else 1,
-            max_connections=settings.max_connections,
-            open_connection=lifecycle.open,
-            close_to_make_room=lifecycle.close_to_make_room,
-        )
+            loop, settings, self.report, refusals, metrics, cfg=cfg, log=log,
+            hand_over=self._hand_over, hand_over_finish=threads.hand_over_finish,
+        )  # fmt: skip
+        acceptor = self._acceptor(loop, lifecycle)
         lifecycle.on_room = acceptor.resume
         stalls = Stalls(threads.threads, self.report, in_flight, settings.stall_timeout)
         loop.ticks += [acceptor.tick, stalls.tick, lambda _: self.stop_if_replaced()]
@@ -96,6 +88,18 @@ class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has 
             post_request=self._own_hook("post_request"),
         )
         threads.start(loop, lifecycle, answering)
+
+    def _acceptor(self, loop: Loop, lifecycle: Lifecycle) -> Acceptor:
+        return Acceptor(
+            self.sockets,
+            loop,
+            self.log,
+            # One at a time where several workers accept, or the first to wake would take them all.
+            batch=ACCEPT_BATCH if self.cfg.workers == 1 else 1,
+            max_connections=self.settings.max_connections,
+            open_connection=lifecycle.open,
+            close_to_make_room=lifecycle.close_to_make_room,
+        )
 
     def _own_hook(self, name: str) -> Callable[..., None] | None:
         """The hook that is configured, or None for gunicorn's, which does nothing of use and would be called always."""

@@ -145,7 +145,7 @@ class Exchange(body.Watcher):
     """
 
     __slots__ = (
-        "_began", "_exception", "_exemplar", "_length", "_method", "_metrics", "_path", "_recorded", "_route",
+        "_began", "_exception", "_exemplar", "_file", "_length", "_method", "_metrics", "_path", "_recorded", "_route",
         "_seconds", "_sent", "_socket", "_start_response", "_status", "_write",
     )  # fmt: skip
 
@@ -165,6 +165,7 @@ class Exchange(body.Watcher):
         self._sent = 0
         self._seconds = 0.0
         self._exemplar: dict[str, str] | None = None
+        self._file: Any = None
         self._exception = self._recorded = False
         metrics.in_flight.inc()
 
@@ -226,9 +227,13 @@ class Exchange(body.Watcher):
         self._seconds += perf_counter() - self._began
         self._record()
 
-    def file(self, body: Iterable[bytes]) -> None:  # noqa: ARG002
-        self._sent = max(self._length, 0)
-        self._record()
+    def file(self, body: Iterable[bytes]) -> None:
+        if hasattr(body, "sent"):
+            # Our server tells, when it closes the body.
+            self._file = body
+        else:
+            self._sent = max(self._length, 0)
+            self._record()
 
     def failed(self, error: BaseException) -> None:  # noqa: ARG002
         """The application has raised an exception to the server, which answers 500 if nothing has been sent."""
@@ -243,6 +248,8 @@ class Exchange(body.Watcher):
 
     def closed(self) -> None:
         """The server is done with it, because all is sent or because the client has gone."""
+        if self._file is not None:
+            self._sent, self._file = self._file.sent or 0, None
         self._record()
         self._metrics.in_flight.dec()
 

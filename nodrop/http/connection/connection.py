@@ -6,6 +6,7 @@ import contextlib
 import math
 import socket
 import time
+from collections.abc import Callable
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
@@ -26,15 +27,7 @@ class Connection:
     thread calls that has its request."""
 
     def __init__(
-        self,
-        sock: socket.socket,
-        client: Any,
-        server: Any,
-        *,
-        cfg: Any,
-        host: Host,
-        answers: Budget,
-        limits: Limits,
+        self, sock: socket.socket, client: Any, server: Any, *, cfg: Any, host: Host, answers: Budget, limits: Limits
     ) -> None:
         """client, server: the addresses of both ends. cfg: gunicorn's configuration. answers: room for them."""
         self.sock = sock
@@ -53,6 +46,8 @@ class Connection:
         """When the request was complete and began to wait for a thread, by time.monotonic()."""
         self.keep = False
         """Whether another request may follow the answer that is being sent."""
+        self.finish: Callable[[int], None] | None = None
+        """What a thread has to do once the rest of the answer's file is sent; called with how many bytes were."""
         self.taken_over = False
         """The application does with the socket what it likes."""
         self.discarded = 0

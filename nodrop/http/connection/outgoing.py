@@ -5,6 +5,8 @@ Nothing here waits for a client but `sendall`, and that only when an answer is l
 
 from __future__ import annotations
 
+import errno
+import os
 import select
 import socket
 import threading
@@ -29,6 +31,9 @@ MAX_BEHIND = 16 * 1024 * 1024
 """Bytes of one answer that may wait for a slow client; then the thread that makes more of it has to wait too."""
 
 
+_CAN_NOT_SEND_FILES = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSOCK)
+
+
 class ClientGone(ConnectionError):
     """The client has closed the connection, or was cut off."""
 
@@ -46,7 +51,11 @@ class Outgoing:
         self._host = host
         self._sock = sock
         self._write_seconds = write_seconds
+        self.file_sent = 0
+        """Bytes of the answer's file that were sent."""
         self._kept = Spool(answers)
+        self._file: tuple[int, int, int] | None = None
+        """Descriptor, offset and size of what is left of the answer's file. It comes after what is kept."""
         self._most_behind = min(MAX_BEHIND, answers.limit // 2)
         self._sending = threading.Condition()
         self._patience = PATIENCE_SECONDS
@@ -54,13 +63,54 @@ class Outgoing:
     @property
     def behind(self) -> int:
         """Bytes that wait for the client."""
-        return len(self._kept)
+        file = self._file
+        return len(self._kept) + (file[2] if file else 0)
+
+    @property
+    def occupied(self) -> int:
+        """Bytes of room that are taken up by what waits for the client."""
+        return self._kept.occupied
 
     # --- Threads -----------------------------------------------------------------------------------------------------
 
     def begin_answer(self) -> None:
         """An answer is about to be sent by a thread."""
         self._patience = PATIENCE_SECONDS
+        self.file_sent = 0
+
+    def send_file(self, file: int, offset: int, size: int) -> bool:
+        """Have the kernel send a part of a file, the last of an answer; whether all of it was sent.
+
+        Else the loop sends the rest, and the file has to stay open. Raises ClientGone; OSError if the kernel can't.
+        """
+        while size and not self.behind:
+            sent = self._send_from(file, offset, size)
+            offset, size = offset + sent, size - sent
+            if not sent and not self._wait_patiently():
+                break
+        self._host.progressed(self._connection)
+        if size:
+            with self._sending:
+                self._check()
+                self._file = file, offset, size
+            self._host.send_rest(self._connection)
+        return not size
+
+    def _send_from(self, file: int, offset: int, size: int) -> int:
+        """Send what the client takes at once of a file. Raises ClientGone, or OSError if none of it can be sent so."""
+        self._check()
+        try:
+            sent = os.sendfile(self._sock.fileno(), file, offset, min(size, MAX_FLUSH))
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            if error.errno in _CAN_NOT_SEND_FILES and not self.file_sent:
+                raise
+            raise ClientGone(str(error)) from error
+        if not sent:
+            raise ClientGone("the file has become shorter while it was sent")
+        self.file_sent += sent
+        return sent
 
     def sendall(self, data: bytes) -> None:
         """Send `data`, or leave it to the loop. Raises ClientGone."""
@@ -76,13 +126,18 @@ class Outgoing:
         """Send until patience with the client is used up; what is left."""
         while view:
             view = view[self._send(view) :]
-            if view:
-                if self._patience <= 0:
-                    break
-                began = time.monotonic()
-                _wait_writable(self._sock, self._patience)
-                self._patience -= time.monotonic() - began
+            if view and not self._wait_patiently():
+                break
         return view
+
+    def _wait_patiently(self) -> bool:
+        """Wait for the client; False when patience with it is used up."""
+        if self._patience <= 0:
+            return False
+        began = time.monotonic()
+        _wait_writable(self._sock, self._patience)
+        self._patience -= time.monotonic() - began
+        return True
 
     def _leave_to_loop(self, view: memoryview) -> None:
         """Keep `view` for the loop, waiting for room as long as the client is not cut off."""
@@ -163,8 +218,23 @@ class Outgoing:
                 # A fast client must not keep all others waiting while it takes a large answer.
                 if taken < len(data) or sent >= MAX_FLUSH:
                     break
+            else:
+                sent += self._flush_file()
             if sent:
                 self._sending.notify_all()
+        return sent
+
+    def _flush_file(self) -> int:
+        if not self._file:
+            return 0
+        file, offset, size = self._file
+        try:
+            sent = self._send_from(file, offset, size)
+        except ClientGone:
+            raise
+        except OSError as error:
+            raise ClientGone(str(error)) from error
+        self._file = (file, offset + sent, size - sent) if size > sent else None
         return sent
 
     def abort(self) -> None:
@@ -172,12 +242,13 @@ class Outgoing:
         with self._sending:
             self.broken = True
             # The room is needed now, and the thread may take its time.
-            self._kept.clear()
+            self.clear()
             self._sending.notify_all()
 
     def clear(self) -> None:
         """Drop what is kept. Not while a thread has the connection."""
         self._kept.clear()
+        self._file = None
 
 
 def _wait_writable(sock: socket.socket, seconds: float) -> None:
