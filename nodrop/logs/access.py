@@ -23,7 +23,10 @@ ROUTE_BYTES = 200
 HOST_BYTES = 200
 SHORT_BYTES = 64
 _MESSAGE_URL_BYTES = 300
-_MOST_CACHED = 4 * URL_BYTES
+_LONGEST_CACHED = 400
+"""Longer texts are redacted each time: what clients make up must not fill the memory."""
+_LONGEST_URL = 4 * URL_BYTES
+"""Longer URLs are cut first. What is cut off from a secret's beginning is far behind what is shown."""
 
 
 def access_fields(resp: Any, environ: Mapping[str, Any], milliseconds: float) -> dict[str, Any]:
@@ -69,23 +72,25 @@ def path_of(environ: Mapping[str, Any]) -> str:
 
 
 def _text(text: str, size: int) -> str:
-    # The same few come again and again. What is masked may change when secrets are read again.
-    if len(text) > _MOST_CACHED:
+    """The text without its secrets, cut to `size` bytes. The same few come again and again."""
+    if len(text) > _LONGEST_CACHED:
         return cut(redact_text(text), size)
     return _cached_text(text, size, known_secrets.version())
 
 
 @lru_cache(maxsize=512)
-def _cached_text(text: str, size: int, version: int) -> str:  # noqa: ARG001  # the version is a part of the key
+def _cached_text(text: str, size: int, version: int) -> str:  # noqa: ARG001  # what is known is a part of the key
     return cut(redact_text(text), size)
 
 
 def _url(url: str, size: int, route: str, prefix: str) -> str:
     """The URL without its secrets, and without what its route, which begins behind `prefix`, calls a token."""
-    if len(url) > _MOST_CACHED:
-        # Cut where a part of a secret that is left is no part of what is shown.
-        return cut(_redacted_url(known_secrets.mask(url)[:_MOST_CACHED], route, prefix) + "...", size)
-    return _cached_url(url, size, route, prefix, known_secrets.version(), policy.show)
+    if len(url) <= _LONGEST_CACHED:
+        return _cached_url(url, size, route, prefix, known_secrets.version(), policy.show)
+    url = known_secrets.mask(url)
+    if len(url) > _LONGEST_URL:
+        url = url[:_LONGEST_URL] + "..."
+    return cut(_redacted_url(url, route, prefix), size)
 
 
 @lru_cache(maxsize=1024)
