@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from nodrop.config.settings import ServingSettings
-from nodrop.logs.names import REDACTED, decoded, is_secret
+from nodrop.logs.names import MOST_DECODINGS, REDACTED, is_secret
 from nodrop.wsgi import request_context
 
 MIN_LENGTH = 8
@@ -37,7 +37,7 @@ PIECE_LENGTH = 1000
 _MOST_PIECES = 64
 _MAX_FILE_BYTES = 64 * 1024
 
-_USERINFO = re.compile(r"://([^\s/]*)@|://([^\s@]*)@")
+_USERINFO = re.compile(r"://([^\s/]{0,1000})@|://([^\s@]{0,1000})@")
 # Without it, there is no Base64 of a secret: eight bytes take ten characters that no neighbour has a part in.
 _BASE64 = re.compile("[A-Za-z0-9+/_-]{9}")
 _PAIR = re.compile(r"(?i)\b(?:password|passwd|pwd|passw|accountkey|sharedaccesskey|secret)\s*=\s*('[^']*'|[^\s;&]+)")
@@ -122,7 +122,16 @@ def version() -> int:
 
 def is_in_encoded(text: str) -> bool:
     """Whether a known secret is in a percent-encoded text, however much of it is encoded."""
-    return any(mask(plain) != plain for plain in {decoded(text), decoded(text.replace("+", "%2B"))})
+    for plus in ("+", "%2B"):
+        # After each decoding, since a secret may have a percent sign of its own.
+        plain = text.replace("+", plus)
+        for _ in range(MOST_DECODINGS):
+            before, plain = plain, unquote_plus(plain)
+            if mask(plain) != plain:
+                return True
+            if plain == before:
+                break
+    return False
 
 
 def hide(*values: str) -> None:
@@ -194,7 +203,7 @@ def _content_of(path: str) -> list[str]:
 def _secrets_in(text: str) -> Iterator[str]:
     """The passwords in a URL or a connection string, and what JSON holds under names of secrets."""
     if "://" in text and "@" in text:
-        for found in _USERINFO.finditer(text):
+        for found in _USERINFO.finditer(text[:_MAX_FILE_BYTES]):
             user, colon, password = (found[1] or found[2] or "").partition(":")
             secret = password if colon else user
             yield from (secret, unquote(secret), unquote_plus(secret))
