@@ -18,7 +18,7 @@ BIND_ADDRESS ?= 127.0.0.1
 WHEELS      ?= build/wheel
 # Processes that `make test` runs tests in.
 JOBS        ?= 6
-# An application of one's own: its folder beside app/, and what WSGI_APP names in it. Both empty: the example.
+# Your own application: its folder beside app/, and what WSGI_APP names in it. Both empty: the example.
 APP_DIR     ?=
 WSGI_APP    ?=
 

@@ -56,7 +56,7 @@ def test_secrets_are_found_in_every_kind_of_variable_and_file(tmp_path: Path) ->
         "DB_PASSWORD": "plain-secret-1", "DB_PASSWORD_FILE": str(tmp_path / "pw"), "STRIPE_KEY": "stripe-secret-1",
         "CACHE": "redis://:redis-secret-1@host:6379/0", "DATABASE_URL": "postgresql://u:p%2Fg/secret-1@host/db",
         "ODBC": "Server=h;Pwd=odbc-secret-1;", "OTEL_EXPORTER_OTLP_HEADERS": "a=otel-secret-1,b=other-secret-1",
-        "PWD": "/work/folder-1", "TOKEN_ISSUER": "https://issuer-1.example", "TLS_KEY": str(tmp_path / "pw"),
+        "PWD": "/home/folder-1", "TOKEN_ISSUER": "https://issuer-1.example", "TLS_KEY": str(tmp_path / "pw"),
         "PORT": "12345678",
     }  # fmt: skip
     pem = "-----BEGIN X-----\npem-secret-11\npem-secret-22\n-----END X-----\n"
@@ -73,7 +73,7 @@ def test_secrets_are_found_in_every_kind_of_variable_and_file(tmp_path: Path) ->
     ):
         assert known_secrets.mask(f"x {secret} y") == "x REDACTED y"
     for harmless in (
-        "/work/folder-1",
+        "/home/folder-1",
         "issuer-1.example",
         str(tmp_path / "pw"),
         "12345678",

@@ -200,7 +200,7 @@ class TracingMiddleware:
 
     def _end(self, span: Span, method: str, environ: WSGIEnvironment, error: BaseException | None) -> None:
         if span.is_recording():
-            # Known only now: a proxy's headers may have been believed meanwhile.
+            # Known only now: a trusted proxy's headers may have been read meanwhile.
             if client := environ.get("REMOTE_ADDR"):
                 span.set_attribute("client.address", client)
             if route := environ.get("nodrop.route"):
