@@ -41,7 +41,7 @@ class Saturation:
             "nodrop_requests_waiting", "Complete requests that wait for a thread", sum(w.waiting for w in workers)
         )
         yield _gauge("nodrop_connections", "Open connections, idle ones included", sum(w.connections for w in workers))
-        yield _gauge("nodrop_oldest_request_seconds", "Age of the oldest request, running or waiting; 0 if none", oldest)
+        yield _gauge("nodrop_oldest_request_seconds", "Age of the oldest request, also of those that wait", oldest)
         length = accept_queue(self._address, self._port, self._proc)
         if length is not None:
             yield _gauge(
