@@ -98,7 +98,8 @@ class Effective:
         if self.found:
             return self.found.origin
         computed = isinstance(self.declaration.default, Computed)
-        return f"default ({self.declaration.default_text})" if computed else "default"
+        # Its Markdown is for the page.
+        return f"default ({self.declaration.default_text.replace('`', '')})" if computed else "default"
 
     @property
     def hidden(self) -> bool:
