@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import metrics_docs
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+import metrics_docs
 from nodrop.health.worker_state import WorkerState
 from nodrop.metrics.process_usage import Processes
 from nodrop.metrics.saturation import Saturation, accept_queue
