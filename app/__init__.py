@@ -1,23 +1,23 @@
 """The example application: replace this package with your own.
 
-It is a plain Flask application. Only `create_app()` matters to the serving layer, which finds it through the
-setting WSGI_APP (default `app:create_app()`).
+It is a plain Flask application, which imports nothing from nodrop. Without WSGI_APP it is found as `flask run` finds
+it: by the factory `create_app()` in the package `app`.
 """
 
 from flask import Flask
 
 from app import load, routes
-from app.settings import ApiSettings
+from app.settings import Settings
 
 
-def create_app(settings: ApiSettings | None = None) -> Flask:
+def create_app(settings: Settings | None = None) -> Flask:
     """Build the application.
 
     settings: the application's own settings; read from the process environment when not given.
-    Raises nodrop.config.sources.SettingsError when a variable of the environment can't be accepted.
+    Raises SystemExit, with a line that says why, when a variable of the environment can't be accepted.
     """
     if settings is None:
-        settings = ApiSettings.from_environment()
+        settings = Settings.from_environment()
     app = Flask("app")
     # A route without the trailing slash answers with or without it, instead of redirecting: a redirect would
     # name the pod's own idea of its address, which a client behind a proxy may not reach.

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Flask, abort, request
 
 from app.routes import who_answers
-from app.settings import ApiSettings
+from app.settings import Settings
 
 MAX_CPU_MS = 5_000
 MAX_SLEEP_MS = 600_000
@@ -25,7 +25,7 @@ def _number(name: str, unit: str, maximum: int) -> int:
     return int(text)
 
 
-def register(app: Flask, settings: ApiSettings) -> None:
+def register(app: Flask, settings: Settings) -> None:
     """Add the load endpoints to `app`."""
 
     def answer() -> dict[str, Any]:
@@ -42,7 +42,7 @@ def register(app: Flask, settings: ApiSettings) -> None:
 
     @app.get("/sleep")
     def sleep() -> dict[str, Any]:
-        """Hold a thread for `ms` milliseconds without using the processor."""
+        """Hold a thread for `ms` milliseconds without using CPU time."""
         held = _number("ms", "milliseconds", MAX_SLEEP_MS)
         time.sleep(held / 1000)
         return {**answer(), "slept_ms": held}

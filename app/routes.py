@@ -7,15 +7,15 @@ from typing import Any
 from flask import Flask, request
 from werkzeug.routing import Rule
 
-from app.settings import ApiSettings
+from app.settings import Settings
 
 
-def who_answers(settings: ApiSettings) -> dict[str, str]:
+def who_answers(settings: Settings) -> dict[str, str]:
     """Which version, and on which host (in a cluster: the pod)."""
     return {"version": settings.version, "host": settings.hostname}
 
 
-def register(app: Flask, settings: ApiSettings) -> None:
+def register(app: Flask, settings: Settings) -> None:
     """Add the routes to `app`."""
 
     @app.get("/")

@@ -1,34 +1,38 @@
-"""The example application's own settings."""
+"""The example application's own settings: three environment variables, described in README.md."""
 
-from __future__ import annotations
-
+import os
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
-from nodrop.config.schema import Computed, Settings, setting
-from nodrop.config.types import boolean, text
+TRUE = ("1", "true", "yes", "on")
+FALSE = ("0", "false", "no", "off")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApiSettings(Settings):
+class Settings:
     """What the example can be told from outside."""
 
-    version: str = setting(
-        "APP_VERSION",
-        text(),
-        default="dev",
-        meaning="The version that `/` reports. The image has it set to the image's own.",
-    )
-    hostname: str = setting(
-        "HOSTNAME",
-        text(),
-        default=Computed("the machine's name", lambda _: platform.node()),
-        meaning="The host that `/` reports. In a cluster this is the pod's name.",
-    )
-    load_endpoints: bool = setting(
-        "LOAD_ENDPOINTS",
-        boolean(),
-        default=False,
-        meaning="Serve `/work?cpu_ms=`, `/sleep?ms=` and `/memory?mib=`, which use the processor, a thread or memory. "
-        "For tests only.",
-    )
+    version: str = "dev"
+    hostname: str = ""
+    load_endpoints: bool = False
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str] = os.environ) -> Self:
+        """Read the variables; an empty one counts as unset. Ends the process when one can't be accepted."""
+        return cls(
+            version=variables.get("APP_VERSION") or "dev",
+            # In a cluster this is the pod's name.
+            hostname=variables.get("HOSTNAME") or platform.node(),
+            load_endpoints=_is_on("LOAD_ENDPOINTS", variables),
+        )
+
+
+def _is_on(name: str, variables: Mapping[str, str]) -> bool:
+    text = variables.get(name, "").strip()
+    if text.lower() in TRUE:
+        return True
+    if text and text.lower() not in FALSE:
+        raise SystemExit(f"{name}={text!r} can't be accepted: set it to one of {', '.join((*TRUE, *FALSE))}")
+    return False

@@ -10,8 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Not there by itself when a script is what Python was started with.
 sys.path.insert(0, str(ROOT))
 
-from app.settings import ApiSettings  # noqa: E402  # needs the path set above
-from nodrop.config.schema import Computed, Declaration  # noqa: E402
+from nodrop.config.schema import Computed, Declaration  # noqa: E402  # needs the path set above
 from nodrop.config.settings import ServingSettings  # noqa: E402
 
 PAGE = ROOT / "docs" / "settings.md"
@@ -31,10 +30,6 @@ need at most the five that are marked {MARK}.
 - A secret can be in a file: `SECRET_KEY_FILE=/path` names one. In the folder `SECRETS_DIR`, such as a mounted Secret,
   each file is a variable by its name. These become environment variables of your application too, before it is loaded.
   A variable that is set takes precedence over a file.
-"""
-EXAMPLE = """## The example application
-
-Read by [app](../app), and by no application of yours.
 """
 
 
@@ -57,8 +52,7 @@ def table(declarations: Iterable[Declaration]) -> str:
 def rendered() -> dict[Path, str]:
     """What the page should hold."""
     groups = [f"## {heading}\n\n{table(declared)}\n" for heading, declared in ServingSettings.groups().items()]
-    example = f"{EXAMPLE}\n{table(ApiSettings.declarations().values())}\n"
-    return {PAGE: "\n".join([HEAD, *groups, example])}
+    return {PAGE: "\n".join([HEAD, *groups])}
 
 
 if __name__ == "__main__":

@@ -3,16 +3,20 @@
 import base64
 import hashlib
 import json
+import platform
+import re
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+import app
 from app import create_app
-from app.settings import ApiSettings
+from app.settings import Settings
 
-SETTINGS = ApiSettings(version="1.2.3", hostname="pod-1", load_endpoints=True)
+SETTINGS = Settings(version="1.2.3", hostname="pod-1", load_endpoints=True)
 CLIENT = create_app(SETTINGS).test_client()
 
 
@@ -78,8 +82,33 @@ def test_a_time_out_of_bounds_is_refused_with_what_is_accepted(client: FlaskClie
 
 @pytest.mark.parametrize("path", ["/work?cpu_ms=1", "/sleep?ms=1"])
 def test_the_load_endpoints_are_off_by_default(path: str) -> None:
-    app = create_app(ApiSettings.from_environment({}))
-    assert app.test_client().get(path).status_code == 404
+    assert create_app(Settings.from_environment({})).test_client().get(path).status_code == 404
+
+
+@pytest.mark.parametrize(("text", "on"), [("1", True), ("Yes", True), (" on ", True), ("false", False), ("", False)])
+def test_a_variable_switches_the_load_endpoints_on(text: str, on: bool) -> None:
+    assert Settings.from_environment({"LOAD_ENDPOINTS": text}).load_endpoints is on
+
+
+def test_a_variable_that_can_not_be_accepted_ends_the_process_with_a_line() -> None:
+    with pytest.raises(SystemExit) as ended:
+        create_app(Settings.from_environment({"LOAD_ENDPOINTS": "lots"}))
+    assert ended.value.code == (
+        "LOAD_ENDPOINTS='lots' can't be accepted: set it to one of 1, true, yes, on, 0, false, no, off"
+    )
+
+
+def test_version_and_host_are_read_from_the_environment() -> None:
+    read = Settings.from_environment({"APP_VERSION": "2.0.0", "HOSTNAME": "pod-2"})
+    assert (read.version, read.hostname) == ("2.0.0", "pod-2")
+    default = Settings.from_environment({"APP_VERSION": ""})
+    assert (default.version, default.hostname) == ("dev", platform.node())
+
+
+def test_it_imports_nothing_from_nodrop() -> None:
+    sources = [path.read_text() for path in Path(app.__file__).parent.glob("*.py")]
+    assert len(sources) > 2
+    assert not [source for source in sources if re.search(r"^\s*(from|import) nodrop\b", source, re.MULTILINE)]
 
 
 def test_a_wrong_method_says_which_are_allowed(client: FlaskClient) -> None:

@@ -190,8 +190,9 @@ def test_bad_settings_are_all_told(tmp_path: Path) -> None:
     said = refusal(tmp_path, PORT="eighty", LOG_LEVEL="loud")
     assert len(said.splitlines()) == 2
     # The application's own, which are read in the reloader's child.
-    said = refusal(tmp_path, LOAD_ENDPOINTS="lots")
-    assert "LOAD_ENDPOINTS='lots' can't be accepted" in said
+    refuses = "from nodrop.config.sources import SettingsError\nraise SettingsError(['PAGES is not set'])\n"
+    said = refusal(tmp_path, **application(tmp_path, more=refuses))
+    assert "PAGES is not set" in said
     assert "Traceback" not in said
 
 

@@ -18,7 +18,7 @@ import pytest
 import proof_docs
 import tools
 from app import create_app
-from app.settings import ApiSettings
+from app.settings import Settings
 from baseline import BASELINES, create
 from harness.budget import Budget, Loss, Timer
 from harness.release import CHART, TEST_VALUES
@@ -124,7 +124,7 @@ def test_the_standard_set_is_a_part_of_all() -> None:
 def test_the_example_serves_what_is_asked_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda _: None)
     monkeypatch.setattr(time, "thread_time", itertools.count().__next__)
-    client = create_app(ApiSettings(version="1", hostname="pod", load_endpoints=True)).test_client()
+    client = create_app(Settings(version="1", hostname="pod", load_endpoints=True)).test_client()
     declared = [*(scenario.traffic for scenario in SCENARIOS), *(mutant.traffic or () for mutant in MUTANTS)]
     loads = (pods.OVERLOAD, scaling.LOAD, *scaling.RAMP)
     paths = {each.path for each in [*itertools.chain(*declared), *loads] if each.path}

@@ -34,7 +34,7 @@ class Kind(Generic[T]):
     """A text that parses to the value, as a person would write it."""
 
 
-def text(accepted: str = "printable text", range: str = "text", *, pattern: str = r".+") -> Kind[str]:
+def text(accepted: str, range: str, *, pattern: str) -> Kind[str]:
     """Text of printable characters that matches `pattern` from end to end."""
     compiled = re.compile(pattern, re.ASCII)
     return Kind(accepted, range, lambda value: value if value.isprintable() and compiled.fullmatch(value) else None)
