@@ -16,7 +16,9 @@ ARGS        ?=
 # Where `make run` listens, with both ports. The image listens at every address, as a pod needs.
 BIND_ADDRESS ?= 127.0.0.1
 WHEELS      ?= build/wheel
-# An application of one's own: its folder beside app/, and what WSGI_APP names in it. Both empty: the example.
+# Processes that `make test` runs tests in.
+JOBS        ?= 6
+# Your own application: its folder beside app/, and what WSGI_APP names in it. Both empty: the example.
 APP_DIR     ?=
 WSGI_APP    ?=
 
@@ -25,6 +27,8 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 # As it stands in this checkout, so that a change of it counts at once.
 install_nodrop = $(1) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+# With bytecode kept, whatever the environment says: each server that a test starts would compile everything again.
+pytest  = PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX='$(CURDIR)/build/bytecode' $(PY) -m coverage run -m pytest
 tool    = $$($(PYTHON) scripts/tools.py path $(1))
 
 # The application's own dependencies, and where they are pinned together with those of the serving layer.
@@ -73,7 +77,9 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	$(PY) scripts/options_docs.py --check
 	$(PY) scripts/proof_docs.py --check
 	@mkdir -p build/coverage && rm -f build/coverage/*
-	$(PY) -m coverage run -m pytest $(ARGS)
+	@# Most tests wait, so many run at once; those that measure time or CPU run afterwards, one at a time.
+	$(if $(ARGS),$(pytest) $(ARGS),$(pytest) --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder -m 'not alone')
+	$(if $(ARGS),@:,$(pytest) -m alone)
 	@$(PY) -m coverage combine --quiet
 	@# Of a part of the tests nothing can be said.
 	@$(PY) -m coverage report $(if $(ARGS),--fail-under=0 >/dev/null)

@@ -33,7 +33,7 @@ def register(app: Flask, settings: ApiSettings) -> None:
 
     @app.get("/work")
     def work() -> dict[str, Any]:
-        """Use `cpu_ms` milliseconds of processor time, however long that takes on a busy machine."""
+        """Use `cpu_ms` milliseconds of CPU time, however long that takes on a busy machine."""
         wanted = _number("cpu_ms", "milliseconds", MAX_CPU_MS) / 1000
         started = time.thread_time()
         while (used := time.thread_time() - started) < wanted:

@@ -1,7 +1,7 @@
 """How gunicorn runs, in production and in `make run` alike: `gunicorn --config python:nodrop.gunicorn [shop:app]`.
 
 Everything that differs between places comes from the environment, through ServingSettings. What gunicorn is configured
-with is in nodrop/server/configuration.py, what is done when it starts, forks and ends in nodrop/server/hooks.py; both
+with is in nodrop/options/configuration.py, what is done when it starts, forks and ends in nodrop/server/hooks.py; both
 become names of this module, where gunicorn looks for them. A configuration file of your own begins with
 `from nodrop.gunicorn import *`.
 """
@@ -22,7 +22,8 @@ if os.environ.get("GUNICORN_PID"):
 from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.startup import settings_to_start_with
 from nodrop.logs.redaction import redact_text
-from nodrop.server import brought, configuration, own_hooks
+from nodrop.options import brought, configuration
+from nodrop.server import own_hooks
 from nodrop.server.hooks import Hooks
 from nodrop.server.runtime_folder import memory_folder, runtime_folder
 

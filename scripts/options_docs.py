@@ -1,4 +1,4 @@
-"""Writes the tables of docs/gunicorn-options.md from nodrop/server: `make docs`. With --check, says what drifted."""
+"""Writes the tables of docs/gunicorn-options.md from nodrop/options: `make docs`. With --check, says what drifted."""
 
 import sys
 from pathlib import Path
@@ -11,8 +11,8 @@ sys.path.insert(0, str(ROOT))
 
 from gunicorn.config import make_settings  # noqa: E402  # needs the path set above
 
-from nodrop.server.foreign_variables import COMMON  # noqa: E402
-from nodrop.server.options import Option, option, spelling  # noqa: E402
+from nodrop.options.foreign_variables import COMMON  # noqa: E402
+from nodrop.options.table import Option, option, spelling  # noqa: E402
 
 PAGE = ROOT / "docs" / "gunicorn-options.md"
 
@@ -52,4 +52,4 @@ def rendered() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(generated.main("Write the tables of gunicorn's options.", "nodrop/server", rendered))
+    sys.exit(generated.main("Write the tables of gunicorn's options.", "nodrop/options", rendered))

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import tools
@@ -14,6 +15,20 @@ from tests.serving_process import Server, serving
 # Whoever starts the tests in the background may have Ctrl-C ignored, which what they start would inherit.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Examples take longer while tests run side by side; those that measure time are marked `alone`.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
+
+LONGEST = ("test_own_application", "test_gateway", "test_scenarios", "test_prober", "test_worker", "test_application")
+"""The files that take longest, which begin first: they would be left for the end, when all else is done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    order = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -25,20 +26,27 @@ from nodrop.management.scrapes import KEEP_SECONDS
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "python:nodrop.gunicorn"
 START_SECONDS = 20.0
+LOWEST_PORT, PORT_RANGES, PORTS_EACH = 10_000, 16, 1_400
+# Not from the same one in each run: another run may be going on beside this one, or have ended just now.
+_ports = itertools.count(random.randrange(PORTS_EACH))
 WARNING = re.compile(rf"{re.escape(str(ROOT))}/(?:app|nodrop)/\S+:\d+: \w*Warning: .*")
 """A warning of this project's code, by the logger py.warnings in either format, or of before there are loggers."""
 
 
 def free_port() -> int:
-    """A port of this machine that nothing uses now.
+    """A port that nothing listens on now, and that nobody else is given until many others have been.
 
-    Below those that the system gives to outgoing connections, of which one could take it before the server does.
+    Below those that the kernel gives to clients, and from a range that is this test process's own: between the moment
+    it is chosen and the moment a server binds it, another could take it.
     """
-    for port in random.sample(range(10_000, 32_000), 100):
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PORT_RANGES
+    first = LOWEST_PORT + number * PORTS_EACH
+    for _ in range(PORTS_EACH):
+        port = first + next(_ports) % PORTS_EACH
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind(("0.0.0.0", port))
             return port
-    raise AssertionError("none of 100 ports is free")
+    raise AssertionError(f"all ports from {first} to {first + PORTS_EACH - 1} are in use")
 
 
 def until(what: str, condition: Callable[[], bool], timeout: float = START_SECONDS) -> None:

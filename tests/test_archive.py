@@ -130,6 +130,7 @@ Archive(Path(sys.argv[1]), is_alive=lambda pid: False).merge()
     assert step > 10
 
 
+@pytest.mark.alone
 def test_a_scrape_takes_less_than_20_ms_after_a_thousand_workers(tmp_path: Path) -> None:
     application = "import flask\napp = flask.Flask(__name__)\n" + "\n".join(
         f"@app.get('/route{number}')\ndef view{number}(): return 'ok'" for number in range(5)

@@ -16,7 +16,7 @@ import flask
 import pytest
 from werkzeug.debug import DebuggedApplication
 
-from nodrop.wsgi.debugging import without_debugging
+from nodrop.application.debugging import without_debugging
 from tests.serving_process import ROOT, Server, environment, free_port, serving, until
 
 CODE = """

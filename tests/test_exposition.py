@@ -14,7 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from nodrop.health.worker_state import WorkerState
-from nodrop.metrics.processes import Processes
+from nodrop.metrics.process_usage import Processes
 from nodrop.metrics.saturation import Saturation, accept_queue
 from tests.serving_process import Server, free_port, serving, until
 

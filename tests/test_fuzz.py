@@ -9,6 +9,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from tests.serving_process import Server, at_full_speed, serving, until
 
 REFUSED = 20_000
@@ -173,6 +175,7 @@ def test_each_thing_that_is_wrong_is_refused(tmp_path: Path) -> None:
         assert refused(server) == len(WRONG) + len(with_header) + len(chunked)
 
 
+@pytest.mark.alone
 def test_twenty_thousand_malformed_requests_leave_nothing_behind(tmp_path: Path) -> None:
     with at_full_speed(), serving(tmp_path, READ_TIMEOUT="2", KEEP_ALIVE="2", WEB_THREADS="8") as server:
         fuzz(server, ROUND // 2, SEED)

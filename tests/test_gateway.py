@@ -140,6 +140,7 @@ def test_a_pod_that_is_lost_with_requests_in_hand_costs_none(
     assert longest(records) < TIMEOUT_SECONDS
 
 
+@pytest.mark.alone
 @kinds
 def test_two_of_four_pods_that_vanish_with_their_node_cost_no_request(
     cluster: Cluster, tmp_path: Path, kind: str

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
 
+import pytest
+
 import prober
 from check import EchoCheck
 from connection import Connection
@@ -156,6 +158,7 @@ def ask(held: list[HTTPConnection]) -> list[tuple[str, str]]:
     return answers
 
 
+@pytest.mark.alone
 def test_no_request_is_lost(tmp_path: Path) -> None:
     while_it_serves, while_it_stops = [], []
 

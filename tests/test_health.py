@@ -34,6 +34,7 @@ def test_the_management_port_serves_nothing_else(server: Server) -> None:
     assert server.manage("/livez", method="POST").status == 405
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("path", ["/sleep?ms=20000", "/work?cpu_ms=2500"], ids=["waiting", "computing"])
 def test_health_answers_at_once_while_every_thread_is_stuck(tmp_path: Path, path: str) -> None:
     """Eight threads that compute share one processor, so that each takes eight times as long."""
@@ -244,6 +245,7 @@ app = flask.Flask(__name__)
         assert b"no worker has been ready for" in server.manage("/livez").body
 
 
+@pytest.mark.alone
 def test_a_full_accept_queue_does_not_stop_health(tmp_path: Path) -> None:
     limits = {"WEB_THREADS": "2", "MAX_CONNECTIONS": "10", "GUNICORN_CMD_ARGS": "--backlog=16"}
     with ExitStack() as stack:

@@ -100,7 +100,7 @@ def test_hooks_are_found_in_a_folder_of_pythonpath_on_the_command_line(tmp_path:
 @pytest.mark.parametrize(
     ("source", "line"),
     [
-        (None, "HOOKS=my_hooks can't be imported: ModuleNotFoundError: No module named 'my_hooks'"),
+        (None, "HOOKS=my_hooks can't be loaded: there is no module 'my_hooks' in "),
         ("1 / 0", "HOOKS=my_hooks can't be imported: ZeroDivisionError: division by zero"),
         (
             "x = 1",
@@ -124,7 +124,8 @@ def test_a_module_that_will_not_do_is_refused_in_one_line(tmp_path: Path, source
             words, env=environment(**variables), capture_output=True, text=True, timeout=20, check=False
         )
         assert refused.returncode == 1
-        assert refused.stderr == f"{line}\n"
+        assert refused.stderr.startswith(line)
+        assert refused.stderr.count("\n") == 1
 
 
 def test_what_is_no_module_name_is_refused() -> None:

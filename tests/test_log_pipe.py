@@ -77,6 +77,7 @@ def test_a_standard_output_that_nobody_reads_fails_no_request(tmp_path: Path) ->
         assert process.wait(20) == 0
 
 
+@pytest.mark.alone
 def test_a_log_that_nobody_reads_holds_nothing_up_and_says_later_what_was_lost(tmp_path: Path) -> None:
     with unread(tmp_path, LOG_FORMAT="json") as (server, log):
         # A pipe holds 64 KiB, and a line is some 400 bytes.
@@ -102,6 +103,7 @@ def test_a_log_that_nobody_reads_holds_nothing_up_and_says_later_what_was_lost(t
     assert lost + sum("/echo?" in line.get("url", "") for line in lines) == 601
 
 
+@pytest.mark.alone
 def test_room_is_waited_for_and_a_long_line_needs_an_empty_pipe(tmp_path: Path) -> None:
     with full_pipe(0) as (reading, writing):
         began = time.monotonic()
@@ -138,6 +140,7 @@ def database(): return not down.exists()
 """
 
 
+@pytest.mark.alone
 def test_no_probe_waits_for_a_log_that_nobody_reads(tmp_path: Path) -> None:
     """What the probe is told changes while the pipe is full, so that it has something to log."""
     variables = own_application(tmp_path, WITH_A_CHECK)

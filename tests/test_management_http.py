@@ -15,7 +15,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from nodrop.management.requests import HEAD_BYTES, RefusedError, Request, take
+from nodrop.management.parsing import HEAD_BYTES, RefusedError, Request, take
 from nodrop.management.responses import Response
 from nodrop.management.scrapes import KEEP_SECONDS, SHARE, Scrape, Scrapes
 from tests.raw import split
@@ -216,6 +216,7 @@ def rendering(collector: Counting) -> Iterator[tuple[Scrapes, Callable[[Scrape],
 PLAIN = Scrape.of("", "", "")
 
 
+@pytest.mark.alone
 def test_a_scrape_is_kept_for_a_second_in_whichever_way_it_is_asked_for() -> None:
     collector = Counting()
     with rendering(collector) as (_, answered):
@@ -243,6 +244,7 @@ def test_scrapes_that_come_at_once_share_one_rendering(server: Server) -> None:
     assert len(set(answers)) <= 2, "a second may have been over in between"
 
 
+@pytest.mark.alone
 def test_scrapers_that_each_want_something_else_use_a_fifth_of_a_core() -> None:
     collector = Counting(cpu_seconds=0.02)
     with rendering(collector) as (_, answered):
@@ -258,6 +260,7 @@ def test_scrapers_that_each_want_something_else_use_a_fifth_of_a_core() -> None:
     assert collector.reads <= 4
 
 
+@pytest.mark.alone
 def test_a_scrape_of_everything_does_not_wait_behind_those_of_a_few_names() -> None:
     collector = Counting(cpu_seconds=0.02)
     with rendering(collector) as (scrapes, answered):

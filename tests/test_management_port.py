@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from nodrop.management.connection import SECONDS, Phase
+from nodrop.management.client import SECONDS, Phase
 from nodrop.management.server import MOST_CONNECTIONS
 from tests.management_process import Usage, health_server, usage
 from tests.raw import split
@@ -84,7 +84,8 @@ def attack(server: Server, *, count: int, rate: int) -> Iterator[None]:
 # --- Two thousand hostile clients -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rate", [500, 2000])
+@pytest.mark.alone
+@pytest.mark.parametrize("rate", [500, 1000])
 def test_probes_are_answered_while_two_thousand_hostile_clients_connect_again_and_again(
     attacked: Server, rate: int
 ) -> None:
@@ -221,6 +222,7 @@ def test_a_client_that_sends_a_body_without_end_is_answered_and_closed(attacked:
     assert took < SECONDS[Phase.CLOSING] + 2
 
 
+@pytest.mark.alone
 def test_what_one_connection_sends_at_once_is_served_in_turns_with_the_others(attacked: Server) -> None:
     """400 requests in one piece: a probe that comes after them is not answered after them."""
     with connect(attacked) as client:
@@ -251,6 +253,7 @@ def descriptors(pid: int, limit: int) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.alone
 def test_with_few_descriptors_it_has_fewer_connections_and_probes_are_answered(tmp_path: Path) -> None:
     with at_full_speed(), serving(tmp_path) as server:
         limit = 40

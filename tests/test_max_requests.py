@@ -99,11 +99,18 @@ def test_as_many_workers_are_left_as_are_configured(tmp_path: Path) -> None:
             for _ in range(20):
                 server.get("/")
             time.sleep(1)
-        until("two are left", lambda: server.metrics()["nodrop_workers_ready"] == 2)
-        until("no other one lives", lambda: len(living(server)) == 2)
+
+        def settled() -> bool:
+            before = starts(server)
+            time.sleep(3)
+            return starts(server) == before
+
+        until("the last one is replaced", settled, timeout=60)
         assert starts(server) > 2
-        time.sleep(3)
+        until("those that were replaced have ended", lambda: len(living(server)) == 2)
+        time.sleep(2)
         assert len(living(server)) == 2
+        assert server.metrics()["nodrop_workers_ready"] == 2
         assert server.stop() == 0
 
 

@@ -150,6 +150,7 @@ class Slow(Client):
         self.steps.append("stopped")
 
 
+@pytest.mark.alone
 def test_probers_are_started_and_stopped_at_a_time() -> None:
     probers: list[Any] = [Slow() for _ in range(4)]
     began = time.monotonic()
@@ -175,6 +176,7 @@ def test_an_interrupted_start_is_undone_once_it_is_over() -> None:
     assert [prober.steps for prober in probers] == [["started", "stopped"]] * 2
 
 
+@pytest.mark.alone
 def test_the_control_is_as_much_longer_as_its_slowest_requests_take() -> None:
     began = time.time()
     outcome = measured(Scenario("x", "y", passes, traffic=(NEW, Traffic("slow", 1, request_seconds=0.7))))

@@ -11,8 +11,8 @@ from gunicorn.config import KNOWN_SETTINGS
 
 import options_docs
 from nodrop.config.settings import ServingSettings
-from nodrop.server import brought, foreign_variables
-from nodrop.server.options import named, option, spelling
+from nodrop.options import brought, foreign_variables
+from nodrop.options.table import named, option, spelling
 from tests.serving_process import ROOT, Server, command, environment, free_port, own_application, serving, until
 
 TELLING = """
@@ -68,7 +68,7 @@ def problems(*arguments: str, **variables: str) -> list[str]:
 
 def test_the_table_names_every_option_of_gunicorn_and_no_other() -> None:
     known = {setting.name for setting in KNOWN_SETTINGS}
-    assert known - named() == set(), "gunicorn has options of which nodrop/server/options.py does not say what becomes"
+    assert known - named() == set(), "gunicorn has options of which nodrop/options/table.py does not say what becomes"
     assert named() - known == set(), "gunicorn has these options no more"
 
 
@@ -251,7 +251,7 @@ def test_an_application_on_the_command_line_that_is_not_there_is_told_as_any_oth
     (tmp_path / "shop.py").write_text("app = None\n")
     refused = start(tmp_path, "shop:gone", PYTHONPATH=f"{ROOT}:{tmp_path}")
     assert refused.returncode != 0
-    assert "WSGI_APP=shop:gone can't be loaded: shop has no 'gone'" in refused.stderr
+    assert f"WSGI_APP=shop:gone can't be loaded: shop ({tmp_path / 'shop.py'}) has no 'gone'" in refused.stderr
 
 
 def test_what_a_process_is_started_with_is_honoured(tmp_path: Path) -> None:

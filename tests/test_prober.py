@@ -177,6 +177,7 @@ def test_an_answer_that_comes_before_the_body_was_read_is_the_result(tmp_path: P
     assert errors(records) == dict.fromkeys(range(20), "status-413")
 
 
+@pytest.mark.alone  # connections are told apart by their order
 def test_an_application_that_does_not_echo_is_checked_by_status_and_pattern(tmp_path: Path) -> None:
     own = ["--path", "/shop?page=1", "--expect-body", '"host": *"p.d"', "--host-header", "X-Pod"]
     with faulty_server(behaving({3: "garbage", 4: "status 404"})) as server:
@@ -201,6 +202,7 @@ def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
 # --- Time -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_percentiles_are_those_of_a_known_schedule_of_delays(tmp_path: Path) -> None:
     """Of 1000 requests 15 take 0.6 s, 2 take 1.2 s: the 990th is one of the first, the 999th one of the others."""
     delays = dict.fromkeys(range(100, 850, 50), 0.6) | {300: 1.2, 700: 1.2, 320: 0.6, 720: 0.6}
@@ -235,6 +237,7 @@ def stalling() -> Behaviour:
     return behave
 
 
+@pytest.mark.alone
 def test_all_that_fell_due_in_a_stall_is_sent_and_waits_for_its_end(tmp_path: Path, program: Path) -> None:
     """No coordinated omission: 200 requests fall due in the second, and wait for less and less of it."""
     with faulty_server(stalling()) as server:
@@ -375,6 +378,7 @@ def test_an_error_of_the_prober_itself_is_a_failed_request(tmp_path: Path) -> No
 ENOUGH_RATE, SHARE_OF_A_CORE = 500, 0.6
 
 
+@pytest.mark.alone
 @kinds
 def test_500_requests_a_second_are_sent_in_time_at_a_bounded_share_of_a_core(tmp_path: Path, kind: str) -> None:
     """Measured: 13 to 32 %, `python bench/probers.py`. Another try is for a machine that was busy with something."""

@@ -37,6 +37,7 @@ def look_up_options(port: int) -> list[str]:
     return ["--url", f"http://localhost:{port}", "--look-up"]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("kind", "look_ups"), [("new", 60), ("slow", 60), ("keep-alive", 20), ("upload", 20)])
 def test_every_connection_is_looked_up(tmp_path: Path, program: Path, kind: str, look_ups: int) -> None:
     changed = with_name_server(tmp_path, program)

@@ -82,11 +82,10 @@ def test_every_file_and_test_that_a_document_names_is_there(document: Path) -> N
     text = document.read_text()
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
     linked = re.findall(r"\]\(([^)#]+)\)", text)
-    assert linked
     assert [target for target in linked if not (document.parent / target).exists()] == []
     named = set(re.findall(r"`(test_\w+)(?:`|\.\.\.`)", text))
     # What proves a behaviour stands in the verifier's pages alone.
-    assert named or document.name not in ("serving.md", "proof.md")
+    assert (linked and named) or document.name not in ("behaviour.md", "proof.md")
     assert [name for name in named if f"def {name}" not in tests] == []
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodrop.config.addresses import TrustedProxies, trusted_proxies
+from nodrop.config.network_types import TrustedProxies, trusted_proxies
 from nodrop.wsgi import proxies
 from nodrop.wsgi.client_address import parse_address
 from tests.log_lines import access_line

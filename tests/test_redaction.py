@@ -5,13 +5,13 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodrop.logs import urls
 from nodrop.logs.fields import redact_fields
 from nodrop.logs.redaction import redact_end, redact_text
-from nodrop.logs.refusals import redact_refusal
+from nodrop.logs.refused_requests import redact_refusal
 from nodrop.logs.urls import redact_url
 
 SECRET_NAMES = [
@@ -139,6 +139,9 @@ PLANTED = [
     ),
     *("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----", "a eyJhbGciOiJIUzI1NiJ9.eyJ{}.{}"),
     *('password="unclosed {}', "password=[1, '{}']", "('client_secret', '{}')", 'GET /?q={{"ticket":"{}"}} HTTP/1.1'),
+    *("the token {}-abcdef came", "password is '{}-abcdef'", "(b'authorization', b'Bearer {}')", '"pass-word" : "{}"'),
+    'Content-Disposition: form-data; name="password"\r\n\r\n{}\r\n--x',
+    "b'name=\"pw\"\\r\\n\\r\\n{}\\r\\n--x'",
     *("AccountKey={}==;EndpointSuffix=x", "PRIVATE_KEY => {}", "X-Amz-Signature={}", "ghp_0123456789abcdef{}"),
 ]
 
@@ -151,6 +154,7 @@ def test_a_secret_is_hidden_however_code_and_protocols_write_it(template: str) -
     assert "s3cret" not in json.dumps(redact_fields({"order": [{"note": text}]}))
 
 
+@settings(max_examples=300, deadline=None)
 @given(
     st.sampled_from(PLANTED),
     st.from_regex(r"C[0-9][A-Za-z0-9]{8,30}", fullmatch=True),
@@ -183,6 +187,12 @@ def test_no_surroundings_make_a_parameter_visible(before: str, mark: str, name: 
             "ordered by sort_key=name",
             "primary_key: id",
             "cache_key=users:7",
+        ),
+        *(
+            "password sha256 mismatch",
+            "a session with 3 items",
+            "TOKEN_ISSUER=https://issuer.example",
+            "cookie 12 of 30",
         ),
         *("the password was changed", "password reset requested by ada", "3 tokens used", "prompt_tokens=512 total=9"),
         *(

@@ -58,7 +58,7 @@ def test_every_variable_is_read() -> None:
         "MAX_REQUESTS_JITTER": "13", "HOOKS": "shop.hooks", "GRACEFUL_TIMEOUT": "4", "KEEP_ALIVE": "5",
         "LOG_LEVEL": "WARNING", "ACCESS_LOG": "Off",
         "LOG_FORMAT": "JSON", "LOG_QUERY": "Off", "LOG_QUERY_NAMES": "q, user[id]",
-        "MAX_CONNECTIONS": "11", "READ_TIMEOUT": "6", "WRITE_TIMEOUT": "7",
+        "MAX_CONNECTIONS": "11", "READ_TIMEOUT": "6", "WRITE_TIMEOUT": "7", "MIN_UPLOAD_RATE": "2Ki",
         "MAX_HEADER_BYTES": "8Ki", "MAX_BODY_BYTES": "9", "BODY_BUFFER_BYTES": "64MiB", "STALL_TIMEOUT": "31",
         "STARTUP_PATH": "/health?a=b", "READINESS_CHECKS": "shop.checks:database, shop.checks:queue",
         "STARTUP_TIMEOUT": "61", "READINESS_CHECK_INTERVAL": "12", "READINESS_CHECK_TIMEOUT": "1",

@@ -106,6 +106,7 @@ def slowest_answer(server: Server, seconds: float) -> tuple[int, float]:
     return len(times), max(times)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", KINDS)
 def test_slow_clients_do_not_keep_fast_ones_waiting(
     tmp_path: Path, kind: Callable[[socket.socket], None], record_property: Callable[[str, object], None]
@@ -120,6 +121,7 @@ def test_slow_clients_do_not_keep_fast_ones_waiting(
     assert slowest < 1
 
 
+@pytest.mark.alone
 def test_all_kinds_at_once_do_not_either(tmp_path: Path) -> None:
     with at_full_speed(), serving(tmp_path, **application(tmp_path)) as server, ThreadPoolExecutor(1) as fast:
         measured = fast.submit(slowest_answer, server, FAST_SECONDS)
@@ -175,9 +177,9 @@ def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path) -> None:
 
 
 def open_connections(server: Server) -> int:
-    """Connections that the server still has, by the kernel's table."""
-    tables = [Path(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
-    lines = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
+    """Connections that the server still has, by the kernel's tables: those of IPv4 and of sockets of both families."""
+    tables = [path for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")) if path.exists()]
+    lines = [line.split() for table in tables for line in table.read_text().splitlines()[1:]]
     established = {"01", "08"}  # ESTABLISHED and CLOSE_WAIT
     return sum(fields[1].endswith(f":{server.port:04X}") and fields[3] in established for fields in lines)
 

@@ -209,6 +209,7 @@ def test_an_application_with_a_provider_of_its_own_keeps_it(tmp_path: Path) -> N
 # --- Without a collector --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["refuses", "is silent"])
 def test_a_collector_that_is_not_there_harms_nothing(tmp_path: Path, how: str) -> None:
     with socket.socket() as silent:
@@ -234,6 +235,7 @@ def test_a_collector_that_is_not_there_harms_nothing(tmp_path: Path, how: str) -
             assert len(lines) == 1
 
 
+@pytest.mark.alone
 def test_a_silent_collector_does_not_hold_up_the_end(tmp_path: Path) -> None:
     """With the SDK's own time limit, ten seconds an attempt."""
     with socket.socket() as silent:

@@ -243,7 +243,7 @@ REFUSED = [
     b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: strange\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nExpect: the unexpected\r\n\r\n",
-    b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
     b"POST /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n",
 ]
 PRODUCTS = re.compile(rb"werkzeug|python|flask/|gunicorn|traceback|\b(27\.0|3\.1\.\d|3\.1[1-4])\b", re.IGNORECASE)

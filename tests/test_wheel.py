@@ -65,13 +65,13 @@ def run(programs: Path, folder: Path, *command: str, **variables: str) -> subpro
 
 
 @contextmanager
-def serving(programs: Path, folder: Path, **variables: str) -> Iterator[Server]:
+def serving(programs: Path, folder: Path, *arguments: str, **variables: str) -> Iterator[Server]:
     """Serve what is in `folder` as its user would, and wait until it is ready."""
     port, management = free_port(), free_port()
     log = folder.with_suffix(".log")
     with log.open("w") as file:
         process = subprocess.Popen(
-            [str(programs / "gunicorn"), "--config", "python:nodrop.gunicorn"],
+            [str(programs / "gunicorn"), "--config", "python:nodrop.gunicorn", *arguments],
             cwd=folder, env=bare(programs, PORT=str(port), MANAGEMENT_PORT=str(management), **variables),
             stdout=file, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
@@ -148,14 +148,19 @@ def test_it_comes_from_the_environment_it_is_installed_in(programs: Path, empty:
 
 
 @pytest.mark.parametrize(
-    ("files", "variables"),
-    [({"app.py": APP}, {}), (PACKAGE, {}), ({"shop.py": APP}, {"WSGI_APP": "shop:app"})],
-    ids=["app.py", "the package app", "shop.py"],
+    ("files", "arguments", "variables"),
+    [
+        ({"app.py": APP}, [], {}),
+        (PACKAGE, [], {}),
+        ({"shop.py": APP}, ["shop:app"], {}),
+        ({"shop.py": APP}, [], {"WSGI_APP": "shop:app"}),
+    ],
+    ids=["app.py", "the package app", "shop:app", "WSGI_APP=shop:app"],
 )
 def test_an_application_is_served_from_a_folder_of_its_own(
-    programs: Path, empty: Path, files: dict[str, str], variables: dict[str, str]
+    programs: Path, empty: Path, files: dict[str, str], arguments: list[str], variables: dict[str, str]
 ) -> None:
-    with serving(programs, write(empty, files), **variables) as server:
+    with serving(programs, write(empty, files), *arguments, **variables) as server:
         assert server.get("/").body == b"served"
         for path, status in (("/nowhere", 404), ("/broken", 500)):
             answer = server.get(path)

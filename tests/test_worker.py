@@ -228,6 +228,7 @@ def test_a_stop_with_a_full_queue_answers_all_of_it(tmp_path: Path, workers: int
         assert {(answer.status, answer.headers["connection"]) for (answer,) in answers} == {(200, "close")}
 
 
+@pytest.mark.alone
 def test_a_kept_connection_is_still_answered_a_second_after_the_stop_began(tmp_path: Path) -> None:
     with raw(tmp_path) as server, connect(server) as client:
         client.sendall(GET)
@@ -401,6 +402,7 @@ def test_an_error_after_the_whole_answer_leaves_it_whole(odd: Server) -> None:
 # --- Bodies -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_a_body_in_chunks_of_a_byte_each_is_refused_at_once(odd: Server) -> None:
     began = time.monotonic()
     head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -3,6 +3,10 @@
 import logging
 import threading
 import time
+
+# By name, and no threading.Thread: gevent in an application can only replace locks as long as threading knows of one
+# thread; the import would fail with "cannot release un-acquired lock". What it has replaced is not for this thread.
+from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
 from types import FrameType
 
@@ -31,24 +35,32 @@ class SlowLoad:
         self._tell = tell
         self._report = report
         self._alive = alive
-        self._loaded = threading.Event()
         self._loader = threading.get_ident()
-        self._watch = threading.Thread(target=self._look, name="slow load", daemon=True)
+        # Each is held until what it is named after has come to pass.
+        self._loaded, self._watched = allocate_lock(), allocate_lock()
 
     def begin(self) -> None:
         """The application is about to be loaded."""
         self._started = time.monotonic()
-        self._watch.start()
+        self._loaded.acquire()
+        self._watched.acquire()
+        start_new_thread(self._look, ())
 
     def end(self) -> None:
         """The application is loaded, or can't be."""
-        self._loaded.set()
+        self._loaded.release()
         # What is loaded may fork, and a child must not inherit what this thread holds.
-        self._watch.join()
+        self._watched.acquire()
 
     def _look(self) -> None:
+        try:
+            self._watch()
+        finally:
+            self._watched.release()
+
+    def _watch(self) -> None:
         due = FIRST_SECONDS
-        while not self._loaded.wait(1.0):
+        while not self._loaded.acquire(timeout=1.0):
             self._alive()
             took = time.monotonic() - self._started
             line = f"the application has been loading for {took:.0f} s, and is at {place(self._loader)}"

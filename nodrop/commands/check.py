@@ -16,7 +16,8 @@ from nodrop.find import FindError
 from nodrop.health.readiness import find_check
 from nodrop.logs import known_secrets
 from nodrop.logs.redaction import redact_text
-from nodrop.server import foreign_variables, own_hooks
+from nodrop.options import foreign_variables
+from nodrop.server import own_hooks
 
 # What a letter too few, too many or changed leaves alike, without taking other programs' names for ours.
 LIKENESS = 0.85

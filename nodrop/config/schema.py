@@ -7,6 +7,10 @@
     ShopSettings.from_environment().page_size
 
 What the program reads, `nodrop check` prints and the tables of docs/settings.md say comes from that one line.
+
+pydantic-settings 2.16 was measured as a replacement: 8.4 MB on disk against 52 KB, and 340 ms of CPU time against 65
+for the import and one reading, in each process that starts (Python 3.11, two shared cores). It would also hold every
+application to pydantic 2, and each message here, with its remedy and without its secret, would still be ours to write.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nodrop.config.addresses import TrustedProxies, forwarded_headers, hosts, trusted_proxies, url_prefix
+from nodrop.config.network_types import TrustedProxies, forwarded_headers, hosts, trusted_proxies, url_prefix
 from nodrop.config.schema import Computed, Settings, setting
 from nodrop.config.types import (
     address,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nodrop.config.schema import Effective
 from nodrop.config.settings import ServingSettings
 from nodrop.config.sources import Environment, SettingsError
-from nodrop.server import brought, foreign_variables
+from nodrop.options import brought, foreign_variables
 from nodrop.tracing import opentelemetry as tracing
 
 

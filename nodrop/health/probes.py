@@ -21,7 +21,7 @@ from nodrop.server.addresses import own_address
 
 STARTUP_INTERVAL_SECONDS = 0.2
 STILL_SECONDS = 10.0
-"""A loop that has not gone round for so long stands still. It does so every second, unless the processor is short."""
+"""A worker whose loop has not gone round for this long is stuck. It does so every second unless CPU time is short."""
 Answer = tuple[HTTPStatus, str]
 _log = logging.getLogger(__name__)
 
@@ -64,8 +64,8 @@ class Health:
     def liveness(self) -> Answer:
         """Whether the server can go on without a restart.
 
-        gunicorn's master replaces a worker that has ended or whose loop stands still, so what is left are requests that
-        make no progress and workers that never finish loading. A server that starts is the startup probe's business.
+        gunicorn's master replaces a worker that exits or whose loop is stuck. What remains are requests that make no
+        progress and workers that never finish loading. Until the server has started, the startup probe decides.
         """
         limit = self._settings.stall_timeout
         workers = self._ready_workers()
@@ -79,9 +79,9 @@ class Health:
         return HTTPStatus.OK, "alive"
 
     def _say_once(self, state: str, problem: str | None) -> None:
-        """Log that the probes are told something else from now on: why a pod was taken out or restarted is asked later.
+        """Log the answer of a probe when it changes, so that the log says why a pod left the Service or was restarted.
 
-        Problems are told apart without their numbers, which change from one probe to the next.
+        Numbers in it change from one probe to the next, and do not count.
         """
         kind = re.sub(r"\d+", "", problem) if problem else None
         if self._said.get(state, "") != kind:
@@ -92,7 +92,7 @@ class Health:
                 _log.info("%s", state)
 
     def _ready_workers(self) -> list[WorkerStatus]:
-        """The workers that take requests. One whose loop stands still takes none, whatever it said before."""
+        """The workers that accept requests. One whose loop is stuck accepts none, whatever it reported before."""
         now = time.monotonic()
         workers = [each for each in self._state.workers() if each.ready and now - each.turned < STILL_SECONDS]
         if workers:
@@ -102,7 +102,7 @@ class Health:
         return workers
 
     def _stall(self, workers: list[WorkerStatus]) -> str | None:
-        """What is wrong if a request has made no progress for too long; a slow one that writes now and then is fine."""
+        """What is wrong if a request has made no progress for too long. A slow one that reads or writes is fine."""
         limit = self._settings.stall_timeout
         longest = max((worker.longest_stall(time.monotonic()) for worker in workers), default=0.0)
         if limit and longest > limit:
@@ -144,7 +144,7 @@ class Health:
             return f"{asked} was not answered: {error!r}"
         finally:
             connection.close()
-        # Any answer of the application's own will do: it need not have this path, or may ask who is there first.
+        # Any answer of the application will do: it may not have this path, or may ask for a login.
         return "" if status < HTTPStatus.INTERNAL_SERVER_ERROR else f"{asked} was answered {status}"
 
 

@@ -1,7 +1,7 @@
 """The application's own readiness checks, such as whether its database answers.
 
 READINESS_CHECKS names functions that take no argument. A check fails by raising an exception, by returning False, or by
-not returning in time. They run in a worker, in the background, where the application's connections are; what came out
+not returning in time. They run in the background of each worker, where the application's connections are. The result
 is kept in a file, so that a probe never waits for a dependency.
 """
 
@@ -31,20 +31,20 @@ def find_check(name: str) -> Check:
 
 
 class CheckResults:
-    """What the checks of each worker came to, kept in `folder`, one file for each process id."""
+    """The latest result of each worker's checks, in `folder`: one file for each process id."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def write(self, pid: int, problem: str, valid_seconds: float) -> None:
-        """Keep what is wrong, or "" when nothing is. It counts for `valid_seconds` from now."""
+        """Keep a result: what is wrong, or "" if nothing is. It expires after `valid_seconds`."""
         self._folder.mkdir(exist_ok=True)
         new = self._folder / f".{pid}"
         new.write_text(json.dumps({"problem": problem, "until": time.monotonic() + valid_seconds}))
         new.rename(self._folder / str(pid))
 
     def problem(self, pids: set[int]) -> str | None:
-        """What is wrong with the first of these processes with a problem, or None. One without checks has none."""
+        """The problem of the first of these processes that has one, or None. A process without a result has none."""
         for pid in sorted(pids):
             with contextlib.suppress(FileNotFoundError):
                 result = json.loads((self._folder / str(pid)).read_text())
@@ -55,7 +55,7 @@ class CheckResults:
         return None
 
     def forget(self, pid: int) -> None:
-        """The process is gone."""
+        """Remove the result of a process that has exited."""
         (self._folder / str(pid)).unlink(missing_ok=True)
 
 
@@ -71,8 +71,8 @@ class Checker:
         timeout: float,
         context: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
     ) -> None:
-        """checks: by name. report: told what is wrong, or "", and for how many seconds that counts. interval, timeout:
-        in seconds. context: entered around each check, such as Flask's app.app_context.
+        """checks: by name. report: called with what is wrong, or "", and for how many seconds that is valid. interval,
+        timeout: in seconds. context: entered around each check, such as Flask's app.app_context.
         """
         self._checks = [_Check(name, check, context) for name, check in checks.items()]
         self._report = report
@@ -80,7 +80,7 @@ class Checker:
         self._timeout = timeout
 
     def start(self) -> None:
-        """Run the checks for the first time, which takes up to the timeout, and go on in the background."""
+        """Run the checks once, which takes up to the timeout, and then again and again in the background."""
         self._run()
         threading.Thread(target=self._repeat, name="readiness", daemon=True).start()
 
@@ -94,12 +94,12 @@ class Checker:
         for check in self._checks:
             check.begin()
         problems = [problem for check in self._checks if (problem := check.problem(deadline, self._timeout))]
-        # Twice the time until the next result: a checker that hangs must not be believed for ever.
+        # Twice the time until the next result, so that the last one expires if the checker hangs.
         self._report("; ".join(problems), 2 * (self._interval + self._timeout))
 
 
 class _Check:
-    """One check. A run that hangs is left alone, and no other is begun until it has come back."""
+    """One check. While a run hangs, no other is started."""
 
     def __init__(
         self, name: str, function: Check, context: Callable[[], contextlib.AbstractContextManager[Any]]
@@ -121,7 +121,7 @@ class _Check:
             with self._context():
                 self._problem = f"{self._name} returned False" if self._function() is False else ""
         except BaseException as error:
-            # SystemExit too: a check that ends has not held.
+            # SystemExit too: a check that exits has failed.
             self._problem = f"{self._name} raised {type(error).__name__}"
             self._log_once(self._problem, error)
 
@@ -136,14 +136,14 @@ class _Check:
         return self._problem
 
     def _log_once(self, problem: str, error: BaseException) -> None:
-        """The error's text goes to the log alone, where secrets in it are no worse than elsewhere, and once."""
+        """Log the error, once. Its text, which may hold a secret, is not part of the answer to a probe."""
         if problem != self._logged:
             self._logged = problem
             _log.error("readiness check %s", problem, exc_info=error)
 
 
 def in_context_of(application: object) -> Callable[[], contextlib.AbstractContextManager[Any]]:
-    """The context for the checks of an application: Flask's own, or none."""
+    """The context to run an application's checks in: Flask's application context, or none."""
     app_context = getattr(application, "app_context", None)
     return app_context if callable(app_context) else _no_context
 

@@ -1,8 +1,8 @@
-"""What the workers tell the management process: one small file in memory for each worker.
+"""The state that each worker reports to the management process, in one small file in memory.
 
-Files, because the two share no memory. A worker maps its file and writes numbers into it, which costs less than a
-microsecond a request and needs no thread that might be stuck. The folder is new at each start, and a worker that is
-killed can't leave a lie behind, since its process id is checked too.
+A worker maps its file and writes numbers into it. That costs less than a microsecond a request and needs no thread,
+which might be stuck. The folder is new at each start. A file whose process id is not alive does not count, so a worker
+that is killed does not go on reporting.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _SLOT = struct.Struct("=dd")  # of a thread's request: its start and its last pr
 
 
 class WorkerReport:
-    """A worker's own file, written by the worker. `folder` must exist."""
+    """The worker's end: it writes the file. `folder` must exist."""
 
     def __init__(self, folder: Path, pid: int, threads: int) -> None:
-        """Make the file, for a worker with `threads` threads that is not ready yet."""
+        """Create the file of a worker that has `threads` threads and is not ready."""
         self.threads = threads
-        # Under a name that nobody reads until it is whole.
+        # Under a name that is not read, until it is complete.
         new, path = folder / f".{pid}", folder / str(pid)
         new.write_bytes(bytes(_HEADER.size + threads * _SLOT.size))
         with new.open("r+b") as file:
@@ -51,7 +51,7 @@ class WorkerReport:
         self._write_to(bytearray(_HEADER.size + self.threads * _SLOT.size))
 
     def set_ready(self, ready: bool) -> None:
-        """Whether the worker has loaded the application and is not stopping. May be called from a signal handler."""
+        """Report whether the worker has loaded the application and is not stopping. Safe in a signal handler."""
         self._counts[0] = int(ready)
 
     def set_load(self, waiting: int, connections: int, since: float = 0.0) -> None:
@@ -63,7 +63,7 @@ class WorkerReport:
         self._counts[3] = connections
 
     def request_started(self, thread: int) -> None:
-        """The thread with this number, from 0, has taken a request."""
+        """The thread with this number, from 0, has started a request."""
         now = time.monotonic()
         # In this order: with a start there is always a progress that belongs to it.
         self._slots[2 * thread + 1] = now
@@ -74,7 +74,7 @@ class WorkerReport:
         self._slots[2 * thread + 1] = max(self._slots[2 * thread + 1], time.monotonic())
 
     def request_exempt(self, thread: int) -> None:
-        """The thread's request may make no progress for as long as it likes."""
+        """The thread's request may go without progress for any time."""
         self._slots[2 * thread + 1] = math.inf
 
     def stalled_for(self, thread: int, now: float) -> float:
@@ -88,7 +88,7 @@ class WorkerReport:
 
 @dataclass(frozen=True)
 class WorkerStatus:
-    """What a worker's file says now."""
+    """What a worker has reported."""
 
     pid: int
     ready: bool
@@ -103,30 +103,30 @@ class WorkerStatus:
     connections: int
     """Open connections, idle ones included."""
     requests: tuple[tuple[float, float], ...]
-    """Of each request that a thread has in hand: its start and its last progress, by time.monotonic()."""
+    """Of each request in flight: its start and its last progress, by time.monotonic()."""
 
     @property
     def busy(self) -> int:
-        """Threads that have a request in hand."""
+        """Threads that have a request in flight."""
         return len(self.requests)
 
     def longest_stall(self, now: float) -> float:
-        """Seconds since the last progress of the request that has made none for the longest time; 0 without any."""
+        """Of the requests in flight, the longest time without progress, in seconds; 0 if there are none."""
         return max((now - progressed for _, progressed in self.requests), default=0.0)
 
 
 @dataclass(frozen=True)
 class WorkerState:
-    """The workers' files, in `folder`, which must exist."""
+    """The files of all workers, in `folder`, which must exist."""
 
     folder: Path
 
     def report(self, pid: int, threads: int) -> WorkerReport:
-        """The file of a new worker, for the worker itself."""
+        """Create the file of a new worker, for that worker to write."""
         return WorkerReport(self.folder, pid, threads)
 
     def forget(self, pid: int) -> None:
-        """The worker is gone. May be called more than once."""
+        """Remove the file of a worker that has exited. May be called more than once."""
         (self.folder / str(pid)).unlink(missing_ok=True)
 
     def is_ready(self, pid: int) -> bool:
@@ -134,7 +134,7 @@ class WorkerState:
         return any(worker.ready for worker in self.workers() if worker.pid == pid)
 
     def workers(self) -> list[WorkerStatus]:
-        """The workers that are alive, in no order. None once the server has ended, and has taken the folder away."""
+        """The workers that are alive, in no order; none after the server has removed the folder."""
         try:
             paths = list(self.folder.iterdir())
         except FileNotFoundError:

@@ -6,12 +6,12 @@ import time
 from typing import Any
 
 from nodrop.http.accepting import Acceptor
+from nodrop.http.answers.refusals import Refusals
 from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.stages import Stage
 from nodrop.http.in_flight import InFlight
 from nodrop.http.lifecycle import Lifecycle
 from nodrop.http.loop import Loop
-from nodrop.http.refusals import Refusals
 from nodrop.http.threads import Threads
 
 TICK_SECONDS = 0.1

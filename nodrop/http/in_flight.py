@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from nodrop.logs.access import path_of
+
 
 class InFlight:
     """The environment of each thread's request, and when it began. Threads enter theirs, the loop looks."""
@@ -33,8 +35,7 @@ class InFlight:
     def log(self, what: str, environ: dict[str, Any], **fields: str) -> None:
         """Log an error that names the request."""
         method = environ.get("REQUEST_METHOD")
-        # Without the query, whose secrets would be taken out together with the rest of the message.
-        path = environ.get("PATH_INFO") or environ.get("RAW_URI", "").partition("?")[0]
+        path = path_of(environ)
         if "nodrop.request_id" in environ:
             fields["request_id"] = environ["nodrop.request_id"]
         self._log.error("request %s %r %s", method, path, what, extra={"fields": fields})

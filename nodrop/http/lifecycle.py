@@ -14,15 +14,15 @@ from typing import Any
 from nodrop.config.settings import ServingSettings
 from nodrop.config.types import show_size
 from nodrop.health.worker_state import WorkerReport
+from nodrop.http.answers.refusals import Refusal, Refusals
 from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.limits import Limits
 from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.connection.spool import Budget, BudgetExceeded
 from nodrop.http.connection.stages import CLOSING_SECONDS, LINGER_BYTES, LINGER_SECONDS, Overdue, Owner, Stage
 from nodrop.http.loop import Loop
-from nodrop.http.refusals import Refusal, Refusals
 from nodrop.http.uploads import Uploads
-from nodrop.metrics.server import ServerMetrics
+from nodrop.metrics.worker_metrics import ServerMetrics
 
 KEEP_ALIVE_LINGER_SECONDS = 5.0
 """How long a stopping worker keeps idle connections, for requests that are on their way; it answers them with

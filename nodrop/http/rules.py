@@ -6,7 +6,7 @@ import re
 from http import HTTPStatus
 from typing import Any
 
-from nodrop.http.refusals import Refusal
+from nodrop.http.answers.refusals import Refusal
 from nodrop.wsgi.hosts import is_valid
 
 _ABSOLUTE = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)")

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 from nodrop.health.worker_state import WorkerReport
-from nodrop.http.answering import Answering
+from nodrop.http.answers.answering import Answering
+from nodrop.http.answers.refusals import Refusal
 from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.in_flight import InFlight
 from nodrop.http.lifecycle import Lifecycle
 from nodrop.http.loop import Loop
-from nodrop.http.refusals import Refusal
 from nodrop.server import children
 
 

@@ -3,7 +3,7 @@
 A request is handed to a thread when it is complete, its body included, and an answer that its client is slow to take is
 left to the loop. So a slow client costs memory or disk space, and no thread, within limits. gunicorn's parser and
 response classes do the HTTP; what its own threaded worker does with them can be stopped by forty slow clients
-(docs/serving.md has the figures).
+(docs/behaviour.md has the figures).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from collections.abc import Callable
 from gunicorn.workers import base
 
 from nodrop.http.accepting import ACCEPT_BATCH, Acceptor
-from nodrop.http.answering import Answering
+from nodrop.http.answers.answering import Answering
+from nodrop.http.answers.refusals import Refusals
 from nodrop.http.connection.connection import Connection
 from nodrop.http.drain import Drain
 from nodrop.http.in_flight import InFlight
 from nodrop.http.lifecycle import Lifecycle
 from nodrop.http.loop import Loop
-from nodrop.http.refusals import Refusals
 from nodrop.http.stalls import Stalls
 from nodrop.http.threads import Threads
-from nodrop.metrics.server import server_metrics
+from nodrop.metrics.worker_metrics import server_metrics
 from nodrop.server import children
 from nodrop.server.worker_process import WorkerProcess
 

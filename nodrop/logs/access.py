@@ -23,7 +23,10 @@ ROUTE_BYTES = 200
 HOST_BYTES = 200
 SHORT_BYTES = 64
 _MESSAGE_URL_BYTES = 300
-_MOST_CACHED = 4 * URL_BYTES
+_LONGEST_CACHED = 400
+"""Longer texts are redacted each time: what clients make up must not fill the memory."""
+_LONGEST_URL = 4 * URL_BYTES
+"""Longer URLs are cut first. What is cut off from a secret's beginning is far behind what is shown."""
 
 
 def access_fields(resp: Any, environ: Mapping[str, Any], milliseconds: float) -> dict[str, Any]:
@@ -34,12 +37,14 @@ def access_fields(resp: Any, environ: Mapping[str, Any], milliseconds: float) ->
     get = environ.get
     status = resp.status
     route = get("nodrop.route") or ""
+    request_id, trace_id = get("nodrop.request_id", ""), get("nodrop.trace_id", "")
     fields = {
-        "request_id": _short(get("nodrop.request_id", ""), 2 * SHORT_BYTES + 2),
-        "trace_id": get("nodrop.trace_id", ""),
+        # One that was made here is the trace's too, and no secret.
+        "request_id": request_id if request_id == trace_id else known_secrets.mask(request_id),
+        "trace_id": trace_id,
         "span_id": get("nodrop.span_id", ""),
-        "client": _short(get("REMOTE_ADDR") or "", SHORT_BYTES),
-        "method": _short(get("REQUEST_METHOD") or "", SHORT_BYTES),
+        "client": _text(get("REMOTE_ADDR") or "", SHORT_BYTES),
+        "method": _text(get("REQUEST_METHOD") or "", SHORT_BYTES),
         "host": _text(get("HTTP_HOST") or "", HOST_BYTES),
         "url": _url(get("RAW_URI") or "", URL_BYTES, route, get("SCRIPT_NAME") or ""),
         "route": cut(route, ROUTE_BYTES),
@@ -47,7 +52,7 @@ def access_fields(resp: Any, environ: Mapping[str, Any], milliseconds: float) ->
         "bytes": getattr(resp, "sent", None) or 0,
         "ms": round(milliseconds, 3),
         "queued_ms": round(get("nodrop.queued_ms", 0.0), 3),
-        "protocol": _short(get("SERVER_PROTOCOL") or "", SHORT_BYTES),
+        "protocol": _text(get("SERVER_PROTOCOL") or "", SHORT_BYTES),
         "user_agent": _text(get("HTTP_USER_AGENT") or "", USER_AGENT_BYTES),
     }
     if referer := get("HTTP_REFERER"):
@@ -60,28 +65,32 @@ def access_message(fields: Mapping[str, Any]) -> str:
     return f"{fields['method']} {cut(fields['url'], _MESSAGE_URL_BYTES)} {fields['status']} {fields['ms']:.1f} ms"
 
 
-def _short(text: str, size: int) -> str:
-    return cut(known_secrets.mask(text), size)
+def path_of(environ: Mapping[str, Any]) -> str:
+    """The path of a request for a line about it, without the query and without secrets."""
+    path = str(environ.get("PATH_INFO") or environ.get("RAW_URI", "").partition("?")[0])
+    return redact_url(known_secrets.mask_of(environ, path))
 
 
 def _text(text: str, size: int) -> str:
-    # The same few come again and again. What is masked may change when secrets are read again.
-    if len(text) > _MOST_CACHED:
+    """The text without its secrets, cut to `size` bytes. The same few come again and again."""
+    if len(text) > _LONGEST_CACHED:
         return cut(redact_text(text), size)
     return _cached_text(text, size, known_secrets.version())
 
 
 @lru_cache(maxsize=512)
-def _cached_text(text: str, size: int, version: int) -> str:  # noqa: ARG001  # the version is a part of the key
+def _cached_text(text: str, size: int, version: int) -> str:  # noqa: ARG001  # what is known is a part of the key
     return cut(redact_text(text), size)
 
 
 def _url(url: str, size: int, route: str, prefix: str) -> str:
     """The URL without its secrets, and without what its route, which begins behind `prefix`, calls a token."""
-    if len(url) > _MOST_CACHED:
-        # Cut where a part of a secret that is left is no part of what is shown.
-        return cut(_redacted_url(known_secrets.mask(url)[:_MOST_CACHED], route, prefix) + "...", size)
-    return _cached_url(url, size, route, prefix, known_secrets.version(), policy.show)
+    if len(url) <= _LONGEST_CACHED:
+        return _cached_url(url, size, route, prefix, known_secrets.version(), policy.show)
+    url = known_secrets.mask(url)
+    if len(url) > _LONGEST_URL:
+        url = url[:_LONGEST_URL] + "..."
+    return cut(_redacted_url(url, route, prefix), size)
 
 
 @lru_cache(maxsize=1024)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from nodrop.logs import known_secrets
@@ -34,13 +35,18 @@ def redact_fields(fields: Mapping[Any, Any], depth: int = DEPTH) -> dict[str, An
     for given, value in list(fields.items())[:MOST_ITEMS]:
         name = given if type(given) is str else safe_text(given)
         if is_secret(name):
-            shown[redact_text(name)] = _masked(name, value)
+            shown[_shown_name(name, known_secrets.version())] = _masked(name, value)
         elif name in ("value", "val") and any(_is_secret_text(fields.get(key)) for key in ("name", "key", "header")):
             # {"name": "Authorization", "value": "..."}
             shown[name] = REDACTED
         else:
-            shown[redact_text(name)] = redact_value(value, depth)
+            shown[_shown_name(name, known_secrets.version())] = redact_value(value, depth)
     return shown
+
+
+@lru_cache(maxsize=1024)
+def _shown_name(name: str, version: int) -> str:  # noqa: ARG001  # the version is a part of the key
+    return redact_text(name)
 
 
 def redact_value(value: object, depth: int = DEPTH) -> Any:

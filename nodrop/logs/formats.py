@@ -12,6 +12,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
@@ -19,7 +20,7 @@ from nodrop.logs import known_secrets
 from nodrop.logs.fields import redact_fields, safe_text
 from nodrop.logs.names import REDACTED, is_secret
 from nodrop.logs.redaction import redact_end, redact_text
-from nodrop.logs.refusals import REFUSAL, redact_refusal
+from nodrop.logs.refused_requests import REFUSAL, redact_refusal
 from nodrop.logs.urls import redact_url
 from nodrop.wsgi import request_context as context
 
@@ -61,7 +62,7 @@ def message_of(record: logging.LogRecord) -> str:
         return record.getMessage()
     try:
         args = record.args
-        message = str(record.msg) % _redacted_arguments(args) if args else str(record.msg)
+        message = str(record.msg) % _redacted_arguments(record.msg, args) if args else str(record.msg)
     except Exception:
         message = f"{safe_text(record.msg)} {safe_text(record.args)}"
     if message.startswith(REFUSAL):
@@ -69,15 +70,29 @@ def message_of(record: logging.LogRecord) -> str:
     return redact_text(message)
 
 
-def _redacted_arguments(args: Any) -> Any:
-    """The arguments of a message. URLs and paths among them are redacted here, where it is plain how far they reach:
-    a path may have blanks, once it is decoded."""
+def _redacted_arguments(message: object, args: Any) -> Any:
+    """The arguments of a message. What stands behind a secret's name in it is masked, as in "token %s". URLs and paths
+    are redacted here, where it is plain how far they reach: a path may have blanks, once it is decoded."""
     if isinstance(args, Mapping):
         return {name: REDACTED if isinstance(name, str) and is_secret(name) else value for name, value in args.items()}
+    if type(message) is str and (secret := _secret_arguments(message)):
+        args = tuple(REDACTED if at in secret and isinstance(arg, str | bytes) else arg for at, arg in enumerate(args))
     for each in args:
         if type(each) is str and (each[:1] == "/" or "://" in each[:30]):
             return tuple(redact_url(arg) if type(arg) is str and _URL.match(arg) else arg for arg in args)
     return args
+
+
+_CONVERSION = re.compile(r"([\w-]*)([^\w%]{0,3})%([^a-zA-Z%]*)([a-zA-Z%])")
+
+
+@lru_cache(maxsize=1024)
+def _secret_arguments(message: str) -> frozenset[int]:
+    """Which arguments of a message stand behind a secret's name."""
+    found = [each for each in _CONVERSION.finditer(message) if each[4] != "%"]
+    if any("*" in each[3] or "(" in each[3] for each in found):
+        return frozenset()
+    return frozenset(at for at, each in enumerate(found) if each[4] in "sra" and is_secret(each[1]))
 
 
 class _Formatter(logging.Formatter):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime
 import logging
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
 from gunicorn import glogging
 
 from nodrop.logs import output as logs
 from nodrop.logs.access import access_fields, access_message
+from nodrop.logs.redaction import redact_text
 
 
 class _LastingLogger(logging.Logger):
@@ -26,6 +28,19 @@ class _LastingLogger(logging.Logger):
         pass
 
 
+class _RedactedStream:
+    """A stream whose texts have no secrets."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(redact_text(text))
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
 class Logger(glogging.Logger):  # type: ignore[misc]  # gunicorn has no type information
     """gunicorn's loggers, and the root logger, which the application's own lead to, on standard output."""
 
@@ -36,6 +51,13 @@ class Logger(glogging.Logger):  # type: ignore[misc]  # gunicorn has no type inf
         for logger in (self.error_log, self.access_log):
             logger.handlers = [handler]
             logger.__class__ = _LastingLogger
+
+    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Log the exception that is being handled."""
+        super().exception(msg, *args, **kwargs)
+        if msg == "Exception in worker process":
+            # gunicorn prints the error once more, past the log, and ends the process.
+            sys.stderr = _RedactedStream(sys.stderr)
 
     def access(self, resp: Any, req: Any, environ: Mapping[str, Any], request_time: datetime.timedelta) -> None:  # noqa: ARG002
         """Log one request that was answered, or refused; never raises.

@@ -21,13 +21,15 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from nodrop.config.settings import ServingSettings
-from nodrop.logs.names import REDACTED, is_secret
+from nodrop.logs.names import MOST_DECODINGS, REDACTED, is_secret
 from nodrop.wsgi import request_context
 
 MIN_LENGTH = 8
 """Shorter values are not looked for: they would mask parts of words."""
 MIN_LENGTH_OF_LETTERS = 12
 """The same for values of nothing but letters of one case, which may be words, such as `production`."""
+MIN_LENGTH_IN_REQUEST = 6
+"""The same for credentials of a request, in the lines of that request."""
 MIN_LENGTH_OF_COOKIES = 16
 """The same for a request's cookies whose names say nothing: shorter ones are settings such as `theme=dark`."""
 PIECE_LENGTH = 1000
@@ -35,7 +37,9 @@ PIECE_LENGTH = 1000
 _MOST_PIECES = 64
 _MAX_FILE_BYTES = 64 * 1024
 
-_USERINFO = re.compile(r"://([^\s/]*)@|://([^\s@]*)@")
+_USERINFO = re.compile(r"://([^\s/]{0,1000})@|://([^\s@]{0,1000})@")
+# Without it, there is no Base64 of a secret: eight bytes take ten characters that no neighbour has a part in.
+_BASE64 = re.compile("[A-Za-z0-9+/_-]{9}")
 _PAIR = re.compile(r"(?i)\b(?:password|passwd|pwd|passw|accountkey|sharedaccesskey|secret)\s*=\s*('[^']*'|[^\s;&]+)")
 # The working folder, which would mask every path.
 _NO_SECRETS = frozenset({"PWD", "OLDPWD"})
@@ -43,14 +47,21 @@ _NO_SECRETS = frozenset({"PWD", "OLDPWD"})
 _lock = threading.Lock()
 _learned: dict[str, None] = {}
 _needles: tuple[str, ...] = ()
+_base64_needles: tuple[str, ...] = ()
 _version = 0
 
 
 def mask(text: str) -> str:
     """The text with every known secret masked."""
+    if len(text) < MIN_LENGTH:
+        return text
     for needle in _needles:
         if needle in text:
             text = text.replace(needle, REDACTED)
+    if _base64_needles and _BASE64.search(text):
+        for needle in _base64_needles:
+            if needle in text:
+                text = text.replace(needle, REDACTED)
     return text
 
 
@@ -58,17 +69,29 @@ def mask_of_request(text: str) -> str:
     """The text with the credentials of the request that this thread handles masked, and every known secret."""
     request = request_context.current()
     if request:
-        if request.secrets is None:
-            request.secrets = _secrets_of_request(request.environ)
-        for secret in request.secrets:
+        secrets = request.secrets
+        if secrets is None:
+            secrets = _secrets_of_request(request.environ)
+            # Kept once Flask has matched the route, whose parameters may be secrets too.
+            if "werkzeug.request" in request.environ:
+                request.secrets = secrets
+        for secret in secrets:
             if secret in text:
                 text = text.replace(secret, REDACTED)
     return mask(text)
 
 
+def mask_of(environ: Mapping[str, Any], text: str) -> str:
+    """The text with the credentials of this request masked, which need not be the current one."""
+    for secret in _secrets_of_request(environ):
+        text = text.replace(secret, REDACTED)
+    return mask(text)
+
+
 def _secrets_of_request(environ: Mapping[str, Any]) -> tuple[str, ...]:
-    """The values of the headers that carry credentials, the longest first."""
-    found: set[str] = set()
+    """The values of the headers that carry credentials, and of the route's parameters that do, the longest first."""
+    matched = getattr(environ.get("werkzeug.request"), "view_args", None) or {}
+    found = {value for name, value in matched.items() if isinstance(value, str) and is_secret(name)}
     for name, value in list(environ.items()):
         if not name.startswith("HTTP_") or not is_secret(name[5:]) or not isinstance(value, str):
             continue
@@ -81,7 +104,7 @@ def _secrets_of_request(environ: Mapping[str, Any]) -> tuple[str, ...]:
             found.add(credentials.strip())
             if scheme.lower() == "basic":
                 found |= _parts_of_basic(credentials)
-    return tuple(sorted(filter(_is_long_enough, found), key=len, reverse=True))
+    return tuple(sorted((text for text in found if len(text) >= MIN_LENGTH_IN_REQUEST), key=len, reverse=True))
 
 
 def _parts_of_basic(credentials: str) -> set[str]:
@@ -97,15 +120,30 @@ def version() -> int:
     return _version
 
 
+def is_in_encoded(text: str) -> bool:
+    """Whether a known secret is in a percent-encoded text, however much of it is encoded."""
+    for plus in ("+", "%2B"):
+        # After each decoding, since a secret may have a percent sign of its own.
+        plain = text.replace("+", plus)
+        for _ in range(MOST_DECODINGS):
+            before, plain = plain, unquote_plus(plain)
+            if mask(plain) != plain:
+                return True
+            if plain == before:
+                break
+    return False
+
+
 def hide(*values: str) -> None:
     """Mask these values in every line of this process from now on, if they are long enough."""
-    global _needles, _version  # noqa: PLW0603
+    global _needles, _base64_needles, _version  # noqa: PLW0603
     with _lock:
         new = [each for value in values for each in _pieces(value) if each not in _learned]
         if new:
             _learned.update(dict.fromkeys(new))
             # The longest first, since one may be part of another.
-            _needles = tuple(sorted({form for each in _learned for form in _forms(each)}, key=len, reverse=True))
+            _needles = _longest_first(form for each in _learned for form in _forms(each))
+            _base64_needles = _longest_first(form for each in _learned for form in _base64_forms(each))
             _version += 1
 
 
@@ -135,11 +173,13 @@ def hide_configuration(configuration: Mapping[str, Any]) -> None:
     """Mask what a Flask application's `config` holds under names of secrets, and the passwords in its URLs."""
     found: list[str] = []
     for name, value in list(configuration.items()):
-        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-        if isinstance(text, str):
-            found += _secrets_in(text)
-            if is_secret(str(name)) and not _is_path(text):
-                found.append(text)
+        # SECRET_KEY_FALLBACKS is a list.
+        for each in value if isinstance(value, list | tuple) else [value]:
+            text = each.decode("utf-8", "replace") if isinstance(each, bytes) else each
+            if isinstance(text, str):
+                found += _secrets_in(text)
+                if is_secret(str(name)) and not _is_path(text):
+                    found.append(text)
     hide(*found)
 
 
@@ -163,7 +203,7 @@ def _content_of(path: str) -> list[str]:
 def _secrets_in(text: str) -> Iterator[str]:
     """The passwords in a URL or a connection string, and what JSON holds under names of secrets."""
     if "://" in text and "@" in text:
-        for found in _USERINFO.finditer(text):
+        for found in _USERINFO.finditer(text[:_MAX_FILE_BYTES]):
             user, colon, password = (found[1] or found[2] or "").partition(":")
             secret = password if colon else user
             yield from (secret, unquote(secret), unquote_plus(secret))
@@ -197,6 +237,10 @@ def _pieces(value: str) -> Iterator[str]:
         yield from filter(_is_long_enough, pieces)
 
 
+def _longest_first(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(texts), key=len, reverse=True))
+
+
 def _is_long_enough(text: str) -> bool:
     word = text.isalpha() and (text.islower() or text.isupper())
     return len(text) >= (MIN_LENGTH_OF_LETTERS if word else MIN_LENGTH)
@@ -215,7 +259,15 @@ def _forms(value: str) -> Iterator[str]:
         yield quoted.replace("%", "%25")
     escaped = json.dumps(value)[1:-1]
     yield from (value, escaped, json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(escaped)[1:-1])
-    yield from (repr(value)[1:-1], html.escape(value))
+    data = value.encode("utf-8", "replace")
+    for shown in (repr(value)[1:-1], ascii(value)[1:-1], repr(data)[2:-1]):
+        # As they are, and in the repr of what has them in it.
+        yield from (shown, shown.replace("\\", "\\\\"))
+    yield html.escape(value)
+
+
+def _base64_forms(value: str) -> Iterator[str]:
+    """The value in Base64, wherever in what was encoded it stood."""
     data = value.encode("utf-8", "replace")
     for before in range(3):
         # Base64 tells three bytes in four characters: of those at the ends, a part belongs to what stands beside.

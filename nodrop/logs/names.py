@@ -33,12 +33,13 @@ _KEY = re.compile(
 _HARMLESS = re.compile(
     "(?:type|count|length|len|size|name|names|url|uri|expires|expiry|expiresin|expiresat|expiration|expired|ttl|age"
     "|limit|bucket|buckets|enabled|required|policy|error|exception|warning|field|file|path|valid|invalid|missing"
-    "|status|dir|directory|folder|host|port|used|left|remaining|samesite|secure|httponly|domain|format|version|index)$"
+    "|status|dir|directory|folder|host|port|used|left|remaining|issuer|audience|endpoint|algorithms?|alg|provider|backend|class|store|realm|scopes?"
+    "|prefix|suffix|hashers?|validators?|samesite|secure|httponly|domain|format|version|index)$"
     "|tokeniz|secretar|passwordless"
 )
 """A name with this is about a secret, and its value is none: token_type, password_length, SECRET_KEY_FILE."""
 _NOT_ALPHANUMERIC = re.compile("[^a-z0-9]")
-_MOST_DECODINGS = 4
+MOST_DECODINGS = 4
 
 # As parameters, of which more are secrets than elsewhere: `code=404` is in many a message.
 _PARAMETERS = frozenset({"code", "key", "ticket", "nonce", "state", "hash"})
@@ -56,7 +57,7 @@ HARMLESS_PARAMETERS = frozenset(
 
 def decoded(text: str) -> str:
     """The text without its percent-encoding, however often it was encoded."""
-    for _ in range(_MOST_DECODINGS):
+    for _ in range(MOST_DECODINGS):
         if "%" not in text:
             break
         before, text = text, unquote_plus(text)

@@ -21,12 +21,20 @@ MAX_LENGTH = 32 * 1024
 # Without one of these there is nothing to find.
 _MARKS = re.compile("[=:@?/<%'\"_-]|eyJ|earer|asic|EARER|oken")
 
+_HINTS = (
+    *("token", "secret", "pass", "key", "auth", "pw", "sess", "cookie", "credential", "bearer", "basic", "sig", "jwt"),
+    *("query", "assertion", "saml", "sid", "pin", "otp", "mfa", "cvv", "cvc", "salt", "code", "digest", "negotiate"),
+)
+"""Each name of a secret (names.py) has one of these in it, and so has each scheme."""
+
 # --- URLs ------------------------------------------------------------------------------------------------------------
 
 _URL_START = re.compile(
     r"(?<![\w.)\]}/~*-])/(?=[^\s/])|(?<![A-Za-z0-9+.\-])[A-Za-z][A-Za-z0-9+.\-]{0,20}+://"
     r"|\?(?=[^\s?=<>]{1,100}(?:=|%(?:25)*3[dD]))"
 )
+_ENCODED_WORD = re.compile(r"[^\s%]*+%\S*")
+_NO_URL = re.compile(r"\n|\s\S*=")
 _URL_REST = re.compile(r"[^\s<>\"']*")
 _QUERY_REST = re.compile(r"[^\s<>]*")
 # user:password@host
@@ -42,14 +50,20 @@ _NAMED = re.compile(
     r"|(?:%(?:25)*22)?%(?:25)*3[dDaA]"  # the same percent-encoded
     r"|\\*[\"'],\s{0,3}\\*[\"']value\\*[\"']\s{0,3}:\s{0,3}"  # {"name": "name", "value": "value"}
     r"|(?P<pair>\\*[\"']\s?,\s{0,3}(?=[bB]?\\*[\"']))"  # ("name", "value")
+    r"|\\*[\"'](?:(?:\r?\n){2}|(?:\\r)?\\n(?:\\r)?\\n)"  # name="name", an empty line, value
     r"|(?P<element>>))"  # <name>value</name>
 )
 _OPTION = re.compile(r"(?<!\S)--?(?P<name>[\w\-]{1,60}+)[ \t=]{1,3}(?=[^\s\-])")
 _USER_OPTION = re.compile(r"(?<!\S)(-u|--user|--proxy-user|-U)([ =]?[\"']?)[^\s:\"']{0,100}:[^\s\"']+")
 _MULTI_DICT = re.compile(r"Dict\(\[")
 _STRING = r"'[^'\\]*+(?:\\.[^'\\]*+)*+'|\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\""
-# Before the value, the name, the value, behind it.
-_PAIR = re.compile(rf"(\(({_STRING}), )(({_STRING}))(\)(?:, )?)")
+# Name, value, and what is behind.
+_PAIR = re.compile(rf"\(({_STRING}), ({_STRING})(\)(?:, )?)")
+# "the token abc123", "password is abc123": a word behind the name that no reader would take for one.
+_BEHIND = re.compile(
+    r"(?i)(?<![\w-])((?:pass(?:word|wd|phrase|code)|secret|token|credentials?|api[ _-]?key|jwt|cookie|session(?: id)?)"
+    r"(?:\s(?:is|was|value|of))?\s{1,3}[\"']?)(?=[^\s\"']{0,200}[0-9])(?=[^\s\"']{0,200}[a-z])[^\s\"',;)\]}<>]{8,}"
+)
 _HEADERS = frozenset({"authorization", "proxyauthorization", "cookie", "setcookie"})
 """Headers with a value of several words, to the end of the line."""
 _QUOTE = re.compile(r"[bBrRuUfF]{0,2}(\\*[\"'])")
@@ -94,17 +108,35 @@ def redact_text(text: str) -> str:
         text = text[:MAX_LENGTH].rpartition(" ")[0] + " ..."
     if not _MARKS.search(text):
         return text
+    if "%" in text and known_secrets.is_in_encoded(text):
+        text = _ENCODED_WORD.sub(_without_known, text)
     if "@" in text:
         text = _BARE_USERINFO.sub(f"{REDACTED}@", USERINFO.sub(f"://{REDACTED}@", text))
     if "/" in text or "?" in text:
         text = _redact_urls(text)
-    text = _SHAPES.sub(REDACTED, text)
+    lower = text.lower()
+    if "-" in text or "_" in text or "eyJ" in text or "AIza" in text or "hvs." in text:
+        text = _SHAPES.sub(REDACTED, text)
+        if "-u" in lower:
+            text = _USER_OPTION.sub(rf"\1\2{REDACTED}", text)
     if "Dict([" in text:
         text = _redact_multi_dicts(text)
+    return _redact_named_values(text) if "%" in text or _has_hint(lower) else text
+
+
+def _has_hint(lower: str) -> bool:
+    """Whether anything in the text, in lower case, may be a secret's name."""
+    for hint in _HINTS:  # noqa: SIM110  # a generator would take twice the time
+        if hint in lower:
+            return True
+    return False
+
+
+def _redact_named_values(text: str) -> str:
     text = _redact_values(text, _NAMED, _redact_named)
     if "-" in text:
-        text = _redact_values(_USER_OPTION.sub(rf"\1\2{REDACTED}", text), _OPTION, _redact_option)
-    return _SCHEMES.sub(_without_credentials, text)
+        text = _redact_values(text, _OPTION, _redact_option)
+    return _SCHEMES.sub(_without_credentials, _BEHIND.sub(rf"\1{REDACTED}", text))
 
 
 def redact_end(text: str) -> str:
@@ -114,6 +146,10 @@ def redact_end(text: str) -> str:
         # From a line's beginning on, for the same reason.
         text = "..." + text[-MAX_LENGTH + 10 :].partition("\n")[2]
     return redact_text(text)
+
+
+def _without_known(found: re.Match[str]) -> str:
+    return REDACTED if known_secrets.is_in_encoded(found[0]) else found[0]
 
 
 def _without_credentials(found: re.Match[str]) -> str:
@@ -141,7 +177,8 @@ def _url_end(text: str, start: int, after: int) -> int:
     before = text[start - 1] if start else ""
     if before in ('"', "'"):
         end = text.find(before, after)
-        if end >= 0 and "\n" not in text[after:end]:
+        # A decoded path may have blanks; but what looks like the next value's name is none of its own.
+        if end >= 0 and not _NO_URL.search(text, after, end):
             return end
     rest = _URL_REST.match(text, after)
     assert rest
@@ -159,9 +196,11 @@ def _redact_multi_dicts(text: str) -> str:
         pieces.append(text[position : found.end()])
         position = found.end()
         while pair := _PAIR.match(text, position):
-            name, value = pair[2][1:-1], pair[4][1:-1]
+            name, value = pair[1][1:-1], pair[2][1:-1]
             shown = redact_query(f"{quote_plus(name)}={quote_plus(value)}")
-            pieces.append(pair[0] if shown.endswith(f"={quote_plus(value)}") else f"{pair[1]}'{REDACTED}'{pair[5]}")
+            shown_name = pair[1] if shown.startswith(f"{quote_plus(name)}=") else f"'{REDACTED}'"
+            shown_value = pair[2] if shown.endswith(f"={quote_plus(value)}") else f"'{REDACTED}'"
+            pieces.append(f"({shown_name}, {shown_value}{pair[3]}")
             position = pair.end()
     return "".join([*pieces, text[position:]]) if pieces else text
 

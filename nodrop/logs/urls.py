@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from nodrop.logs import known_secrets
 from nodrop.logs.names import HARMLESS_PARAMETERS, REDACTED, decoded, is_secret, is_secret_parameter, squashed
@@ -35,11 +36,14 @@ def configure(show: str, names: Iterable[str]) -> None:
 
 
 # To the last @ before the path; or, where a password has a slash of its own, to the next @, unless it is a port.
-USERINFO = re.compile(r"://(?:[^/?#\s]*|[^\s/?#@:]{1,100}:(?!\d{1,5}(?:[/?#]|$))[^\s@]{1,300})@")
+USERINFO = re.compile(r"://(?:[^/?#\s]*|[^\s/?#@:]{0,100}:(?!\d{1,5}(?:[/?#]|$))[^\s@]{1,300})@")
 # Without a scheme, as CONNECT has it.
 _LEADING_USERINFO = re.compile("^(?!/|[^/?#]*//)[^/?#]*@")
 _SEPARATORS = re.compile("([&;?])")
-_NAME = re.compile(r"[A-Za-z_$+ ][\w.\-\[\]$+ ]{0,39}", re.ASCII)
+# Words, with a number behind them at most: anything else may be a value that stands where a name should.
+_NAME = re.compile(
+    r"[_$+ ]*[A-Za-z]{1,24}[0-9]{0,3}(?:[\[\]._\-$+ ]+(?:[A-Za-z]{1,24}[0-9]{0,3}|[0-9]{1,4}))*[\[\]+ $_]*"
+)
 _PLAIN_VALUE = re.compile(r"-?[0-9]{1,9}|-?[A-Za-z][A-Za-z_,.:-]{0,31}|[0-9]{4}-[0-9]{2}(?:-[0-9]{2})?", re.ASCII)
 
 _TOKEN_LENGTH = 20
@@ -64,6 +68,8 @@ def redact_url(url: str) -> str:
         url = _LEADING_USERINFO.sub(f"{REDACTED}@", USERINFO.sub(f"://{REDACTED}@", url))
     rest, sharp, fragment = url.partition("#")
     path, mark, query = rest.partition("?")
+    if "%" in path and known_secrets.is_in_encoded(path):
+        path = f"/{REDACTED}"
     shown = _redact_path(path)
     if query:
         shown += mark + redact_query(query)
@@ -87,14 +93,24 @@ def _redact_parameter(parameter: str) -> str:
     if not equals:
         # A value without a name, unless it is a flag's name.
         return parameter if _is_flag(plain_name) else REDACTED
-    shown = name if not name or (_NAME.fullmatch(plain_name) and not looks_like_token(plain_name)) else REDACTED
+    shown = name if not name or _is_name(plain_name, value) else REDACTED
     return f"{shown}={value if not value or _may_be_shown(plain_name, value) else REDACTED}"
+
+
+def _is_name(name: str, value: str) -> bool:
+    """Whether it can be shown as a name. Without a value, it may be Base64 that ends in a `=`."""
+    return (
+        len(name) <= 60
+        and _NAME.fullmatch(name) is not None
+        and not looks_like_token(name)
+        and (bool(value) or name.islower() or squashed(name) in HARMLESS_PARAMETERS)
+    )
 
 
 def _is_flag(name: str) -> bool:
     bare = squashed(name)
     if policy.show == "all":
-        return _NAME.fullmatch(name) is not None and not looks_like_token(name)
+        return _is_name(name, "flag")
     return not name or bare in HARMLESS_PARAMETERS or bare in policy.names
 
 
@@ -103,31 +119,36 @@ def _may_be_shown(name: str, value: str) -> bool:
     bare = squashed(name)
     if bare in policy.names:
         # Named by the operator, but a known secret or a token may have got there by mistake.
-        return not (_is_or_has_secret(plain))
+        return not _is_or_has_secret(plain, value)
     if policy.show == "all":
-        return not is_secret_parameter(name) and not _is_or_has_secret(plain)
+        return not is_secret_parameter(name) and not _is_or_has_secret(plain, value)
     return bare in HARMLESS_PARAMETERS and _PLAIN_VALUE.fullmatch(plain) is not None
 
 
-def _is_or_has_secret(value: str) -> bool:
-    """Whether a decoded value is a token, or has parameters, JSON or a URL in it that hold a secret."""
+def _is_or_has_secret(value: str, encoded: str) -> bool:
+    """Whether a value, which is decoded here, is a token, or has parameters, JSON or a URL in it that hold a secret."""
     from nodrop.logs.redaction import redact_text  # which redacts URLs with this module
 
-    return looks_like_token(value) or known_secrets.mask(value) != value or redact_text(value) != value
+    return looks_like_token(value) or known_secrets.is_in_encoded(encoded) or redact_text(value) != value
 
 
 def _redact_path(path: str) -> str:
     segments = path.split("/")
-    leads = False
     # The third of an absolute URL is the host.
     host = 2 if len(segments) > 2 and not segments[1] and _HOST.fullmatch(segments[2]) else -1
+    before = ""
     for at, segment in enumerate(segments):
-        if not segment or at == host:
-            continue
-        shown = _redact_segment(segment, after_lead=leads) if leads or _needs_a_look(segment) else segment
-        leads = _LEADS_TO_TOKEN.fullmatch(squashed(segment)) is not None
-        segments[at] = shown
+        if segment and at != host:
+            after_lead = before != "" and not _WORD_OF_PATH.fullmatch(segment) and _leads_to_token(before)
+            if after_lead or _needs_a_look(segment):
+                segments[at] = _redact_segment(segment, after_lead=after_lead)
+            before = segment
     return "/".join(segments)
+
+
+@lru_cache(maxsize=1024)
+def _leads_to_token(segment: str) -> bool:
+    return _LEADS_TO_TOKEN.fullmatch(squashed(segment)) is not None
 
 
 def _needs_a_look(segment: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from nodrop.health.probes import Answer, Health
-from nodrop.management.requests import Request
+from nodrop.management.parsing import Request
 from nodrop.management.responses import TEXT, Response, line
 from nodrop.management.scrapes import Reply, Scrape, Scrapes
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 
-from nodrop.management.requests import Request
+from nodrop.management.parsing import Request
 
 TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 

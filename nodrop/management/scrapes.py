@@ -19,9 +19,8 @@ from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
-from prometheus_client import CollectorRegistry, Metric
+from prometheus_client import Metric
 from prometheus_client.exposition import choose_encoder, gzip_accepted
-from prometheus_client.registry import RestrictedRegistry
 
 from nodrop.management.responses import Response, line
 
@@ -50,7 +49,7 @@ class Scrape:
     """Of the samples that are wanted; empty: all of them."""
     content_type: str
     encode: Encoder = field(compare=False)
-    """Writes a registry in the format that content_type names."""
+    """Writes what has collect() in the format that content_type names."""
     compressed: bool
 
     @classmethod
@@ -66,12 +65,7 @@ class Scrape:
 
     def render(self, families: list[Metric]) -> Response:
         """The answer, out of these metrics."""
-        registry = CollectorRegistry(auto_describe=False, support_collectors_without_names=True)
-        registry.register(_Collected(families))
-        chosen: CollectorRegistry | RestrictedRegistry = registry
-        if self.names:
-            chosen = registry.restricted_registry(self.names)
-        body = self.encode(chosen)
+        body = self.encode(_Collected(_restricted(families, self.names) if self.names else families))
         headers = {"Content-Type": self.content_type, "Vary": "Accept, Accept-Encoding"}
         if self.compressed:
             body = gzip.compress(body, compresslevel=1)
@@ -79,8 +73,19 @@ class Scrape:
         return Response(HTTPStatus.OK, body, headers)
 
 
+def _restricted(families: Iterable[Metric], names: frozenset[str]) -> list[Metric]:
+    """The samples with these names, as a registry of prometheus_client 0.25 gives them out; older ones can't."""
+    chosen = []
+    for family in families:
+        if samples := [sample for sample in family.samples if sample.name in names]:
+            part = Metric(family.name, family.documentation, family.type, family.unit)
+            part.samples = samples
+            chosen.append(part)
+    return chosen
+
+
 class _Collected:
-    """A collector of what was collected before."""
+    """A registry, as encoders see it, of what was collected before."""
 
     def __init__(self, families: list[Metric]) -> None:
         self._families = families

@@ -20,8 +20,8 @@ from functools import partial
 from http import HTTPStatus
 from typing import NoReturn
 
-from nodrop.management.connection import Connection, Phase
-from nodrop.management.requests import RefusedError, Request, take
+from nodrop.management.client import Connection, Phase
+from nodrop.management.parsing import RefusedError, Request, take
 from nodrop.management.responses import Response, line
 from nodrop.server.addresses import bound
 

@@ -23,7 +23,7 @@ from prometheus_client.samples import Exemplar, Sample
 
 from nodrop.health.worker_state import WorkerState
 from nodrop.metrics.archive import Archive
-from nodrop.metrics.processes import Processes
+from nodrop.metrics.process_usage import Processes
 from nodrop.metrics.saturation import Saturation
 from nodrop.server.addresses import BACKLOG
 from nodrop.server.runtime_folder import BACKLOG_FILE, OWN_METRICS, WORKER_STARTS

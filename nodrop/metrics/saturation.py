@@ -36,12 +36,12 @@ class Saturation:
         oldest = max((now - since for since in begun), default=0.0)
         yield _gauge("nodrop_workers_ready", "Workers that take requests", sum(worker.ready for worker in workers))
         yield _gauge("nodrop_threads", "Threads for requests, of all workers", sum(w.threads for w in workers))
-        yield _gauge("nodrop_threads_busy", "Threads that have a request in hand", sum(w.busy for w in workers))
+        yield _gauge("nodrop_threads_busy", "Threads that run a request", sum(w.busy for w in workers))
         yield _gauge(
             "nodrop_requests_waiting", "Complete requests that wait for a thread", sum(w.waiting for w in workers)
         )
         yield _gauge("nodrop_connections", "Open connections, idle ones included", sum(w.connections for w in workers))
-        yield _gauge("nodrop_oldest_request_seconds", "Age of the oldest request in hand or waiting; 0 if none", oldest)
+        yield _gauge("nodrop_oldest_request_seconds", "Age of the oldest request, also of those that wait", oldest)
         length = accept_queue(self._address, self._port, self._proc)
         if length is not None:
             yield _gauge(

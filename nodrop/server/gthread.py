@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from nodrop.health.worker_state import WorkerReport
-from nodrop.http.response import Input
+from nodrop.http.answers.response import Input
 from nodrop.server import children
 from nodrop.server.addresses import as_ipv4
 from nodrop.server.worker_process import WorkerProcess

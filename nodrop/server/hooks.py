@@ -25,7 +25,7 @@ from nodrop.health.load_report import LoadReport
 from nodrop.health.readiness import Checker, CheckResults, find_check, in_context_of
 from nodrop.health.worker_state import WorkerState
 from nodrop.logs.redaction import redact_text
-from nodrop.server import brought, configuration, foreign_variables
+from nodrop.options import brought, configuration, foreign_variables
 from nodrop.server.addresses import bound, shown
 from nodrop.server.replacement import Replacement, Replacements
 from nodrop.server.runtime_folder import BACKLOG_FILE, OWN_METRICS, WORKER_STARTS

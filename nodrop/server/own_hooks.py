@@ -8,7 +8,6 @@ gunicorn.
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -17,7 +16,8 @@ from typing import Any
 from gunicorn.config import make_settings
 
 from nodrop.application import import_path
-from nodrop.server.options import option
+from nodrop.find import FindError, explaining, import_module
+from nodrop.options.table import option
 
 AT_THE_END = frozenset({"worker_exit", "child_exit", "on_exit"})
 """The hooks of which yours is called first."""
@@ -43,7 +43,10 @@ def load(module_name: str) -> dict[str, Hook]:
     what = f"HOOKS={module_name}"
     import_path.application_first()
     try:
-        module = importlib.import_module(module_name)
+        with explaining(what):
+            module = import_module(module_name)
+    except FindError as error:
+        raise HooksError(str(error)) from error
     except Exception as error:
         raise HooksError(f"{what} can't be imported: {type(error).__name__}: {error}") from error
     finally:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodrop.config.sources import SettingsError
 from nodrop.http.connection.takeover import is_taken_over
+from nodrop.logs import known_secrets
 from nodrop.logs.fields import safe_text
 from nodrop.logs.redaction import redact_end, redact_text
 from nodrop.logs.urls import redact_url
@@ -183,6 +184,9 @@ class TracingMiddleware:
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
             self._note_status(span, int(status[:3]))
+            if span.is_recording():
+                # Only now it is known, and only until Flask takes its request away, which part of it is a token.
+                span.set_attribute("url.path", redact_url(known_secrets.mask_of(environ, _path(environ))))
             return start_response(status, headers, *exc_info)
 
         ending = _Ending(lambda error: self._end(span, method, environ, error), lambda: self._context.detach(token))
@@ -196,7 +200,7 @@ class TracingMiddleware:
 
     def _end(self, span: Span, method: str, environ: WSGIEnvironment, error: BaseException | None) -> None:
         if span.is_recording():
-            # Known only now: a proxy's headers may have been believed meanwhile.
+            # Known only now: a trusted proxy's headers may have been read meanwhile.
             if client := environ.get("REMOTE_ADDR"):
                 span.set_attribute("client.address", client)
             if route := environ.get("nodrop.route"):
@@ -248,11 +252,9 @@ def _take_over(environ: WSGIEnvironment, request: context.RequestContext, span: 
 def _attributes_at_start(environ: WSGIEnvironment) -> tuple[str, dict[str, str]]:
     """The span's name until a route is known, and what a sampler may look at."""
     method = environ["REQUEST_METHOD"]
-    # WSGI hands bytes over as Latin-1; what is no UTF-8 could not be sent.
-    path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1", "replace")
     attributes = {
         "http.request.method": method if method in METHODS else "_OTHER",
-        "url.path": redact_url(path.decode("utf-8", "replace"))[:ATTRIBUTE_LENGTH],
+        "url.path": redact_url(_path(environ)),
         "url.scheme": environ.get("wsgi.url_scheme", "http"),
         "network.protocol.version": environ.get("SERVER_PROTOCOL", "HTTP/1.1").removeprefix("HTTP/"),
     }
@@ -262,6 +264,12 @@ def _attributes_at_start(environ: WSGIEnvironment) -> tuple[str, dict[str, str]]
         attributes["http.request.method_original"] = method[:ATTRIBUTE_LENGTH]
     # "HTTP" in names, as the conventions ask for.
     return (method if method in METHODS else "HTTP"), attributes
+
+
+def _path(environ: WSGIEnvironment) -> str:
+    # WSGI hands bytes over as Latin-1; what is no UTF-8 could not be sent.
+    path: bytes = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1", "replace")
+    return path[:ATTRIBUTE_LENGTH].decode("utf-8", "replace")
 
 
 def _environ_getter() -> Any:

@@ -9,7 +9,7 @@ SAMPLED = 0x01
 RANDOM = 0x02
 
 # Lower case only. What follows the flags is for later versions, and begins with a dash. No comma anywhere: it would be
-# two headers that a server has joined, and of two callers none can be believed.
+# two headers that a server has joined, and neither of two callers can be trusted.
 _FORMAT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-[^,]*)?", re.ASCII | re.DOTALL)
 
 

@@ -9,19 +9,19 @@ from flask import Flask
 from gunicorn.errors import AppImportError
 
 from nodrop.application import own_server
+from nodrop.application.debugging import debug_by_default, switch_debugger_off, without_debugging
 from nodrop.application.named import find_application
+from nodrop.application.nested import flasks_of
 from nodrop.config.settings import KEY_BYTES, ServingSettings
 from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.types import MAKE_KEY
 from nodrop.find import FindError
 from nodrop.logs import known_secrets
 from nodrop.logs.redaction import redact_text
-from nodrop.metrics.server import server_metrics
+from nodrop.metrics.worker_metrics import server_metrics
 from nodrop.tracing import opentelemetry as tracing
 from nodrop.wsgi import problems, proxies, session_cookies
-from nodrop.wsgi.debugging import debug_by_default, switch_debugger_off, without_debugging
 from nodrop.wsgi.hosts import AllowedHosts
-from nodrop.wsgi.nested import flasks_of
 from nodrop.wsgi.prefix import UrlPrefix
 from nodrop.wsgi.request_context import RequestContextMiddleware
 from nodrop.wsgi.security_headers import SecurityHeaders
@@ -48,25 +48,10 @@ def load(*, development: bool = False) -> "WSGIApplication":
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # by nodrop/gunicorn.py; there is nobody to tell otherwise
         # Not before: prometheus_client decides at import how it keeps values. Nor after the application, which may have
         # modules of its own that are called like what it imports.
-        from nodrop.metrics.requests import measured
+        from nodrop.metrics.request_metrics import measured
 
         measure = measured
-    try:
-        environment = Environment(os.environ)
-        settings, _ = ServingSettings.read(environment)
-        # Here, in the worker, and not in the master, so that a reload reads secrets that have been replaced.
-        os.environ.update(environment.secret_variables())
-        known_secrets.hide_environment(os.environ, environment.folder)
-        # Read above, as another name of URL_PREFIX. gunicorn reads it for each request, and answers 500 outside of it.
-        os.environ.pop("SCRIPT_NAME", None)
-        debug_by_default(development)
-        if not development:
-            switch_debugger_off()
-        with own_server.left_out(), session_cookies.noting_what_is_set():
-            application = find_application(settings.wsgi_app)
-    except (SettingsError, FindError) as error:
-        # gunicorn prints it, past the log.
-        raise AppImportError(redact_text(str(error))) from error
+    application, settings = _find(development)
     if not development:
         application = without_debugging(application)
     flasks = flasks_of(application)
@@ -83,6 +68,27 @@ def load(*, development: bool = False) -> "WSGIApplication":
     if measure:
         application = measure(application, settings.metrics_buckets)
     return _with_middleware(tracing.instrument(application), settings)
+
+
+def _find(development: bool) -> "tuple[WSGIApplication, ServingSettings]":
+    """The application as its own code makes it, in the environment that it is to have; and the settings."""
+    try:
+        environment = Environment(os.environ)
+        settings, _ = ServingSettings.read(environment)
+        # Here, in the worker, and not in the master, so that a reload reads secrets that have been replaced.
+        os.environ.update(environment.secret_variables())
+        known_secrets.hide_environment(os.environ, environment.folder)
+        # Read above, as another name of URL_PREFIX. gunicorn reads it for each request, and answers 500 outside of it.
+        os.environ.pop("SCRIPT_NAME", None)
+        debug_by_default(development)
+        if not development:
+            switch_debugger_off()
+        with own_server.left_out(), session_cookies.noting_what_is_set():
+            application = find_application(settings.wsgi_app)
+    except (SettingsError, FindError) as error:
+        # gunicorn prints it, past the log.
+        raise AppImportError(redact_text(str(error))) from error
+    return application, settings
 
 
 def _prepare(app: Flask, settings: ServingSettings) -> None:
@@ -118,7 +124,7 @@ def _warn_of_short_key(app: Flask) -> None:
     length = len(key if isinstance(key, bytes) else key.encode())
     if 0 < length < KEY_BYTES:
         logging.getLogger(__name__).warning(
-            "the application's own SECRET_KEY has %d bytes, so it can be guessed from a session cookie: use one of %d "
+            "the application's own SECRET_KEY has %d bytes, which anyone who has a session can guess: use one of %d "
             "or more, such as what %s prints",
             length,
             KEY_BYTES,

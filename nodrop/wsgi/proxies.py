@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from nodrop.config.addresses import Network, TrustedProxies, clean_prefix
+from nodrop.config.network_types import Network, TrustedProxies, clean_prefix
 from nodrop.wsgi.client_address import MAX_LENGTH, parse_address
 from nodrop.wsgi.hosts import HOST
 

@@ -10,6 +10,14 @@ _WEBSOCKET = (
 )
 _THREE = post(b"Content-Length: 3", body=b"abc")
 
+_CHUNKS = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+
+
+def unread(query: bytes, *fields: bytes, body: bytes) -> bytes:
+    """A request whose body the application leaves, but for as many bytes as the query says."""
+    return request(b"POST /unread" + query + b" HTTP/1.1", *fields, body=body)
+
+
 CASES: Cases = {
     # --- Connection
     "close": (get(b"Connection: close"), LAST_ONE),
@@ -85,6 +93,32 @@ CASES: Cases = {
     "one, then both framings": (get() + chunked(b"0\r\n\r\n", b"Content-Length: 5"), "200 400"),
     "one, then a hello of TLS": (get() + b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "200 400"),
     "CONNECT, then another": (lined(b"CONNECT x:443 HTTP/1.1") + get(), LAST_ONE),
+    # --- Bodies that the application leaves
+    "an unread body": (unread(b"", b"Content-Length: 5", body=b"12345"), ACCEPTED),
+    "an unread body that looks like a request": (
+        unread(b"", b"Content-Length: %d" % len(get()), body=get()),
+        ACCEPTED,
+    ),
+    "an unread body of 100 kB": (unread(b"", b"Content-Length: 100000", body=(get() * 4000)[:100_000]), ACCEPTED),
+    "unread chunks": (unread(b"", b"Transfer-Encoding: chunked", body=_CHUNKS), ACCEPTED),
+    "unread chunks that look like a request": (
+        unread(b"", b"Transfer-Encoding: chunked", body=b"%x\r\n%b\r\n0\r\n\r\n" % (len(get()), get())),
+        ACCEPTED,
+    ),
+    "unread chunks with a trailer": (
+        unread(b"", b"Transfer-Encoding: chunked", body=b"3\r\nabc\r\n0\r\nA: b\r\n\r\n"),
+        ACCEPTED,
+    ),
+    "a body that is read in part": (unread(b"?2", b"Content-Length: 5", body=b"12345"), ACCEPTED),
+    "a body that looks like a request, read in part": (
+        unread(b"?2", b"Content-Length: %d" % (2 + len(get())), body=b"12" + get()),
+        ACCEPTED,
+    ),
+    "chunks that are read in part": (unread(b"?2", b"Transfer-Encoding: chunked", body=_CHUNKS), ACCEPTED),
+    "unread bodies, one behind the other": (
+        unread(b"", b"Content-Length: 5", body=b"12345") + unread(b"?1", b"Transfer-Encoding: chunked", body=_CHUNKS),
+        "200 200 200",
+    ),
     "nothing": (b"", LAST_ONE),
     "an empty line": (b"\r\n", LAST_ONE),
     "the first byte of a request": (b"G", LAST_ONE),

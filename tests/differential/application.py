@@ -12,11 +12,17 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 SEEN = "X-Seen"
+UNREAD = "/unread"
+"""A path for which so many bytes of the body are read as the query says, none without a query; they are not told."""
 
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Answer 200, with the request's method, target, host, and the length and digest of its body as JSON in SEEN."""
-    body = environ["wsgi.input"].read()
+    if environ["PATH_INFO"] == UNREAD:
+        environ["wsgi.input"].read(int(environ["QUERY_STRING"] or 0))
+        body = b""
+    else:
+        body = environ["wsgi.input"].read()
     line = seen(environ["REQUEST_METHOD"], environ["RAW_URI"], environ.get("HTTP_HOST", ""), body)
     record(os.environ["SEEN_FILE"], environ["REMOTE_ADDR"], line)
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "3"), (SEEN, line)])

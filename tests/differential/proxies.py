@@ -16,7 +16,7 @@ from tests.serving_process import free_port, until
 
 CLIENT = "X-Client"
 """The header in which a proxy tells which client a request came from."""
-SHORT = "300ms"
+SHORT = "2s"
 """How long a proxy waits for the rest of a request. All is sent at once, so that only what is not complete takes it."""
 
 

@@ -17,11 +17,11 @@ from gunicorn.http.parser import RequestParser
 
 from nodrop.config.types import show_size
 from nodrop.http import rules
+from nodrop.http.answers.refusals import Refusal, status_of
 from nodrop.http.connection.chunked import MEAN_CHUNK_BYTES, ChunkScanner
 from nodrop.http.connection.limits import Limits
 from nodrop.http.connection.speed import Speed
 from nodrop.http.connection.spool import IN_MEMORY, Budget, BudgetExceeded, Spool
-from nodrop.http.refusals import Refusal, status_of
 
 if TYPE_CHECKING:
     from nodrop.http.connection.connection import Connection

@@ -189,7 +189,7 @@ class Exchange(body.Watcher):
         self._write(data)
 
     def look(self) -> None:
-        """See which route the request in hand has matched, in whichever Flask application, and its trace."""
+        """See which route the current request has matched, in whichever Flask application, and its trace."""
         try:
             current = request._get_current_object()  # type: ignore[attr-defined]
         except RuntimeError:

@@ -70,12 +70,14 @@ class Processes:
             value=fullest.open_files,
         )
         yield GaugeMetricFamily("process_max_fds", "That process's limit", value=fullest.max_files)
-        booted = _boot_time(self._proc)
-        if booted:
+        yield from self._started(processes[0])
+
+    def _started(self, master: _Process) -> Iterator[Metric]:
+        if booted := _boot_time(self._proc):
             yield GaugeMetricFamily(
                 "process_start_time_seconds",
                 "When the server was started, in seconds since 1970",
-                value=booted + processes[0].started,
+                value=booted + master.started,
             )
 
 

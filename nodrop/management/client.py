@@ -12,7 +12,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
-from nodrop.management.requests import Request
+from nodrop.management.parsing import Request
 
 RECEIVE_BYTES = 16 * 1024
 

@@ -11,8 +11,8 @@ from gunicorn.http import errors
 from gunicorn.http.wsgi import default_environ
 
 from nodrop.config.settings import ServingSettings
-from nodrop.http.response import Response
-from nodrop.metrics.server import ServerMetrics
+from nodrop.http.answers.response import Response
+from nodrop.metrics.worker_metrics import ServerMetrics
 from nodrop.wsgi import proxies
 from nodrop.wsgi.problems import CONTENT_TYPE, problem_body
 from nodrop.wsgi.request_context import RequestContextMiddleware

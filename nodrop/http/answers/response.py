@@ -14,8 +14,8 @@ from nodrop.http.connection.spool import Spool
 from nodrop.wsgi.problems import CONTENT_TYPE, problem_body
 
 if TYPE_CHECKING:
+    from nodrop.http.answers.files import FileBody
     from nodrop.http.connection.outgoing import Outgoing
-    from nodrop.http.files import FileBody
 
 SMALL_FILE_BYTES = 64 * 1024
 """Files up to this size are read, and sent together with the head."""

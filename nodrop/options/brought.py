@@ -17,8 +17,8 @@ from typing import Any
 from gunicorn.config import Config
 
 from nodrop.config.settings import ServingSettings
-from nodrop.server import configuration
-from nodrop.server.options import option, spelling
+from nodrop.options import configuration
+from nodrop.options.table import option, spelling
 
 COMMAND_LINE = "command line"
 CMD_ARGS = "GUNICORN_CMD_ARGS"

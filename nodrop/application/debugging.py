@@ -10,7 +10,7 @@ from flask import Flask
 from flask.helpers import get_debug_flag
 from werkzeug.debug import DebuggedApplication
 
-from nodrop.wsgi.nested import MOST, behind_of, parts_of
+from nodrop.application.nested import MOST, behind_of, parts_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 
-from nodrop.server.options import named, option
+from nodrop.options.table import named, option
 
 PREFIX = "GUNICORN_"
 # GUNICORN_CMD_ARGS is read; the others gunicorn sets itself.

@@ -14,15 +14,16 @@ from typing import Any
 from gunicorn.http.body import Body
 from gunicorn.http.wsgi import create
 
+from nodrop.http.answers.files import FileBody
+from nodrop.http.answers.refusals import Refusal
+from nodrop.http.answers.response import Input, Response, Spooled
 from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.connection.spool import Spool
 from nodrop.http.connection.takeover import TakenOver
-from nodrop.http.files import FileBody
 from nodrop.http.in_flight import InFlight
-from nodrop.http.refusals import Refusal
-from nodrop.http.response import Input, Response, Spooled
-from nodrop.metrics.server import ServerMetrics
+from nodrop.logs.access import path_of
+from nodrop.metrics.worker_metrics import ServerMetrics
 from nodrop.server import children
 
 
@@ -185,7 +186,7 @@ class Answering:
             if not isinstance(error, StopIteration):
                 self._log.exception("Error on a connection that the application has taken over")
             return
-        self._log.exception("Error handling request %s", environ.get("PATH_INFO"))
+        self._log.exception("Error handling request %s", path_of(environ))
         if response.on_the_wire:
             connection.abort()
         else:
@@ -198,7 +199,7 @@ class Answering:
                 close()
         except (Exception, SystemExit) as error:
             _leave_if_forked(environ, error)
-            self._log.exception("Error closing the answer to %s", environ.get("PATH_INFO"))
+            self._log.exception("Error closing the answer to %s", path_of(environ))
 
 
 def _leave_if_forked(environ: dict[str, Any], error: BaseException | None = None) -> None:
