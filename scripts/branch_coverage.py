@@ -1,4 +1,4 @@
-"""Fail unless enough branches of app/ are covered: `python scripts/branch_coverage.py REPORT`, of `coverage json`.
+"""Fail unless enough branches are covered: `python scripts/branch_coverage.py REPORT`, of `coverage json`.
 
 `coverage report --fail-under` is of lines and branches together, and rounds.
 """

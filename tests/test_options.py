@@ -97,10 +97,10 @@ def test_the_page_agrees_with_the_table() -> None:
     [
         (
             "--certfile c --keyfile k",
-            "--keyfile=k (command line) can't be accepted: terminate TLS at the proxy in front (Ingress, Gateway, "
-            "load balancer) and set TRUSTED_PROXIES: leave it out\n"
-            "--certfile=c (command line) can't be accepted: terminate TLS at the proxy in front (Ingress, Gateway, "
-            "load balancer) and set TRUSTED_PROXIES: leave it out",
+            "--keyfile=k (command line) can't be accepted: leave it out; terminate TLS at the proxy in front (Ingress, "
+            "Gateway, load balancer) and set TRUSTED_PROXIES\n"
+            "--certfile=c (command line) can't be accepted: leave it out; terminate TLS at the proxy in front "
+            "(Ingress, Gateway, load balancer) and set TRUSTED_PROXIES",
         ),
         (
             "--bind unix:/tmp/s",
@@ -125,17 +125,17 @@ def test_the_page_agrees_with_the_table() -> None:
         ),
         (
             "--reload",
-            "--reload (command line) can't be accepted: `make dev` reloads, and is for development: leave it out",
+            "--reload (command line) can't be accepted: leave it out; `nodrop dev` reloads, for development",
         ),
         (
             "--preload",
-            "--preload (command line) can't be accepted: each worker loads the application, so that connections are "
-            "not shared by a fork: leave it out",
+            "--preload (command line) can't be accepted: leave it out; each worker loads the application, so that "
+            "connections are not shared by a fork",
         ),
         (
             "--daemon",
-            "--daemon (command line) can't be accepted: the server stays in the foreground, as a container needs: "
-            "leave it out",
+            "--daemon (command line) can't be accepted: leave it out; the server stays in the foreground, as a "
+            "container needs",
         ),
         (
             "--forwarded-allow-ips *",
@@ -294,8 +294,14 @@ def test_a_configuration_file_that_begins_with_ours_is_honoured(tmp_path: Path) 
             "post_fork (configuration file) can't be accepted: set HOOKS (a module of your own with functions of these "
             "names, which run beside nodrop's)",
         ),
-        ("preload_app = True", "preload_app = True (configuration file) can't be accepted: each worker loads"),
-        ("certfile = 'c'", "certfile = c (configuration file) can't be accepted: terminate TLS at the proxy"),
+        (
+            "preload_app = True",
+            "preload_app = True (configuration file) can't be accepted: leave it out; each worker loads",
+        ),
+        (
+            "certfile = 'c'",
+            "certfile = c (configuration file) can't be accepted: leave it out; terminate TLS at the proxy",
+        ),
         (
             "threads = 2\ndef nworkers_changed(server, new, old): pass\ndef on_starting(server): pass",
             "threads = 2 (configuration file) can't be accepted: set WEB_THREADS=2",
@@ -348,8 +354,8 @@ def test_gunicorns_own_file_that_is_not_read_is_told(tmp_path: Path) -> None:
         ("GUNICORN_BIND", "0.0.0.0:80", "GUNICORN_BIND is not read: set BIND_ADDRESS=0.0.0.0 and PORT=80"),
         (
             "GUNICORN_CERTFILE", "c",
-            "GUNICORN_CERTFILE is not read: terminate TLS at the proxy in front (Ingress, Gateway, load balancer) and "
-            "set TRUSTED_PROXIES: unset GUNICORN_CERTFILE",
+            "GUNICORN_CERTFILE is not read: unset GUNICORN_CERTFILE; terminate TLS at the proxy in front (Ingress, "
+            "Gateway, load balancer) and set TRUSTED_PROXIES",
         ),
         ("GUNICORN_CHDIR", "/", "GUNICORN_CHDIR is not read: write it into GUNICORN_CMD_ARGS, or unset GUNICORN_CHDIR"),
         ("GUNICORN_COLOUR", "x", "GUNICORN_COLOUR is not read: gunicorn has no such variable: unset GUNICORN_COLOUR"),

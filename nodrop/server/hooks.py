@@ -32,8 +32,9 @@ from nodrop.server.runtime_folder import BACKLOG_FILE, OWN_METRICS, WORKER_START
 from nodrop.tracing import opentelemetry as tracing
 
 GTHREAD_DIFFERS = (
-    "SERVER=gthread: gunicorn's own threads serve. A client that is slow to send or to take its answer holds a thread; "
-    "READ_TIMEOUT, WRITE_TIMEOUT, MAX_BODY_BYTES and BODY_BUFFER_BYTES do not apply; docs/gunicorn-options.md has more"
+    "SERVER=gthread: gunicorn's own threads serve. A client that is slow to send a request or to take its answer holds "
+    "a thread. READ_TIMEOUT, WRITE_TIMEOUT, MAX_BODY_BYTES and BODY_BUFFER_BYTES do not apply: set MAX_CONTENT_LENGTH "
+    "in the application, and put a proxy that buffers requests in front"
 )
 
 
