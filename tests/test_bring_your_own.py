@@ -130,9 +130,7 @@ def test_make_image_builds_it_in(locked: Path, docker: Path, by: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ["shop", "shop/", "./shop"])
-def test_an_application_that_is_not_named_is_the_package_in_its_folder(
-    locked: Path, docker: Path, folder: str
-) -> None:
+def test_an_application_that_is_not_named_is_the_package_in_its_folder(locked: Path, docker: Path, folder: str) -> None:
     built = make(locked, "image", f"APP_DIR={folder}", PATH=f"{docker}:{os.environ['PATH']}")
     assert built.returncode == 0, built.stderr
     assert "WSGI_APP=shop" in (docker / "asked").read_text().splitlines()

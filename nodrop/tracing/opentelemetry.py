@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nodrop.config.sources import SettingsError
-from nodrop.http.connection.takeover import is_taken_over
 from nodrop.logs import known_secrets
 from nodrop.logs.fields import safe_text
 from nodrop.logs.redaction import redact_end, redact_text
@@ -206,7 +205,7 @@ class TracingMiddleware:
             if route := environ.get("nodrop.route"):
                 span.update_name(f"{method} {route}")
                 span.set_attribute("http.route", route)
-            if is_taken_over(environ.get("gunicorn.socket")):
+            if body.is_taken_over(environ.get("gunicorn.socket")):
                 span.set_attribute("http.response.status_code", 101)
             if error is not None:
                 # In place of what the SDK would take from the error, which may have a connection string in it.

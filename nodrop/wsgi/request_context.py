@@ -10,7 +10,7 @@ so that whatever is logged meanwhile in that thread can be told to belong to the
 | `nodrop.span_id` | 16 hex digits: this request in the trace |
 | `nodrop.sampled` | bool: whether the trace is recorded |
 | `nodrop.traceparent` | what to send as `traceparent` to the services that the application calls |
-| `nodrop.route` | the rule that Flask matched, such as `/users/<id>`; empty if none; set when the answer begins |
+| `nodrop.route` | the route that Flask matched (nodrop/wsgi/route.py); empty if none; set when the answer begins |
 
 `HTTP_TRACEPARENT` is `nodrop.traceparent` if the caller sent a valid one, else it is removed, `HTTP_TRACESTATE` with
 it. A trace that begins here is not sampled, the specification's default, and is not put there: OpenTelemetry in the
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodrop.tracing import traceparent
 from nodrop.tracing.traceparent import TraceParent
-from nodrop.wsgi import body
+from nodrop.wsgi import body, route
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -79,9 +79,10 @@ class RequestContextMiddleware:
         _current.set(context)
 
         def note_route() -> None:
-            # Now, because Flask takes the request out of the environment before the server logs it.
-            rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
-            environ["nodrop.route"] = rule.rule if rule else ""
+            # Now, because Flask's request is over before the server logs it. The metrics have seen it before.
+            if route.ROUTE not in environ:
+                request = route.note()
+                environ[route.ROUTE] = request.environ[route.ROUTE] if request else ""
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
             note_route()
@@ -93,10 +94,7 @@ class RequestContextMiddleware:
                 headers = [*headers, ("X-Request-ID", request_id)]
             return start_response(status, headers, *exc_info)
 
-        sock: Any = environ.get("gunicorn.socket")
-        if sock is not None and hasattr(sock, "when_taken_over"):
-            # For a WebSocket no answer begins.
-            sock.when_taken_over.append(note_route)
+        body.when_taken_over(environ.get("gunicorn.socket"), note_route)
         return body.call(self._application, environ, start, _Ending(context), keep_lists=True)
 
 
@@ -122,6 +120,7 @@ def _begin(environ: WSGIEnvironment) -> RequestContext:
     request_id = environ.get("HTTP_X_REQUEST_ID", "")
     if not _REQUEST_ID.fullmatch(request_id):
         request_id = new[:32]
+    environ[route.PATH] = environ.get("PATH_INFO", "")
     environ["nodrop.request_id"] = environ["HTTP_X_REQUEST_ID"] = request_id
     span_id = new[32:48]
     header = environ.get("HTTP_TRACEPARENT")
