@@ -177,8 +177,9 @@ def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path) -> None:
 
 
 def open_connections(server: Server) -> int:
-    """Connections that the server still has, by the kernel's table."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    """Connections that the server still has, by the kernel's tables: those of IPv4 and of sockets of both families."""
+    tables = [path for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")) if path.exists()]
+    lines = [line.split() for table in tables for line in table.read_text().splitlines()[1:]]
     established = {"01", "08"}  # ESTABLISHED and CLOSE_WAIT
     return sum(fields[1].endswith(f":{server.port:04X}") and fields[3] in established for fields in lines)
 
