@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nodrop.server.addresses import ALL, all_addresses, as_ipv4, in_proc, listening
+from nodrop.system.addresses import ALL, all_addresses, as_ipv4, in_proc, listening
 from tests.serving_process import ROOT, Server, command, environment, free_port, own_application, serving, until
 
 TELLING = """

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nodrop.server.runtime_folder import is_held
+from nodrop.system.runtime_folder import is_held
 from tests.raw import exchange, receive_all
 from tests.serving_process import Server, serving, until
 

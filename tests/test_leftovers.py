@@ -13,8 +13,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from nodrop.server import runtime_folder as folders
-from nodrop.server.runtime_folder import is_held, runtime_folder
+from nodrop.system import runtime_folder as folders
+from nodrop.system.runtime_folder import is_held, runtime_folder
 from tests.serving_process import environment, free_port, request, until
 
 LEFTOVER = "nodrop-left"
@@ -145,7 +145,7 @@ def test_a_server_starts_at_once_beside_every_kind_of_leftover(tmp_path: Path) -
     # As the command gunicorn does, with another folder in memory: others have servers in the real one.
     start = f"""
 import pathlib, runpy, sys
-from nodrop.server import runtime_folder
+from nodrop.system import runtime_folder
 runtime_folder.MEMORY = pathlib.Path({str(memory)!r})
 runtime_folder.MEMORY_NEEDED = 0
 sys.argv = ["gunicorn", "--config", "python:nodrop.gunicorn"]

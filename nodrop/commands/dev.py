@@ -58,10 +58,10 @@ def run(settings: ServingSettings, application: "WSGIApplication") -> None:
 
 def _load() -> "WSGIApplication":
     """The application; or, if its code can't be loaded, one that shows why until the code is changed."""
-    from nodrop.wsgi import load as wsgi  # as late as in a worker: it imports what reads the environment
+    from nodrop.application import load as loading  # as late as in a worker: it imports what reads the environment
 
     try:
-        return wsgi.load(development=True)
+        return loading.load(development=True)
     except AppImportError as error:
         # The environment of this process does not change, however often the code does.
         if isinstance(error.__cause__, SettingsError):

@@ -25,8 +25,8 @@ from nodrop.http.loop import Loop
 from nodrop.http.stalls import Stalls
 from nodrop.http.threads import Threads
 from nodrop.metrics.worker_metrics import server_metrics
-from nodrop.server import children
 from nodrop.server.worker_process import WorkerProcess
+from nodrop.system import children
 
 TICK_SECONDS = 1.0
 """How often deadlines are looked at."""

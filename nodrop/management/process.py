@@ -8,7 +8,7 @@ nodrop/gunicorn.py starts it as a child of gunicorn's master: `python -m nodrop.
 serves from a child of its own, which it replaces should that ever die, and ends when the master does.
 """
 
-from nodrop.application import import_path
+from nodrop.importing import import_path
 
 # For what is imported next: PYTHONPATH may name folders of an application's.
 import_path.python_first()

@@ -22,13 +22,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
-from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodrop.tracing import traceparent
-from nodrop.tracing.traceparent import TraceParent
-from nodrop.wsgi import body, route
+from nodrop import current_request
+from nodrop.current_request import RequestContext
+from nodrop.wsgi import body, route, traceparent
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -36,34 +34,6 @@ if TYPE_CHECKING:
 # Long enough for every usual kind of id. The characters need no quoting in a header, a URL, a shell or JSON; without
 # the comma, with which servers join headers that are sent twice.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,128}", re.ASCII)
-
-
-@dataclass(slots=True)
-class RequestContext:
-    """The ids of a request. Changed only by tracing, which knows the span better, before the application is called."""
-
-    request_id: str
-    trace_id: str
-    span_id: str
-    caller: TraceParent | None
-    """The traceparent that came; None if none did, or an invalid one."""
-    environ: WSGIEnvironment
-    """Where the log learns which credentials the request has, should a line be written meanwhile."""
-    secrets: tuple[str, ...] | None = None
-    """Those credentials, once a line has been written."""
-
-
-_current: ContextVar[RequestContext | None] = ContextVar("request", default=None)
-
-
-def current() -> RequestContext | None:
-    """The request that this thread handles now, if any."""
-    return _current.get()
-
-
-def context_of(error: BaseException | None) -> RequestContext | None:
-    """The request that an error ended. Servers log such an error when the request is not the current one any more."""
-    return getattr(error, "nodrop_context", None)
 
 
 class RequestContextMiddleware:
@@ -76,7 +46,7 @@ class RequestContextMiddleware:
         """Call the application with the ids in place."""
         context = _begin(environ)
         request_id = context.request_id
-        _current.set(context)
+        current_request.enter(context)
 
         def note_route() -> None:
             # Now, because Flask's request is over before the server logs it. The metrics have seen it before.
@@ -110,7 +80,7 @@ class _Ending(body.Watcher):
         error.nodrop_context = self._context  # type: ignore[attr-defined]
 
     def closed(self) -> None:
-        _current.set(None)
+        current_request.leave()
 
 
 def _begin(environ: WSGIEnvironment) -> RequestContext:

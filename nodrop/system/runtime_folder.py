@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nodrop.server.processes import is_locked
+from nodrop.system.processes import is_locked
 
 MEMORY = Path("/dev/shm")
 PREFIX = "nodrop-"
