@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nodrop.system.runtime_folder import is_held
-from tests.serving_process import ROOT, Server, command, environment, free_port, serving, until
+from tests.serving_process import ROOT, Server, command, environment, free_port, is_held, serving, until
 
 
 def start(**variables: str) -> subprocess.CompletedProcess[str]:

@@ -66,12 +66,6 @@ def lock_descriptor() -> int | None:
     return _lock
 
 
-def is_held(folder: Path) -> bool:
-    """Whether a living server holds the folder. True if that can't be known, as for another user's."""
-    with _opened(folder) as descriptor:
-        return descriptor is None or is_locked("lock", descriptor)
-
-
 @contextmanager
 def _opened(folder: Path) -> Iterator[int | None]:
     """The folder's descriptor; None for what is no folder, no folder of this user's, or can't be opened."""
