@@ -125,7 +125,7 @@ def test_the_page_agrees_with_the_table() -> None:
         ),
         (
             "--reload",
-            "--reload (command line) can't be accepted: `make dev` reloads, and is for development: leave it out",
+            "--reload (command line) can't be accepted: `nodrop dev` reloads, and is for development: leave it out",
         ),
         (
             "--preload",

@@ -107,7 +107,7 @@ _OPTIONS = {
         "statsd_host", "dogstatsd_tags", "statsd_prefix", "enable_backlog_metric",
         note="Prometheus collects the metrics, from /metrics at MANAGEMENT_PORT",
     ),
-    **_refused("reload", "reload_engine", "reload_extra_files", note="`make dev` reloads, and is for development"),
+    **_refused("reload", "reload_engine", "reload_extra_files", note="`nodrop dev` reloads, and is for development"),
     **_refused("spew", note="it would print every line that is run"),
     **_refused("check_config", "print_config", note="`nodrop check` prints the settings, and with --app loads it too"),
     **_refused("preload_app", note="each worker loads the application, so that connections are not shared by a fork"),
