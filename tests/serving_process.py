@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from nodrop.management.scrapes import KEEP_SECONDS
+from nodrop.system.processes import is_locked
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "python:nodrop.gunicorn"
@@ -61,6 +62,18 @@ def until(what: str, condition: Callable[[], bool], timeout: float = START_SECON
     while not condition():
         assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
         time.sleep(0.02)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a living process holds the lock of a server's folder. True if that can't be known."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return True
+    try:
+        return is_locked("lock", descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`make dev`: reloaded on change and with a debugger; and no debugger anywhere else."""
+"""`nodrop dev`: reloaded on change and with a debugger; and no debugger anywhere else."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def started(log: Path, *command: str, **variables: str) -> subprocess.Popen[str]
     """Start a development server that writes to `log`."""
     with log.open("w") as file:
         return subprocess.Popen(
-            command or (sys.executable, "-m", "nodrop.commands.dev"),
+            command or (sys.executable, "-m", "nodrop", "dev"),
             cwd=ROOT, env=environment(**variables), stdout=file, stderr=subprocess.STDOUT, text=True,
             start_new_session=True,
         )  # fmt: skip

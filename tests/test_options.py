@@ -11,7 +11,7 @@ from gunicorn.config import KNOWN_SETTINGS
 
 import options_docs
 from nodrop.config.settings import ServingSettings
-from nodrop.options import brought, foreign_variables
+from nodrop.options import foreign_variables, given_options
 from nodrop.options.table import named, option, spelling
 from tests.serving_process import ROOT, Server, command, environment, free_port, own_application, serving, until
 
@@ -60,7 +60,7 @@ def running(
 
 def problems(*arguments: str, **variables: str) -> list[str]:
     """What is wrong with a command line and variables, by the defaults."""
-    return brought.problems(DEFAULTS, arguments, variables)
+    return given_options.problems(DEFAULTS, arguments, variables)
 
 
 # --- The table ------------------------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ def access_fields(resp: Any, environ: Mapping[str, Any], milliseconds: float) ->
         "client": _text(get("REMOTE_ADDR") or "", SHORT_BYTES),
         "method": _text(get("REQUEST_METHOD") or "", SHORT_BYTES),
         "host": _text(get("HTTP_HOST") or "", HOST_BYTES),
-        "url": _url(get("RAW_URI") or "", URL_BYTES, route, get("SCRIPT_NAME") or ""),
+        "url": _url(get("RAW_URI") or "", URL_BYTES, route, get("nodrop.prefix") or ""),
         "route": cut(route, ROUTE_BYTES),
         "status": int(str(status).split(None, 1)[0]) if status is not None else None,
         "bytes": getattr(resp, "sent", None) or 0,
