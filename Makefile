@@ -18,7 +18,8 @@ BIND_ADDRESS ?= 127.0.0.1
 WHEELS      ?= build/wheel
 # Processes that `make test` runs tests in.
 JOBS        ?= 6
-# Your own application: its folder beside app/, and what WSGI_APP names in it. Both empty: the example.
+# Your own application: its folder beside app/, and what WSGI_APP names in it; by default the folder, as a package.
+# Both empty: the example.
 APP_DIR     ?=
 WSGI_APP    ?=
 
@@ -37,8 +38,9 @@ app_requires := $(if $(app),$(firstword $(wildcard $(addprefix $(app)/,requireme
 app_lock     := $(if $(app_requires),$(app)/requirements.lock)
 app_venv     := $(if $(app_requires),build/venv/$(app),$(VENV))
 locked       := $(filter-out requirements.txt,$(or $(app_lock),$(REQUIREMENTS)))
+app_name     := $(or $(WSGI_APP),$(subst /,.,$(filter-out app,$(patsubst ./%,%,$(app)))))
 app_args     := $(strip $(if $(app),--build-arg 'APP_DIR=$(app)') $(if $(locked),--build-arg 'REQUIREMENTS=$(locked)') \
-                  $(if $(WSGI_APP),--build-arg 'WSGI_APP=$(WSGI_APP)'))
+                  $(if $(app_name),--build-arg 'WSGI_APP=$(app_name)'))
 ifneq ($(app),)
 ifeq ($(wildcard $(app)/.),)
 $(error APP_DIR=$(APP_DIR) is not a folder in $(CURDIR): put the folder of the application there, beside app/)
@@ -61,11 +63,11 @@ require-python:
 
 .PHONY: run
 run: $(app_venv)/runtime ## Serve on http://localhost:5000 (PORT, BIND_ADDRESS, APP_DIR, WSGI_APP) until Ctrl-C
-	@PORT=$(PORT) BIND_ADDRESS='$(BIND_ADDRESS)' WSGI_APP='$(WSGI_APP)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
+	@PORT=$(PORT) BIND_ADDRESS='$(BIND_ADDRESS)' WSGI_APP='$(app_name)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
 
 .PHONY: dev
 dev: $(app_venv)/runtime ## Develop: serve on http://localhost:5000 (as run), reload on change, show errors in a debugger
-	@PORT=$(PORT) WSGI_APP='$(WSGI_APP)' exec $(app_venv)/bin/nodrop dev
+	@PORT=$(PORT) WSGI_APP='$(app_name)' exec $(app_venv)/bin/nodrop dev
 
 .PHONY: test
 test: $(VENV)/development ## Check everything that needs no cluster

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from nodrop.application import import_path
+from nodrop.importing import import_path
 
 # For what is imported next; gunicorn has put the folder first.
 import_path.working_folder_last()
@@ -20,18 +20,18 @@ if os.environ.get("GUNICORN_PID"):
     sys.exit("an upgrade in place (SIGUSR2) is not supported: start a new server, as a rollout does")
 
 from nodrop.config.sources import Environment, SettingsError
-from nodrop.config.startup import settings_to_start_with
 from nodrop.logs.redaction import redact_text
-from nodrop.options import brought, configuration
+from nodrop.options import configuration, given_options
+from nodrop.options.startup import settings_to_start_with
 from nodrop.server import own_hooks
 from nodrop.server.hooks import Hooks
-from nodrop.server.runtime_folder import memory_folder, runtime_folder
+from nodrop.system.runtime_folder import memory_folder, runtime_folder
 
 # Put where the management process and the workers read it, too.
-if _application := brought.application(sys.argv[1:]):
+if _application := given_options.application(sys.argv[1:]):
     os.environ["WSGI_APP"] = _application
 # gunicorn does so later, when the hooks have been imported.
-sys.path[:0] = brought.import_folders(sys.argv[1:], os.environ)
+sys.path[:0] = given_options.import_folders(sys.argv[1:], os.environ)
 try:
     _settings = settings_to_start_with(Environment(os.environ), sys.argv[1:])[0]
     _own_hooks = own_hooks.load(_settings.hooks)

@@ -1,6 +1,6 @@
-"""Fail unless enough branches are covered: `python scripts/branch_coverage.py REPORT`, of `coverage json`.
+"""Fail unless enough branches of app/ and nodrop/ are covered: `python scripts/branch_coverage.py REPORT`.
 
-`coverage report --fail-under` is of lines and branches together, and rounds.
+REPORT is what `coverage json` writes. `coverage report --fail-under` is of lines and branches together, and rounds.
 """
 
 from __future__ import annotations

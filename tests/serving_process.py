@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from nodrop.management.scrapes import KEEP_SECONDS
+from nodrop.system.processes import is_locked
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "python:nodrop.gunicorn"
@@ -49,12 +50,30 @@ def free_port() -> int:
     raise AssertionError(f"all ports from {first} to {first + PORTS_EACH - 1} are in use")
 
 
+def tcp_table() -> list[list[str]]:
+    """The kernel's tables of TCP sockets, those of IPv4 and those of IPv6 or both families: the fields of each line."""
+    tables = [path for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")) if path.exists()]
+    return [line.split() for table in tables for line in table.read_text().splitlines()[1:]]
+
+
 def until(what: str, condition: Callable[[], bool], timeout: float = START_SECONDS) -> None:
     """Wait for `condition`; AssertionError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
         time.sleep(0.02)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a living process holds the lock of a server's folder. True if that can't be known."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return True
+    try:
+        return is_locked("lock", descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(frozen=True)

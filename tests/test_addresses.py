@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nodrop.server.addresses import ALL, all_addresses, as_ipv4, in_proc, listening
+from nodrop.system.addresses import ALL, all_addresses, as_ipv4, bound, in_proc
 from tests.serving_process import ROOT, Server, command, environment, free_port, own_application, serving, until
 
 TELLING = """
@@ -223,7 +223,8 @@ def test_the_default_is_every_address_of_both_families_here() -> None:
 
 def test_addresses_are_written_as_the_kernel_writes_them() -> None:
     assert in_proc("127.0.0.1") in ("0100007F", "7F000001")
-    with listening("::1", 0) as listener:
+    with bound("::1", 0) as listener:
+        listener.listen()
         assert listeners(listener.getsockname()[1]) == {in_proc("::1")}
 
 

@@ -97,11 +97,12 @@ def test_its_requirements_are_pinned_with_those_of_the_serving_layer_and_nothing
         assert (locked / name).read_bytes() == (ROOT / name).read_bytes()
 
 
-def test_make_run_serves_it_with_its_requirements(locked: Path) -> None:
+@pytest.mark.parametrize("named", [[f"WSGI_APP={WSGI_APP}"], []], ids=["named", "by its folder alone"])
+def test_make_run_serves_it_with_its_requirements(locked: Path, named: list[str]) -> None:
     port, management = free_port(), free_port()
     with (locked / "log").open("w") as log:
         process = subprocess.Popen(
-            ["make", "-C", str(locked), "run", f"PORT={port}", "APP_DIR=shop", f"WSGI_APP={WSGI_APP}"],
+            ["make", "-C", str(locked), "run", f"PORT={port}", "APP_DIR=shop", *named],
             env={**environment(), "MANAGEMENT_PORT": str(management), "PYTHONPATH": ""},
             stdout=log, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
@@ -126,6 +127,30 @@ def test_make_image_builds_it_in(locked: Path, docker: Path, by: str) -> None:
     assert built.returncode == 0, built.stderr
     asked = (docker / "asked").read_text().splitlines()
     assert {"APP_DIR=shop", "REQUIREMENTS=shop/requirements.lock", f"WSGI_APP={WSGI_APP}"} <= set(asked)
+
+
+@pytest.mark.parametrize("folder", ["shop", "shop/", "./shop"])
+def test_an_application_that_is_not_named_is_the_package_in_its_folder(locked: Path, docker: Path, folder: str) -> None:
+    built = make(locked, "image", f"APP_DIR={folder}", PATH=f"{docker}:{os.environ['PATH']}")
+    assert built.returncode == 0, built.stderr
+    assert "WSGI_APP=shop" in (docker / "asked").read_text().splitlines()
+    developed = make(locked, "--dry-run", "dev", f"APP_DIR={folder}")
+    assert "WSGI_APP='shop'" in developed.stdout
+
+
+def test_the_folder_of_the_example_is_found_as_without_a_name(project: Path, docker: Path) -> None:
+    assert make(project, "image", "APP_DIR=app", PATH=f"{docker}:{os.environ['PATH']}").returncode == 0
+    assert "WSGI_APP" not in (docker / "asked").read_text()
+
+
+def test_the_linter_of_the_project_leaves_it_alone(project: Path) -> None:
+    (project / "shop" / "styled.py").write_text("import os, sys\nx = lambda: None\n")
+    ruff = Path(sys.prefix) / "bin" / "ruff"
+    listed = subprocess.run(
+        [ruff, "check", ".", "--show-files"], cwd=project, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    folders = {Path(file).relative_to(project).parts[0] for file in listed}
+    assert folders == {"pyproject.toml", "app", "bench", "k8s-tests", "nodrop", "scripts", "tests"}
 
 
 def test_the_example_is_built_without_any_of_it(project: Path, docker: Path) -> None:

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from nodrop.server.runtime_folder import is_held
 from tests.raw import exchange, receive_all
-from tests.serving_process import Server, serving, until
+from tests.serving_process import Server, is_held, serving, until
 
 APPLICATION = "tests.forking:app"
 

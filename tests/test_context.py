@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodrop.tracing import traceparent
-from nodrop.wsgi import request_context as context
+from nodrop import current_request
+from nodrop.wsgi import traceparent
 from nodrop.wsgi.body import Watcher, call
+from nodrop.wsgi.request_context import RequestContextMiddleware
 from tests.log_lines import find
 from tests.raw import exchange
 from tests.serving_process import Server, request, serving
@@ -216,7 +217,7 @@ def test_what_is_logged_after_a_request_does_not_carry_them(talkative: Server) -
 
 def run(application: Any, **environ: Any) -> Any:
     """Call the middleware around `application`."""
-    return context.RequestContextMiddleware(application)({"REQUEST_METHOD": "GET", **environ}, lambda *_: print)
+    return RequestContextMiddleware(application)({"REQUEST_METHOD": "GET", **environ}, lambda *_: print)
 
 
 def test_it_is_over_when_the_answer_is_closed_and_not_before() -> None:
@@ -225,15 +226,15 @@ def test_it_is_over_when_the_answer_is_closed_and_not_before() -> None:
     def application(_environ: Any, start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", [])
         for _ in range(2):
-            during.append(getattr(context.current(), "request_id", "none"))
+            during.append(getattr(current_request.current(), "request_id", "none"))
             yield b""
 
     body = run(application, HTTP_X_REQUEST_ID="one")
     list(body)
     assert during == ["one", "one"]
-    assert context.current() is not None
+    assert current_request.current() is not None
     body.close()
-    assert context.current() is None
+    assert current_request.current() is None
 
 
 def test_it_is_over_when_the_application_fails() -> None:
@@ -242,32 +243,32 @@ def test_it_is_over_when_the_application_fails() -> None:
 
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         run(application, HTTP_X_REQUEST_ID="one")
-    assert context.current() is None
-    request_context = context.context_of(caught.value)
-    assert request_context
-    assert request_context.request_id == "one"
+    assert current_request.current() is None
+    ended = current_request.context_of(caught.value)
+    assert ended
+    assert ended.request_id == "one"
 
 
 def test_it_is_over_when_the_answer_can_not_be_iterated() -> None:
     with pytest.raises(TypeError):
         run(lambda _environ, _start: None)
-    assert context.current() is None
+    assert current_request.current() is None
 
 
 def test_a_list_stays_a_list() -> None:
     assert run(lambda _environ, _start: [b"x"]) == [b"x"]
-    assert context.current() is None
+    assert current_request.current() is None
 
 
 def test_a_file_stays_what_the_server_can_send_by_itself() -> None:
     file = BytesIO(b"content")
     body = run(lambda environ, _: environ["wsgi.file_wrapper"](file), **{"wsgi.file_wrapper": FileWrapper})
     assert type(body) is FileWrapper
-    assert context.current() is not None
+    assert current_request.current() is not None
     body.close()
     body.close()
     assert file.closed
-    assert context.current() is None
+    assert current_request.current() is None
 
 
 def test_a_file_is_sent_by_a_real_server(talkative: Server) -> None:

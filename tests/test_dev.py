@@ -1,4 +1,4 @@
-"""`make dev`: reloaded on change and with a debugger; and no debugger anywhere else."""
+"""`nodrop dev`: reloaded on change and with a debugger; and no debugger anywhere else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from werkzeug.debug import DebuggedApplication
 
 from nodrop.application.debugging import without_debugging
-from tests.serving_process import ROOT, Server, environment, free_port, serving, until
+from tests.serving_process import ROOT, Server, environment, free_port, serving, tcp_table, until
 
 CODE = """
 import flask, os
@@ -39,7 +39,7 @@ def started(log: Path, *command: str, **variables: str) -> subprocess.Popen[str]
     """Start a development server that writes to `log`."""
     with log.open("w") as file:
         return subprocess.Popen(
-            command or (sys.executable, "-m", "nodrop.commands.dev"),
+            command or (sys.executable, "-m", "nodrop", "dev"),
             cwd=ROOT, env=environment(**variables), stdout=file, stderr=subprocess.STDOUT, text=True,
             start_new_session=True,
         )  # fmt: skip
@@ -123,10 +123,10 @@ def test_the_example_behaves_as_in_production_without_the_files_of_its_metrics(t
 
 def test_it_listens_on_this_machine_only(tmp_path: Path) -> None:
     with developing(tmp_path, **application(tmp_path)) as server:
-        listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        addresses = {fields[1] for fields in listening if fields[3] == "0A"}
-        assert f"0100007F:{server.port:04X}" in addresses
-        assert f"00000000:{server.port:04X}" not in addresses
+        addresses = [
+            fields[1] for fields in tcp_table() if fields[3] == "0A" and fields[1].endswith(f":{server.port:04X}")
+        ]
+        assert addresses == [f"0100007F:{server.port:04X}"]
 
 
 @pytest.mark.parametrize("to_all", [True, False], ids=["Ctrl-C", "SIGTERM"])

@@ -221,9 +221,12 @@ def cpu_of_downloads(url: str, pid: int) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    download = ["curl", "--silent", "--fail", "--output", "/dev/null", url]
+    # Once before, since what is loaded at the first request does not count.
+    subprocess.run(download, check=True, timeout=60)
     before = used()
     for _ in range(5):
-        subprocess.run(["curl", "--silent", "--fail", "--output", "/dev/null", url], check=True, timeout=60)
+        subprocess.run(download, check=True, timeout=60)
     return used() - before
 
 
@@ -243,11 +246,15 @@ def test_a_large_download_costs_no_more_than_with_gunicorns_threads(tmp_path: Pa
         )  # fmt: skip
         stack.callback(gthread.wait, 10)
         stack.callback(gthread.terminate)
-        until("gthread answers", lambda: listens(port))
-        worker = int(Path(f"/proc/{gthread.pid}/task/{gthread.pid}/children").read_text().split()[0])
-        theirs = cpu_of_downloads(f"http://127.0.0.1:{port}/file?path={path}", worker)
-        own = cpu_of_downloads(f"http://127.0.0.1:{ours.port}/file?path={path}", ours.workers()[-1])
-    record_property("cpu_seconds_of_five_downloads", (own, theirs))
+        children = Path(f"/proc/{gthread.pid}/task/{gthread.pid}/children")
+        until("gthread has a worker", lambda: listens(port) and bool(children.read_text()))
+        worker = int(children.read_text().split()[0])
+        theirs = own = 0.0
+        # In turns, since what else the machine does counts for both then.
+        for _ in range(10):
+            theirs += cpu_of_downloads(f"http://127.0.0.1:{port}/file?path={path}", worker)
+            own += cpu_of_downloads(f"http://127.0.0.1:{ours.port}/file?path={path}", ours.workers()[-1])
+    record_property("cpu_seconds_of_fifty_downloads", (own, theirs))
     assert own < 1.2 * theirs
 
 

@@ -1,7 +1,9 @@
 """What people bring along from gunicorn: each option is honoured, or refused in one line that says what to do."""
 
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,7 @@ from gunicorn.config import KNOWN_SETTINGS
 
 import options_docs
 from nodrop.config.settings import ServingSettings
-from nodrop.options import brought, foreign_variables
+from nodrop.options import foreign_variables, given_options
 from nodrop.options.table import named, option, spelling
 from tests.serving_process import ROOT, Server, command, environment, free_port, own_application, serving, until
 
@@ -21,7 +23,8 @@ app = flask.Flask(__name__)
 other = flask.Flask("other")
 @app.get("/")
 def index():
-    return {"name": "app", "cwd": os.getcwd(), "mine": os.environ.get("MINE"), "path": sys.path}
+    return {"name": "app", "scheme": flask.request.scheme,
+            "cwd": os.getcwd(), "mine": os.environ.get("MINE"), "path": sys.path}
 @other.get("/")
 def other_index(): return {"name": "other"}
 """
@@ -60,7 +63,7 @@ def running(
 
 def problems(*arguments: str, **variables: str) -> list[str]:
     """What is wrong with a command line and variables, by the defaults."""
-    return brought.problems(DEFAULTS, arguments, variables)
+    return given_options.problems(DEFAULTS, arguments, variables)
 
 
 # --- The table ------------------------------------------------------------------------------------------------------
@@ -329,6 +332,37 @@ def test_a_reload_that_would_change_an_option_says_so_and_serves_on(tmp_path: Pa
         until("ready", server.is_ready)
         assert "threads = 2 (configuration file) can't be accepted: set WEB_THREADS=2" in server.log_file.read_text()
         until("the first has ended", lambda: server.metrics()["nodrop_threads"] == 8)
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("workers = 3", "workers = 3 (configuration file) can't be accepted: set WEB_CONCURRENCY=3"),
+        ("certfile = 'x'", "certfile = x (configuration file) can't be accepted: terminate TLS at the proxy"),
+        ("worker_class = 'sync'", "worker_class = sync (configuration file) can't be accepted: set SERVER"),
+        ("worker_class = 'gone:Worker'", "worker_class = gone:Worker (configuration file) can't be accepted"),
+        ("timeout = 1", "timeout = 1 (configuration file) can't be accepted: set STALL_TIMEOUT"),
+        ("def nworkers_changed(server, new, old): pass", "nworkers_changed (configuration file) can't be accepted"),
+    ],
+)
+def test_what_a_reload_refuses_does_not_take_effect(tmp_path: Path, source: str, line: str) -> None:
+    config = tmp_path / "mine.py"
+    config.write_text("from nodrop.gunicorn import *\n")
+    with running(tmp_path, config="mine.py") as server:
+        (first,) = server.workers()
+        config.write_text(f"from nodrop.gunicorn import *\n{source}\n")
+        server.process.send_signal(signal.SIGHUP)
+        until("a second worker", lambda: len(server.workers()) == 2)
+        until("the first has ended", lambda: not Path(f"/proc/{first}").exists(), timeout=5)
+        until("ready", server.is_ready)
+        assert server.log_file.read_text().count(line) == 1
+        assert server.get("/").json()["scheme"] == "http"
+        # Such as the threads, of which another class of worker may tell nothing.
+        assert server.metrics()["nodrop_threads"] == 8
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 5
+        assert len(server.workers()) == 2, "the number of workers stays"
 
 
 def test_gunicorns_own_file_that_is_not_read_is_told(tmp_path: Path) -> None:

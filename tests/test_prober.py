@@ -177,6 +177,7 @@ def test_an_answer_that_comes_before_the_body_was_read_is_the_result(tmp_path: P
     assert errors(records) == dict.fromkeys(range(20), "status-413")
 
 
+@pytest.mark.alone  # connections are told apart by their order
 def test_an_application_that_does_not_echo_is_checked_by_status_and_pattern(tmp_path: Path) -> None:
     own = ["--path", "/shop?page=1", "--expect-body", '"host": *"p.d"', "--host-header", "X-Pod"]
     with faulty_server(behaving({3: "garbage", 4: "status 404"})) as server:

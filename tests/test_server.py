@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nodrop.server.runtime_folder import is_held
-from tests.serving_process import ROOT, Server, command, environment, free_port, serving, until
+from tests.serving_process import ROOT, Server, command, environment, free_port, is_held, serving, until
 
 
 def start(**variables: str) -> subprocess.CompletedProcess[str]:
@@ -99,7 +98,7 @@ def test_the_folders_of_killed_servers_are_removed_and_those_of_living_ones_are_
 import os, sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from nodrop.server.runtime_folder import runtime_folder
+from nodrop.system.runtime_folder import runtime_folder
 print(runtime_folder(Path({str(tmp_path)!r})), flush=True)
 sys.stdin.read()
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving_process import ROOT, Server, at_full_speed, serving, until
+from tests.serving_process import ROOT, Server, at_full_speed, serving, tcp_table, until
 
 CLIENTS = 100
 FAST_SECONDS = 4.0
@@ -177,10 +177,9 @@ def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path) -> None:
 
 
 def open_connections(server: Server) -> int:
-    """Connections that the server still has, by the kernel's table."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    """Connections that the server still has, by the kernel's tables: those of IPv4 and of sockets of both families."""
     established = {"01", "08"}  # ESTABLISHED and CLOSE_WAIT
-    return sum(fields[1].endswith(f":{server.port:04X}") and fields[3] in established for fields in lines)
+    return sum(fields[1].endswith(f":{server.port:04X}") and fields[3] in established for fields in tcp_table())
 
 
 def test_above_its_limit_the_connection_that_has_been_idle_longest_makes_room(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from nodrop.config.sources import SettingsError
 from nodrop.tracing import opentelemetry as tracing
 from tests.log_lines import find
 from tests.raw import exchange
-from tests.serving_process import ROOT, Server, serving, until
+from tests.serving_process import ROOT, Server, own_application, serving, until
 from tests.test_server import start
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -204,6 +204,48 @@ def test_an_application_with_a_provider_of_its_own_keeps_it(tmp_path: Path) -> N
         until("both are there", lambda: {"lookup", "GET /traced"} <= set(server.get("/spans").json()))
         # Nor did anything try to replace it.
         assert not [entry for entry in server.log() if entry["logger"].startswith("opentelemetry")]
+
+
+MOUNTED = """
+from flask import Flask
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+cart = Flask("cart")
+
+@cart.get("/cart/<int:number>/<reset_token>")
+def item(number, reset_token):
+    return "item"
+
+app = DispatcherMiddleware(Flask("site"), {"/inner": cart})
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "before", "headers"),
+    [
+        ({}, "", {}),
+        ({"URL_PREFIX": "/site"}, "/site", {}),
+        ({"URL_PREFIX": "/site", "URL_PREFIX_STRIPPED": "true"}, "", {}),
+        ({"TRUSTED_PROXIES": "1", "FORWARDED_HEADERS": "for, prefix"}, "", {"X-Forwarded-Prefix": "/site"}),
+    ],
+    ids=["at the root", "prefix passed on", "prefix stripped", "prefix told"],
+)
+def test_metric_access_line_and_span_name_the_same_route_of_a_mounted_application(
+    tmp_path: Path, variables: dict[str, str], before: str, headers: dict[str, str]
+) -> None:
+    route = "/inner/cart/<int:number>/<reset_token>"
+    with collecting() as collector, serving(
+        tmp_path, **own_application(tmp_path, MOUNTED), **variables,
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint, OTEL_BSP_SCHEDULE_DELAY="50",
+    ) as server:  # fmt: skip
+        assert server.get(f"{before}/inner/cart/7/hunter2", headers=headers).status == 200
+        line = find(server, lambda entry: entry.get("status") == 200 and "/cart/7" in entry.get("url", ""))
+        assert line["route"] == route
+        # Which segment is the token is known from the route.
+        assert line["url"] == f"{before}/inner/cart/7/REDACTED"
+        assert attributes(collector.span(f"GET {route}"))["http.route"] == route
+        counts = [key for key in server.metrics() if key.startswith("flask_http_request_duration_seconds_count")]
+        assert [key for key in counts if f'route="{route}"' in key]
 
 
 # --- Without a collector --------------------------------------------------------------------------------------------

@@ -18,7 +18,8 @@ def loaded(folder: Path, files: dict[str, str], **variables: str) -> tuple[str, 
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     code = (
-        "import os, sys\nfrom nodrop.application.named import find_application\nfrom nodrop.find import FindError\n"
+        "import os, sys\nfrom nodrop.application.named import find_application\n"
+        "from nodrop.importing.find import FindError\n"
         "try: print(getattr(find_application(os.environ.get('WSGI_APP', '')), 'name', 'not Flask'), end='')\n"
         "except FindError as error: print(error, end='', file=sys.stderr)\n"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,7 +94,11 @@ def websocket(server: Server) -> Iterator[Any]:
 def threads_and_sockets(server: Server) -> tuple[int, int]:
     """How many the worker has."""
     process = Path(f"/proc/{server.workers()[-1]}")
-    files = [str(file.readlink()) for file in (process / "fd").iterdir()]
+    files = []
+    for file in (process / "fd").iterdir():
+        # One may be closed meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            files.append(str(file.readlink()))
     return len(list((process / "task").iterdir())), sum(file.startswith("socket:") for file in files)
 
 

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from nodrop.find import FindError
+from nodrop.importing.find import FindError
 
 
 def call(factory: Callable[..., Any], name: str, *positional: Any, **named: Any) -> Any:

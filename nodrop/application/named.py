@@ -5,9 +5,11 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from nodrop.application import import_path, unnamed
+from nodrop.application import unnamed
 from nodrop.application.factory import call
-from nodrop.find import FindError, attribute, explaining, import_module, reference
+from nodrop.config.references import reference
+from nodrop.importing import import_path
+from nodrop.importing.find import FindError, attribute, explaining, import_module
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -20,7 +20,7 @@ from typing import Any
 import werkzeug.serving
 from flask import Flask
 
-from nodrop.application.frames import caller
+from nodrop.importing.frames import caller
 
 OTHERS = {
     "bottle": "run",

@@ -10,7 +10,7 @@ from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
 from types import FrameType
 
-from nodrop.application.frames import frame_of, is_own
+from nodrop.importing.frames import frame_of, is_own
 
 FIRST_SECONDS = 10.0
 _log = logging.getLogger(__name__)

@@ -18,7 +18,8 @@ from typing import Any
 from flask import Flask
 
 from nodrop.application.factory import call
-from nodrop.find import FindError, attribute, import_module, reference
+from nodrop.config.references import reference
+from nodrop.importing.find import FindError, attribute, import_module
 
 MODULES = ("wsgi", "app")
 FACTORIES = ("create_app", "make_app")

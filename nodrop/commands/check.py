@@ -7,17 +7,17 @@ import traceback
 from collections.abc import Iterable, Mapping
 
 from nodrop.application import unnamed
-from nodrop.application.frames import is_own
 from nodrop.application.slow_load import SlowLoad
 from nodrop.config.schema import MASK, Declaration, Effective
 from nodrop.config.settings import ServingSettings
 from nodrop.config.sources import Environment, SettingsError
-from nodrop.config.startup import settings_to_start_with
-from nodrop.find import FindError
 from nodrop.health.readiness import find_check
+from nodrop.importing.find import FindError
+from nodrop.importing.frames import is_own
 from nodrop.logs import known_secrets
 from nodrop.logs.redaction import redact_text
 from nodrop.options import foreign_variables
+from nodrop.options.startup import settings_to_start_with
 from nodrop.server import own_hooks
 
 # What a letter too few, too many or changed leaves alike, without taking other programs' names for ours.
@@ -94,13 +94,13 @@ def application_problems(settings: ServingSettings, secrets: Iterable[str]) -> l
     # Not needed, and not quick, without --app.
     from gunicorn.errors import AppImportError
 
-    from nodrop.wsgi import load as wsgi
+    from nodrop.application import load as loading
 
     problems = []
-    loading = SlowLoad(tell=lambda line: print(line, file=sys.stderr, flush=True))
-    loading.begin()
+    slow = SlowLoad(tell=lambda line: print(line, file=sys.stderr, flush=True))
+    slow.begin()
     try:
-        wsgi.load()
+        loading.load()
     except AppImportError as error:
         problems.append(str(error))
     # What an application raises, or an exit of its own, is for it to choose.
@@ -108,7 +108,7 @@ def application_problems(settings: ServingSettings, secrets: Iterable[str]) -> l
         what = f"WSGI_APP={settings.wsgi_app}" if settings.wsgi_app else "the application"
         problems.append(f"{what} can't be loaded: {_told(error)}")
     finally:
-        loading.end()
+        slow.end()
     for name in settings.readiness_checks:
         try:
             find_check(name)

@@ -1,4 +1,4 @@
-"""`make dev`: the application on Werkzeug's development server, reloaded on change, with its debugger.
+"""`nodrop dev`: the application on Werkzeug's development server, reloaded on change, with its debugger.
 
 It is loaded as gunicorn's workers load it, with the same settings, so that it behaves alike; but there is no
 management port, and exceptions are shown. It listens on this machine only, since whoever reaches the debugger and
@@ -58,10 +58,10 @@ def run(settings: ServingSettings, application: "WSGIApplication") -> None:
 
 def _load() -> "WSGIApplication":
     """The application; or, if its code can't be loaded, one that shows why until the code is changed."""
-    from nodrop.wsgi import load as wsgi  # as late as in a worker: it imports what reads the environment
+    from nodrop.application import load as loading  # as late as in a worker: it imports what reads the environment
 
     try:
-        return wsgi.load(development=True)
+        return loading.load(development=True)
     except AppImportError as error:
         # The environment of this process does not change, however often the code does.
         if isinstance(error.__cause__, SettingsError):
@@ -89,7 +89,3 @@ def _require_free(port: int) -> None:
         except OSError as error:
             why = "already in use" if error.errno == errno.EADDRINUSE else f"not to be had ({error.strerror})"
             sys.exit(f"port {port} is {why}: stop what uses it, or choose another with PORT=<port>")
-
-
-if __name__ == "__main__":
-    main()

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Mapping
 from typing import NoReturn
 
+from nodrop.config.references import reference
 from nodrop.config.settings import ServingSettings
 from nodrop.config.sources import Environment
-from nodrop.config.startup import settings_to_start_with
-from nodrop.find import reference
+from nodrop.options.startup import settings_to_start_with
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """The exit statuses that shells have for these."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nodrop.config.network_types import TrustedProxies, forwarded_headers, hosts, trusted_proxies, url_prefix
+from nodrop.config.references import FUNCTION
 from nodrop.config.schema import Computed, Settings, setting
 from nodrop.config.types import (
     address,
@@ -21,7 +22,7 @@ from nodrop.config.types import (
     size,
     text,
 )
-from nodrop.server.addresses import all_addresses
+from nodrop.system.addresses import all_addresses
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -32,7 +33,6 @@ KEY_BYTES = 32
 # prometheus_client's own.
 DEFAULT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
-_OBJECT = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*"  # module:name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,7 +274,7 @@ class ServingSettings(Settings):
     )
     readiness_checks: tuple[str, ...] = setting(
         "READINESS_CHECKS",
-        names("names of the form module:function, separated by commas", "`module:function,...`", pattern=_OBJECT),
+        names("names of the form module:function, separated by commas", "`module:function,...`", pattern=FUNCTION),
         group="Health",
         default=(),
         meaning="Functions of the application that check whether it can serve. A check fails if it raises an "

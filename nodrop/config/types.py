@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from nodrop.find import reference
+from nodrop.config.references import reference
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from nodrop.config.settings import ServingSettings
 from nodrop.health.load_report import LoadReport
 from nodrop.health.readiness import CheckResults
 from nodrop.health.worker_state import WorkerState, WorkerStatus
-from nodrop.server.addresses import own_address
+from nodrop.system.addresses import own_address
 
 STARTUP_INTERVAL_SECONDS = 0.2
 STILL_SECONDS = 10.0

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from nodrop.find import FindError, find
+from nodrop.importing.find import FindError, find
 
 Check = Callable[[], Any]
 _log = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodrop.server.children import when_forked
-from nodrop.server.processes import is_alive
+from nodrop.system.children import when_forked
+from nodrop.system.processes import is_alive
 
 # Native and aligned. A writer assigns one number at a time through a view of the memory, which happens in one piece;
 # struct's own writing does not, and a reader would now and then see half of a number.

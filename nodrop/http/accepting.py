@@ -9,7 +9,7 @@ from typing import Any
 
 from nodrop.http.connection.connection import Connection
 from nodrop.http.loop import Loop
-from nodrop.server.addresses import as_ipv4
+from nodrop.system.addresses import as_ipv4
 
 ACCEPT_BATCH = 64
 

@@ -13,7 +13,7 @@ from os import read, write
 from typing import Any
 
 from nodrop.http.connection.connection import Connection
-from nodrop.server import children
+from nodrop.system import children
 
 
 class Loop:

@@ -17,7 +17,7 @@ from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.in_flight import InFlight
 from nodrop.http.lifecycle import Lifecycle
 from nodrop.http.loop import Loop
-from nodrop.server import children
+from nodrop.system import children
 
 
 class Threads:

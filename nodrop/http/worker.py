@@ -2,8 +2,8 @@
 
 A request is handed to a thread when it is complete, its body included, and an answer that its client is slow to take is
 left to the loop. So a slow client costs memory or disk space, and no thread, within limits. gunicorn's parser and
-response classes do the HTTP; what its own threaded worker does with them can be stopped by forty slow clients
-(docs/behaviour.md has the figures).
+response classes do the HTTP. Its own threaded worker gives a thread to each slow client (docs/behaviour.md has the
+figures of both).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from nodrop.http.loop import Loop
 from nodrop.http.stalls import Stalls
 from nodrop.http.threads import Threads
 from nodrop.metrics.worker_metrics import server_metrics
-from nodrop.server import children
 from nodrop.server.worker_process import WorkerProcess
+from nodrop.system import children
 
 TICK_SECONDS = 1.0
 """How often deadlines are looked at."""

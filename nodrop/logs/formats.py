@@ -16,13 +16,13 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
+from nodrop import current_request
 from nodrop.logs import known_secrets
 from nodrop.logs.fields import redact_fields, safe_text
 from nodrop.logs.names import REDACTED, is_secret
 from nodrop.logs.redaction import redact_end, redact_text
 from nodrop.logs.refused_requests import REFUSAL, redact_refusal
 from nodrop.logs.urls import redact_url
-from nodrop.wsgi import request_context as context
 
 MAX_LINE_BYTES = 16 * 1024
 """No line is longer, its end included: container runtimes cut longer ones into pieces that are not JSON any more."""
@@ -138,7 +138,9 @@ class JsonFormatter(_Formatter):
             "logger": record.name,
             "message": message_of(record),
         }
-        request = context.current() or context.context_of(record.exc_info[1] if record.exc_info else None)
+        request = current_request.current() or current_request.context_of(
+            record.exc_info[1] if record.exc_info else None
+        )
         if request and record.name != ACCESS:
             entry["request_id"] = known_secrets.mask(request.request_id)
             entry["trace_id"] = request.trace_id

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
+from nodrop import current_request
 from nodrop.config.settings import ServingSettings
 from nodrop.logs.names import MOST_DECODINGS, REDACTED, is_secret
-from nodrop.wsgi import request_context
 
 MIN_LENGTH = 8
 """Shorter values are not looked for: they would mask parts of words."""
@@ -67,7 +67,7 @@ def mask(text: str) -> str:
 
 def mask_of_request(text: str) -> str:
     """The text with the credentials of the request that this thread handles masked, and every known secret."""
-    request = request_context.current()
+    request = current_request.current()
     if request:
         secrets = request.secrets
         if secrets is None:

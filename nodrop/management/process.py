@@ -4,11 +4,11 @@ The kubelet must hear the truth while every thread of every worker is stuck, so 
 process reads what the workers left in files. It has its own port so that the Service, which leads to the application's
 port only, exposes neither health nor metrics.
 
-nodrop/gunicorn.py starts it as a child of gunicorn's master: `python -m nodrop.management.process FOLDER PORT`. It
+nodrop/server/hooks.py starts it as a child of gunicorn's master: `python -m nodrop.management.process FOLDER PORT`. It
 serves from a child of its own, which it replaces should that ever die, and ends when the master does.
 """
 
-from nodrop.application import import_path
+from nodrop.importing import import_path
 
 # For what is imported next: PYTHONPATH may name folders of an application's.
 import_path.python_first()

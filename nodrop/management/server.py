@@ -23,7 +23,7 @@ from typing import NoReturn
 from nodrop.management.client import Connection, Phase
 from nodrop.management.parsing import RefusedError, Request, take
 from nodrop.management.responses import Response, line
-from nodrop.server.addresses import bound
+from nodrop.system.addresses import bound
 
 MOST_CONNECTIONS = 64
 BACKLOG = 1024

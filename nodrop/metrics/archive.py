@@ -25,7 +25,7 @@ from pathlib import Path
 
 from prometheus_client.mmap_dict import MmapedDict
 
-from nodrop.server.processes import is_alive
+from nodrop.system.processes import is_alive
 
 BATCH = 30
 """Files that are merged in one go, within some 10 ms: for so long a scrape may have to wait."""

@@ -25,8 +25,8 @@ from nodrop.health.worker_state import WorkerState
 from nodrop.metrics.archive import Archive
 from nodrop.metrics.process_usage import Processes
 from nodrop.metrics.saturation import Saturation
-from nodrop.server.addresses import BACKLOG
-from nodrop.server.runtime_folder import BACKLOG_FILE, OWN_METRICS, WORKER_STARTS
+from nodrop.system.addresses import BACKLOG
+from nodrop.system.runtime_folder import BACKLOG_FILE, OWN_METRICS, WORKER_STARTS
 
 MERGE_SECONDS = 1.0
 _log = logging.getLogger(__name__)

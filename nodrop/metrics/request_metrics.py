@@ -7,7 +7,7 @@ middleware answers, and of several applications in one process it sees one. So i
 are fed from a WSGI wrapper, which sees what the client gets.
 
 A request is counted just before its last byte is handed to the server: an answer that a client has in full is counted.
-The values are kept in files (values.py), so that the management process can add them up and serve them, whatever the
+The values are kept in files (store.py), so that the management process can add them up and serve them, whatever the
 workers are doing.
 """
 
@@ -23,15 +23,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 
-from nodrop.http.connection.takeover import is_taken_over
 from nodrop.metrics.store import ValueStore, kept_in, own_store
-from nodrop.wsgi import body
+from nodrop.wsgi import body, route
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-    from werkzeug.routing import Rule
 
     ExcInfo = tuple[type[BaseException], BaseException, TracebackType]
 
@@ -75,8 +73,9 @@ class RequestMetrics:
         self._failing: set[tuple[str, str]] = set()
         registry = _Declared()
         with kept_in(self._store):
-            # The application it hooks into serves nothing; see above.
-            PrometheusMetrics(Flask("metrics"), path=None, group_by=route, buckets=buckets, registry=registry)
+            # It declares its metrics for an application alone, and this one serves nothing: names, labels and help stay
+            # the exporter's own in each of its versions, which is what its dashboards are promised.
+            PrometheusMetrics(Flask("metrics"), path=None, group_by="route", buckets=buckets, registry=registry)
             self.in_flight = Gauge(
                 "flask_http_requests_in_flight",
                 "Requests that the application is handling, streamed responses included",
@@ -132,11 +131,6 @@ class RequestMetrics:
             self._route_exceptions.labels(method, route).inc()
 
 
-def route(rule: Rule | None, mount: str = "") -> str:
-    """The matched rule, such as `/users/<id>`, under the path where its application is mounted; empty when none."""
-    return mount + rule.rule if rule else ""
-
-
 class Exchange(body.Watcher):
     """One request and its answer.
 
@@ -145,20 +139,17 @@ class Exchange(body.Watcher):
     """
 
     __slots__ = (
-        "_began", "_exception", "_exemplar", "_file", "_length", "_method", "_metrics", "_path", "_recorded", "_route",
+        "_began", "_exception", "_exemplar", "_file", "_length", "_method", "_metrics", "_recorded", "_route",
         "_seconds", "_sent", "_socket", "_start_response", "_status", "_write",
     )  # fmt: skip
 
     def __init__(self, metrics: RequestMetrics, environ: WSGIEnvironment, start_response: StartResponse) -> None:
         self._metrics = metrics
         self._socket: Any = environ.get("gunicorn.socket")
-        if self._socket is not None and hasattr(self._socket, "when_taken_over"):
-            # The application will not call start_response, where the route is noted else.
-            self._socket.when_taken_over.append(self.look)
+        body.when_taken_over(self._socket, self.look)
         self._start_response = start_response
         method = environ["REQUEST_METHOD"]
         self._method = method if method in METHODS else OTHER
-        self._path: str = environ.get("PATH_INFO", "")
         self._route = ""
         self._status = ""
         self._length = -1
@@ -190,18 +181,13 @@ class Exchange(body.Watcher):
 
     def look(self) -> None:
         """See which route the current request has matched, in whichever Flask application, and its trace."""
-        try:
-            current = request._get_current_object()  # type: ignore[attr-defined]
-        except RuntimeError:
-            return  # Not Flask's.
-        rule, environ = current.url_rule, current.environ
-        if rule:
-            inner = environ["PATH_INFO"]
-            # As long as the path is the client's, nothing is mounted anywhere.
-            mounted = inner is not self._path and self._path.endswith(inner)
-            self._route = route(rule, self._path[: len(self._path) - len(inner)] if mounted else "")
-            if self._method == OTHER and rule.methods and current.method in rule.methods:
-                self._method = current.method
+        current = route.note()
+        if current is None:
+            return
+        environ, rule = current.environ, current.url_rule
+        self._route = environ[route.ROUTE]
+        if self._method == OTHER and rule and rule.methods and current.method in rule.methods:
+            self._method = current.method
         if environ.get("nodrop.sampled") and (trace_id := environ.get("nodrop.trace_id")):
             # As long as a trace's id is; prometheus_client raises an error for what is too long.
             self._exemplar = {"trace_id": trace_id[:32]}
@@ -257,7 +243,7 @@ class Exchange(body.Watcher):
         if self._recorded:
             return
         self._recorded = True
-        if is_taken_over(self._socket):
+        if body.is_taken_over(self._socket):
             # For a WebSocket: the application answers through the socket, and what it returns is not sent.
             self._status, self._sent = "101", 0
         if self._status not in STATUSES:

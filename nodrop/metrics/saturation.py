@@ -10,7 +10,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
 from nodrop.health.worker_state import WorkerState
-from nodrop.server.addresses import BACKLOG, in_proc
+from nodrop.system.addresses import BACKLOG, in_proc
 
 _LISTEN = b"0A"
 

@@ -23,8 +23,8 @@ from prometheus_client import values
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.samples import Exemplar
 
-from nodrop.server import children
-from nodrop.server.runtime_folder import OWN_METRICS
+from nodrop.system import children
+from nodrop.system.runtime_folder import OWN_METRICS
 
 EXEMPLAR_SECONDS = 1.0
 """How often a worker writes its exemplars at most."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from nodrop.config.settings import ServingSettings
-from nodrop.server.addresses import ALL, ALL_IPV4, BACKLOG, shown
-from nodrop.server.runtime_folder import memory_folder
+from nodrop.system.addresses import ALL, ALL_IPV4, BACKLOG, shown
+from nodrop.system.runtime_folder import memory_folder
 
-LOADER = "nodrop.wsgi.load:load()"
+LOADER = "nodrop.application.load:load()"
 WORKERS = {"nodrop": "nodrop.http.worker.Worker", "gthread": "nodrop.server.gthread.Worker"}
 """The worker class for each value of SERVER."""
 
@@ -16,7 +16,7 @@ WORKERS = {"nodrop": "nodrop.http.worker.Worker", "gthread": "nodrop.server.gthr
 def values(settings: ServingSettings) -> dict[str, Any]:
     """gunicorn's settings, hooks left out, that are not left at gunicorn's defaults."""
     return {
-        # A worker loads the application by itself; gunicorn only needs a name (nodrop/wsgi/load.py).
+        # A worker loads the application by itself; gunicorn only needs a name (nodrop/application/load.py).
         "wsgi_app": LOADER,
         "bind": shown(settings.bind_address, settings.port),
         "backlog": BACKLOG,

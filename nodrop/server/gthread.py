@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from nodrop.health.worker_state import WorkerReport
-from nodrop.http.answers.response import Input
-from nodrop.server import children
-from nodrop.server.addresses import as_ipv4
 from nodrop.server.worker_process import WorkerProcess
+from nodrop.system import children
+from nodrop.system.addresses import as_ipv4
+from nodrop.wsgi.input import Input
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -17,18 +17,18 @@ from typing import Any
 from gunicorn.errors import AppImportError
 from gunicorn.sock import TCP6Socket, TCPSocket
 
-from nodrop.application import import_path
 from nodrop.application.slow_load import SlowLoad
 from nodrop.config.settings import ServingSettings
-from nodrop.find import FindError
 from nodrop.health.load_report import LoadReport
 from nodrop.health.readiness import Checker, CheckResults, find_check, in_context_of
 from nodrop.health.worker_state import WorkerState
+from nodrop.importing import import_path
+from nodrop.importing.find import FindError
 from nodrop.logs.redaction import redact_text
-from nodrop.options import brought, configuration, foreign_variables
-from nodrop.server.addresses import bound, shown
+from nodrop.options import configuration, foreign_variables, given_options
 from nodrop.server.replacement import Replacement, Replacements
-from nodrop.server.runtime_folder import BACKLOG_FILE, OWN_METRICS, WORKER_STARTS
+from nodrop.system.addresses import bound, shown
+from nodrop.system.runtime_folder import BACKLOG_FILE, OWN_METRICS, WORKER_STARTS
 from nodrop.tracing import opentelemetry as tracing
 
 GTHREAD_DIFFERS = (
@@ -68,21 +68,37 @@ class Hooks:
 
     def nworkers_changed(self, server: Any, new_value: int, old_value: int | None) -> None:
         """The number of workers is set: for the first time before gunicorn does anything else, then by each reload."""
-        self._look_at_configuration(server, is_start=old_value is None)
+        if old_value is None:
+            self._look_at_configuration(server, is_start=True)
         self._replacements.number_changed(new_value, old_value, set(server.WORKERS))
 
     def _look_at_configuration(self, server: Any, *, is_start: bool) -> None:
         """Refuse what a configuration file has changed; on a reload, when the server runs, say so and leave it out."""
-        self._has_looked = True
-        problems = brought.in_effect(server.cfg, self.ours, self._settings)
+        problems = given_options.in_effect(server.app.cfg, self.ours, self._settings)
         if problems and is_start:
             self._refuse_to_start("\n".join(problems))
         for problem in problems:
             server.log.error("%s", problem)
-        brought.settle(server.cfg, self.ours)
+        given_options.settle(server.app.cfg, self.ours, self._settings)
         # A configuration file may name the application too.
         if server.app.app_uri != configuration.LOADER:
             os.environ["WSGI_APP"] = server.app.app_uri
+        if not self._has_looked:
+            self._has_looked = True
+            self._look_at_each_reload(server)
+
+    def _look_at_each_reload(self, server: Any) -> None:
+        """Look at the configuration as soon as it is loaded again.
+
+        gunicorn calls its first hook when it has taken the number of workers, their class and more from it already.
+        """
+        load = server.app.do_load_config
+
+        def load_and_look() -> None:
+            load()
+            self._look_at_configuration(server, is_start=False)
+
+        server.app.do_load_config = load_and_look
 
     def _require_look(self, server: Any) -> None:
         """For hooks that are called later, should a configuration file have replaced nworkers_changed."""
@@ -113,7 +129,7 @@ class Hooks:
 
     def _warnings(self) -> list[str]:
         lines = foreign_variables.warnings(os.environ)
-        if unread := brought.unread_file(sys.argv[1:], Path.cwd()):
+        if unread := given_options.unread_file(sys.argv[1:], Path.cwd()):
             lines.append(unread)
         if self._settings.server == "gthread":
             lines.append(GTHREAD_DIFFERS)
@@ -201,7 +217,7 @@ class Hooks:
         """The worker has loaded the application: begin the application's own readiness checks."""
         worker.loading.end()
         if self._settings.readiness_checks:
-            from nodrop.wsgi import load as wsgi  # loaded in the worker alone
+            from nodrop.application import load as loading  # loaded in the worker alone
 
             try:
                 checks = {name: find_check(name) for name in self._settings.readiness_checks}
@@ -213,7 +229,7 @@ class Hooks:
                 report=lambda problem, seconds: self._checks.write(worker.pid, problem, seconds),
                 interval=self._settings.readiness_check_interval,
                 timeout=self._settings.readiness_check_timeout,
-                context=in_context_of(wsgi.loaded),
+                context=in_context_of(loading.loaded),
             ).start()
 
     def worker_exit(self, server: Any, worker: Any) -> None:  # noqa: ARG002

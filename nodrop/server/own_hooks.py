@@ -15,8 +15,8 @@ from typing import Any
 
 from gunicorn.config import make_settings
 
-from nodrop.application import import_path
-from nodrop.find import FindError, explaining, import_module
+from nodrop.importing import import_path
+from nodrop.importing.find import FindError, explaining, import_module
 from nodrop.options.table import option
 
 AT_THE_END = frozenset({"worker_exit", "child_exit", "on_exit"})

@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 
 from nodrop.config.settings import ServingSettings
 from nodrop.health.worker_state import WorkerReport
-from nodrop.server import children
 from nodrop.server.replacement import Replacement
-from nodrop.server.runtime_folder import lock_descriptor
-from nodrop.server.signals import Handler, Stopping, WorkerSignals
+from nodrop.system import children
+from nodrop.system.runtime_folder import lock_descriptor
+from nodrop.system.signals import Handler, Stopping, WorkerSignals
 
 
 class WorkerProcess:
@@ -64,7 +64,7 @@ class WorkerProcess:
         A child process that the application's code forks, and lets come back to here, is ended.
         """
         # Not before the fork: the worker alone imports the application, and what reads its environment.
-        from nodrop.wsgi.load import load
+        from nodrop.application.load import load
 
         try:
             self.wsgi = load()

@@ -17,14 +17,14 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from nodrop import current_request
 from nodrop.config.sources import SettingsError
-from nodrop.http.connection.takeover import is_taken_over
 from nodrop.logs import known_secrets
 from nodrop.logs.fields import safe_text
 from nodrop.logs.redaction import redact_end, redact_text
 from nodrop.logs.urls import redact_url
 from nodrop.wsgi import body
-from nodrop.wsgi import request_context as context
+from nodrop.wsgi.request_context import set_trace
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -170,7 +170,7 @@ class TracingMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Call the application with the request's span as the current one."""
-        request = context.current()
+        request = current_request.current()
         if request and request.caller:
             # In its place is what the application is to pass on.
             environ["HTTP_TRACEPARENT"] = str(request.caller)
@@ -205,7 +205,7 @@ class TracingMiddleware:
             if route := environ.get("nodrop.route"):
                 span.update_name(f"{method} {route}")
                 span.set_attribute("http.route", route)
-            if is_taken_over(environ.get("gunicorn.socket")):
+            if body.is_taken_over(environ.get("gunicorn.socket")):
                 span.set_attribute("http.response.status_code", 101)
             if error is not None:
                 # In place of what the SDK would take from the error, which may have a connection string in it.
@@ -239,11 +239,11 @@ class _Ending(body.Watcher):
             self._detach()
 
 
-def _take_over(environ: WSGIEnvironment, request: context.RequestContext, span: Span) -> None:
+def _take_over(environ: WSGIEnvironment, request: current_request.RequestContext, span: Span) -> None:
     """Let logs, application and the services it calls have the span's ids."""
     ids = span.get_span_context()
     request.trace_id, request.span_id = f"{ids.trace_id:032x}", f"{ids.span_id:016x}"
-    context.set_trace(environ, request, ids.trace_flags, pass_on=True)
+    set_trace(environ, request, ids.trace_flags, pass_on=True)
     if ids.trace_state:
         environ["HTTP_TRACESTATE"] = ids.trace_state.to_header()
 

@@ -1,14 +1,30 @@
-"""The one wrapper around an application's answer, for all that has to know how it goes and when it ends."""
+"""The one wrapper around an application's answer, for all that has to know how it goes and when it ends.
+
+An application may also take the connection over, for a WebSocket, and answer through `gunicorn.socket`. nodrop's own
+socket (nodrop/http/connection/takeover.py) tells of it; that of another server does not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
-
-from nodrop.http.connection.takeover import is_taken_over
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+def is_taken_over(sock: object) -> bool:
+    """Whether the application has taken over the connection of this `gunicorn.socket`."""
+    return getattr(sock, "taken_over", False) is True
+
+
+def when_taken_over(sock: Any, function: Callable[[], None]) -> None:
+    """Have `function` called if the application takes the connection over, while it still knows its request.
+
+    No answer begins then, where most is noted otherwise.
+    """
+    if sock is not None and hasattr(sock, "when_taken_over"):
+        sock.when_taken_over.append(function)
 
 
 class Watcher:

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from nodrop.wsgi.problems import refuse
+from nodrop.wsgi.route import PREFIX
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -41,5 +42,6 @@ class UrlPrefix:
                     detail = f"this server serves paths under {self._prefix}/ alone"
                     return refuse(environ, start_response, HTTPStatus.NOT_FOUND, detail)
                 environ["PATH_INFO"] = path[len(self._prefix) :]
+                environ[PREFIX] = self._prefix
             environ["SCRIPT_NAME"] = self._prefix
         return self._application(environ, start_response)

@@ -10,7 +10,7 @@ so that whatever is logged meanwhile in that thread can be told to belong to the
 | `nodrop.span_id` | 16 hex digits: this request in the trace |
 | `nodrop.sampled` | bool: whether the trace is recorded |
 | `nodrop.traceparent` | what to send as `traceparent` to the services that the application calls |
-| `nodrop.route` | the rule that Flask matched, such as `/users/<id>`; empty if none; set when the answer begins |
+| `nodrop.route` | the route that Flask matched (nodrop/wsgi/route.py); empty if none; set when the answer begins |
 
 `HTTP_TRACEPARENT` is `nodrop.traceparent` if the caller sent a valid one, else it is removed, `HTTP_TRACESTATE` with
 it. A trace that begins here is not sampled, the specification's default, and is not put there: OpenTelemetry in the
@@ -22,13 +22,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
-from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodrop.tracing import traceparent
-from nodrop.tracing.traceparent import TraceParent
-from nodrop.wsgi import body
+from nodrop import current_request
+from nodrop.current_request import RequestContext
+from nodrop.wsgi import body, route, traceparent
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -36,34 +34,6 @@ if TYPE_CHECKING:
 # Long enough for every usual kind of id. The characters need no quoting in a header, a URL, a shell or JSON; without
 # the comma, with which servers join headers that are sent twice.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,128}", re.ASCII)
-
-
-@dataclass(slots=True)
-class RequestContext:
-    """The ids of a request. Changed only by tracing, which knows the span better, before the application is called."""
-
-    request_id: str
-    trace_id: str
-    span_id: str
-    caller: TraceParent | None
-    """The traceparent that came; None if none did, or an invalid one."""
-    environ: WSGIEnvironment
-    """Where the log learns which credentials the request has, should a line be written meanwhile."""
-    secrets: tuple[str, ...] | None = None
-    """Those credentials, once a line has been written."""
-
-
-_current: ContextVar[RequestContext | None] = ContextVar("request", default=None)
-
-
-def current() -> RequestContext | None:
-    """The request that this thread handles now, if any."""
-    return _current.get()
-
-
-def context_of(error: BaseException | None) -> RequestContext | None:
-    """The request that an error ended. Servers log such an error when the request is not the current one any more."""
-    return getattr(error, "nodrop_context", None)
 
 
 class RequestContextMiddleware:
@@ -76,12 +46,13 @@ class RequestContextMiddleware:
         """Call the application with the ids in place."""
         context = _begin(environ)
         request_id = context.request_id
-        _current.set(context)
+        current_request.enter(context)
 
         def note_route() -> None:
-            # Now, because Flask takes the request out of the environment before the server logs it.
-            rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
-            environ["nodrop.route"] = rule.rule if rule else ""
+            # Now, because Flask's request is over before the server logs it. The metrics have seen it before.
+            if route.ROUTE not in environ:
+                request = route.note()
+                environ[route.ROUTE] = request.environ[route.ROUTE] if request else ""
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
             note_route()
@@ -93,10 +64,7 @@ class RequestContextMiddleware:
                 headers = [*headers, ("X-Request-ID", request_id)]
             return start_response(status, headers, *exc_info)
 
-        sock: Any = environ.get("gunicorn.socket")
-        if sock is not None and hasattr(sock, "when_taken_over"):
-            # For a WebSocket no answer begins.
-            sock.when_taken_over.append(note_route)
+        body.when_taken_over(environ.get("gunicorn.socket"), note_route)
         return body.call(self._application, environ, start, _Ending(context), keep_lists=True)
 
 
@@ -112,7 +80,7 @@ class _Ending(body.Watcher):
         error.nodrop_context = self._context  # type: ignore[attr-defined]
 
     def closed(self) -> None:
-        _current.set(None)
+        current_request.leave()
 
 
 def _begin(environ: WSGIEnvironment) -> RequestContext:
@@ -122,6 +90,7 @@ def _begin(environ: WSGIEnvironment) -> RequestContext:
     request_id = environ.get("HTTP_X_REQUEST_ID", "")
     if not _REQUEST_ID.fullmatch(request_id):
         request_id = new[:32]
+    environ[route.PATH] = environ.get("PATH_INFO", "")
     environ["nodrop.request_id"] = environ["HTTP_X_REQUEST_ID"] = request_id
     span_id = new[32:48]
     header = environ.get("HTTP_TRACEPARENT")

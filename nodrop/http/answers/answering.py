@@ -16,7 +16,7 @@ from gunicorn.http.wsgi import create
 
 from nodrop.http.answers.files import FileBody
 from nodrop.http.answers.refusals import Refusal
-from nodrop.http.answers.response import Input, Response, Spooled
+from nodrop.http.answers.response import Response, Spooled
 from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.connection.spool import Spool
@@ -24,7 +24,8 @@ from nodrop.http.connection.takeover import TakenOver
 from nodrop.http.in_flight import InFlight
 from nodrop.logs.access import path_of
 from nodrop.metrics.worker_metrics import ServerMetrics
-from nodrop.server import children
+from nodrop.system import children
+from nodrop.wsgi.input import Input
 
 
 @dataclass

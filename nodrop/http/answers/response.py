@@ -1,10 +1,9 @@
-"""What the application gets to read a request's body from, and to answer with: gunicorn's own, with fewer surprises."""
+"""What the application answers with: gunicorn's own, with fewer surprises. And a decoded body, for gunicorn to read."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.http.wsgi import Response as GunicornResponse
@@ -120,34 +119,6 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
         if environ.get("REQUEST_METHOD") != "HEAD":
             self.write(body)
         self.close()
-
-
-class Input:
-    """wsgi.input, for an application whose reading counts as progress."""
-
-    def __init__(self, body: Any, progressed: Callable[[], None]) -> None:
-        self._body = body
-        self._progressed = progressed
-
-    def read(self, size: int | None = None) -> bytes:
-        self._progressed()
-        return self._body.read(size)  # type: ignore[no-any-return]
-
-    def readline(self, size: int | None = None) -> bytes:
-        self._progressed()
-        return self._body.readline(size)  # type: ignore[no-any-return]
-
-    def readlines(self, hint: int | None = None) -> list[bytes]:
-        self._progressed()
-        return self._body.readlines(hint)  # type: ignore[no-any-return]
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        if line := self.readline():
-            return line
-        raise StopIteration
 
 
 class Spooled:

@@ -9,6 +9,7 @@ import errno
 import os
 import select
 import socket
+import struct
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -23,6 +24,11 @@ PIECE_BYTES = 64 * 1024
 PATIENCE_SECONDS = 0.01
 """What a thread waits for a client in all, in one answer, before it leaves the rest to the loop. Enough for any client
 that is not slow, and so little that a hundred slow ones can't hold the threads for long."""
+FAST_BYTES_A_SECOND = 50_000_000
+FILE_SECONDS = 2.0
+"""A client that takes a file at this rate, or faster, keeps a thread for so long; then the loop sends the rest."""
+FILE_SLICE_BYTES = 16 * 1024 * 1024
+"""Bytes of a file after which a thread looks how fast its client is."""
 MAX_FLUSH = 1024 * 1024
 """Bytes that the loop sends to one client before it looks after the others."""
 MAX_PIECE = 256 * 1024
@@ -83,11 +89,9 @@ class Outgoing:
 
         Else the loop sends the rest, and the file has to stay open. Raises ClientGone; OSError if the kernel can't.
         """
-        while size and not self.behind:
-            sent = self._send_from(file, offset, size)
+        if not self.behind:
+            sent = self._send_file_now(file, offset, size)
             offset, size = offset + sent, size - sent
-            if not sent and not self._wait_patiently():
-                break
         self._host.progressed(self._connection)
         if size:
             with self._sending:
@@ -96,11 +100,32 @@ class Outgoing:
             self._host.send_rest(self._connection)
         return not size
 
+    def _send_file_now(self, file: int, offset: int, size: int) -> int:
+        """Send for as long as the client is fast: how many bytes. Raises as `_send_from` does."""
+        began = time.monotonic()
+        left = size
+        # The kernel waits for a fast client at half of what poll() costs.
+        self._block(PATIENCE_SECONDS)
+        try:
+            while left and (sent := self._send_from(file, offset + size - left, min(left, FILE_SLICE_BYTES))):
+                left -= sent
+                took = time.monotonic() - began
+                if took > FILE_SECONDS or (took > PATIENCE_SECONDS and size - left < took * FAST_BYTES_A_SECOND):
+                    break
+        finally:
+            self._block(0)
+        return size - left
+
+    def _block(self, seconds: float) -> None:
+        """Have the kernel wait so long for room in a send without MSG_DONTWAIT; 0 for not at all."""
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, int(seconds * 1e6)))
+        os.set_blocking(self._sock.fileno(), seconds > 0)
+
     def _send_from(self, file: int, offset: int, size: int) -> int:
         """Send what the client takes at once of a file. Raises ClientGone, or OSError if none of it can be sent so."""
         self._check()
         try:
-            sent = os.sendfile(self._sock.fileno(), file, offset, min(size, MAX_FLUSH))
+            sent = os.sendfile(self._sock.fileno(), file, offset, size)
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -126,18 +151,13 @@ class Outgoing:
         """Send until patience with the client is used up; what is left."""
         while view:
             view = view[self._send(view) :]
-            if view and not self._wait_patiently():
-                break
+            if view:
+                if self._patience <= 0:
+                    break
+                began = time.monotonic()
+                _wait_writable(self._sock, self._patience)
+                self._patience -= time.monotonic() - began
         return view
-
-    def _wait_patiently(self) -> bool:
-        """Wait for the client; False when patience with it is used up."""
-        if self._patience <= 0:
-            return False
-        began = time.monotonic()
-        _wait_writable(self._sock, self._patience)
-        self._patience -= time.monotonic() - began
-        return True
 
     def _leave_to_loop(self, view: memoryview) -> None:
         """Keep `view` for the loop, waiting for room as long as the client is not cut off."""
@@ -229,7 +249,7 @@ class Outgoing:
             return 0
         file, offset, size = self._file
         try:
-            sent = self._send_from(file, offset, size)
+            sent = self._send_from(file, offset, min(size, MAX_FLUSH))
         except ClientGone:
             raise
         except OSError as error:

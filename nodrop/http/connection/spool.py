@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import IO
 
-from nodrop.server.children import when_forked
+from nodrop.system.children import when_forked
 
 IN_MEMORY = 32 * 1024
 """Bytes a spool keeps in memory, for each direction of each connection; most requests and answers are smaller."""

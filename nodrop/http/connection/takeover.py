@@ -75,8 +75,3 @@ class TakenOver:
             self._connection.take_over()
             for function in self.when_taken_over:
                 function()
-
-
-def is_taken_over(sock: object) -> bool:
-    """Whether `gunicorn.socket` has taken its connection over; never with a server whose socket does not tell."""
-    return getattr(sock, "taken_over", False) is True

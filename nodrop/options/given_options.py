@@ -27,7 +27,7 @@ CONFIG_FILE = "gunicorn.conf.py"
 
 
 @dataclass(frozen=True)
-class Brought:
+class GivenOption:
     """An option, its value as gunicorn understands it, and where it is."""
 
     name: str
@@ -90,13 +90,13 @@ def problems(settings: ServingSettings, arguments: Sequence[str], variables: Map
         lines.append(f"{CMD_ARGS} names the application {named[0]}, where gunicorn does not look: set WSGI_APP")
     if "config" in on_line and in_variable.get("config", on_line["config"]) != on_line["config"]:
         lines.append(f"{CMD_ARGS} has a --config that is not read, since the command line has one: remove it")
-    brought = [
-        Brought(name, value, origin)
+    given = [
+        GivenOption(name, value, origin)
         for origin, options in ((COMMAND_LINE, on_line), (CMD_ARGS, in_variable))
         for name, value in options.items()
         if name != "args"
     ]
-    return [*lines, *_refusals(brought, settings)]
+    return [*lines, *_refusals(given, settings)]
 
 
 class _Ours:
@@ -112,10 +112,15 @@ class _Ours:
         """Whether the option is honoured, or its value, as gunicorn keeps it, is what it is here anyway."""
         return option(name).honoured or value == self._config.settings[name].get() or value in self._same.get(name, ())
 
+    def settle(self, setting: Any) -> None:
+        """Have a setting of gunicorn's final configuration, if it is not honoured, be as it is here."""
+        if not option(setting.name).honoured:
+            setting.value = self._config.settings[setting.name].value
 
-def _refusals(brought: Iterable[Brought], settings: ServingSettings) -> Iterator[str]:
+
+def _refusals(given: Iterable[GivenOption], settings: ServingSettings) -> Iterator[str]:
     ours, theirs = _Ours(configuration.values(settings), settings), Config()
-    for each in brought:
+    for each in given:
         try:
             theirs.set(each.name, each.value)
         except Exception as error:
@@ -148,20 +153,25 @@ def in_effect(cfg: Any, ours: Mapping[str, Any], settings: ServingSettings) -> l
         value = setting.get()
         if mine.accepts(name, value):
             continue
-        # A hook that is not one of ours stands in nobody's way.
-        if callable(value) and name not in ours and option(name).setting == "HOOKS":
+        if _is_hook_of_its_own(name, value, ours):
             continue
-        brought = Brought(name, value, "configuration file")
-        what = f"{name} = {brought.shown}" if not callable(value) else name
-        lines.append(f"{what} ({brought.origin}) can't be accepted: {option(name).remedy(brought.shown)}")
+        given = GivenOption(name, value, "configuration file")
+        what = f"{name} = {given.shown}" if not callable(value) else name
+        lines.append(f"{what} ({given.origin}) can't be accepted: {option(name).remedy(given.shown)}")
     return lines
 
 
-def settle(cfg: Any, ours: Mapping[str, Any]) -> None:
-    """Have options that mean the same as ours, or are refused, be as they are in `ours`."""
-    for name, value in ours.items():
-        if not option(name).honoured:
-            cfg.set(name, value)
+def _is_hook_of_its_own(name: str, value: Any, ours: Mapping[str, Any]) -> bool:
+    """A hook that is not one of ours stands in nobody's way."""
+    return callable(value) and name not in ours and option(name).setting == "HOOKS"
+
+
+def settle(cfg: Any, ours: Mapping[str, Any], settings: ServingSettings) -> None:
+    """Have options that mean the same as ours, or are refused, be as they are in `ours`, or else gunicorn's default."""
+    mine = _Ours(ours, settings)
+    for name, setting in cfg.settings.items():
+        if not _is_hook_of_its_own(name, setting.get(), ours):
+            mine.settle(setting)
 
 
 def unread_file(arguments: Sequence[str], folder: Path) -> str | None:

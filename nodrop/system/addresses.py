@@ -47,13 +47,6 @@ def bound(address: str, port: int) -> socket.socket:
     return made
 
 
-def listening(address: str, port: int, backlog: int = BACKLOG) -> socket.socket:
-    """A TCP socket that listens. Raises OSError."""
-    listener = bound(address, port)
-    listener.listen(backlog)
-    return listener
-
-
 def shown(address: str, port: int) -> str:
     """Address and port as in a URL."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

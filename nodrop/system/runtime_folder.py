@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nodrop.server.processes import is_locked
+from nodrop.system.processes import is_locked
 
 MEMORY = Path("/dev/shm")
 PREFIX = "nodrop-"
@@ -64,12 +64,6 @@ def runtime_folder(parent: Path) -> Path:
 def lock_descriptor() -> int | None:
     """The descriptor by which this process holds its server's folder; None if it has none."""
     return _lock
-
-
-def is_held(folder: Path) -> bool:
-    """Whether a living server holds the folder. True if that can't be known, as for another user's."""
-    with _opened(folder) as descriptor:
-        return descriptor is None or is_locked("lock", descriptor)
 
 
 @contextmanager

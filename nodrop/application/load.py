@@ -15,7 +15,7 @@ from nodrop.application.nested import flasks_of
 from nodrop.config.settings import KEY_BYTES, ServingSettings
 from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.types import MAKE_KEY
-from nodrop.find import FindError
+from nodrop.importing.find import FindError
 from nodrop.logs import known_secrets
 from nodrop.logs.redaction import redact_text
 from nodrop.metrics.worker_metrics import server_metrics

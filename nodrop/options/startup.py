@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nodrop.config.schema import Effective
 from nodrop.config.settings import ServingSettings
 from nodrop.config.sources import Environment, SettingsError
-from nodrop.options import brought, foreign_variables
+from nodrop.options import foreign_variables, given_options
 from nodrop.tracing import opentelemetry as tracing
 
 
@@ -22,7 +22,7 @@ def settings_to_start_with(
     problems = [*tracing.problems_of(), *foreign_variables.refusals(environment.variables)]
     try:
         read = ServingSettings.read(environment)
-        problems += brought.problems(read[0], arguments, environment.variables)
+        problems += given_options.problems(read[0], arguments, environment.variables)
     except SettingsError as error:
         problems = [*error.problems, *problems]
     if problems:

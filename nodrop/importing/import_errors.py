@@ -8,7 +8,7 @@ import sysconfig
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
-from nodrop.application.frames import is_own, where
+from nodrop.importing.frames import is_own, where
 
 
 def explained(error: Exception, *, wanted: str = "") -> str:
