@@ -29,7 +29,8 @@ WORKDIR /build
 COPY requirements-build.txt .
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore --require-hashes \
       --requirement requirements-build.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml LICENSE ./
+# With its README.md, the wheel's description.
 COPY nodrop nodrop
 RUN pip wheel --no-deps --no-build-isolation --disable-pip-version-check --wheel-dir /wheel .
 

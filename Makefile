@@ -77,6 +77,7 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	$(PY) scripts/chart_docs.py --check
 	$(PY) scripts/settings_docs.py --check
 	$(PY) scripts/options_docs.py --check
+	$(PY) scripts/metrics_docs.py --check
 	$(PY) scripts/proof_docs.py --check
 	@mkdir -p build/coverage && rm -f build/coverage/*
 	@# Most tests wait, so many run at once; those that measure time or CPU run afterwards, one at a time.
@@ -120,10 +121,11 @@ wheel: $(VENV)/runtime ## Build nodrop, the serving layer, as a wheel in build/w
 	@ls '$(WHEELS)'/nodrop-*.whl
 
 .PHONY: docs
-docs: $(VENV)/development ## Write the tables of the chart's values, of the settings, of gunicorn's options and of the proof
+docs: $(VENV)/development ## Write the tables of the chart's values, settings, gunicorn's options, metrics and the proof
 	$(PY) scripts/chart_docs.py
 	$(PY) scripts/settings_docs.py
 	$(PY) scripts/options_docs.py
+	$(PY) scripts/metrics_docs.py
 	$(PY) scripts/proof_docs.py
 
 .PHONY: tools

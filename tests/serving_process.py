@@ -50,6 +50,12 @@ def free_port() -> int:
     raise AssertionError(f"all ports from {first} to {first + PORTS_EACH - 1} are in use")
 
 
+def tcp_table() -> list[list[str]]:
+    """The kernel's tables of TCP sockets, those of IPv4 and those of IPv6 or both families: the fields of each line."""
+    tables = [path for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")) if path.exists()]
+    return [line.split() for table in tables for line in table.read_text().splitlines()[1:]]
+
+
 def until(what: str, condition: Callable[[], bool], timeout: float = START_SECONDS) -> None:
     """Wait for `condition`; AssertionError after `timeout` seconds."""
     deadline = time.monotonic() + timeout

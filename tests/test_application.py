@@ -50,7 +50,7 @@ def test_what_can_be_named(tmp_path: Path, wsgi_app: str, source: str) -> None:
         ("own:app", "import own.models", r"/own.py, line 1, imports 'own.models', which is not there"),
         ("own:aplication", FLASK + "application = app", r"own.py\) has no 'aplication': did you mean application\?"),
         ("own:nothing", FLASK, r"own \(.*\) has no 'nothing': name the variable or function that has it"),
-        ("app:app", "", r"app \(\S+/app/__init__.py\) has no 'app': name the variable"),
+        ("app:app", "", r"app \(\S+/app/__init__.py\) has no 'app': write app:create_app\(\) to call the factory"),
         ("own:app.nothing", FLASK, r"own.app has no 'nothing'"),
         ("own:app()", "app = 7", r"it is of type int, not a function: leave out the \(\)"),
         ("own:make()", "def make(config, *, key): ...", r"needs config, key: write them, .*, or give them defaults"),

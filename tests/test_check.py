@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,16 @@ from tests.serving_process import ROOT, command, environment
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `nodrop` with these variables, and nothing that a shell may have set."""
+    return run_in(ROOT, *arguments, **variables)
+
+
+def run_in(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The same in this folder."""
     kept = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")
     base = {name: os.environ[name] for name in kept if name in os.environ}
     return subprocess.run(
         [sys.executable, "-m", "nodrop", *arguments],
-        cwd=ROOT, env={**base, "PYTHONPATH": str(ROOT), **variables},
+        cwd=folder, env={**base, "PYTHONPATH": str(ROOT), **variables},
         capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
 
@@ -54,6 +60,8 @@ def test_every_setting_is_printed_with_its_origin(tmp_path: Path) -> None:
     assert printed["PORT"] == ("80", "environment")
     assert printed["MANAGEMENT_PORT"] == ("5001", "default")
     assert printed["STALL_TIMEOUT"] == ("40", "default (4 x GRACEFUL_TIMEOUT)")
+    # Without the Markdown of the page.
+    assert printed["BIND_ADDRESS"][1] == "default (::, or 0.0.0.0 without IPv6)"
     assert printed["MAX_BODY_BYTES"] == ("1Mi", "environment")
     assert printed["SECRET_KEY"] == ("(not set)", "default")
     # It came from a folder of secrets, so it may be one.
@@ -124,6 +132,24 @@ def test_the_application_and_its_checks_are_loaded_on_demand(tmp_path: Path) -> 
     done = run("check", "--app", READINESS_CHECKS="shop:database", **variables)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("\nloaded shop:app, and shop:database\n")
+
+
+def test_a_module_is_not_missed_in_the_folder_of_the_commands(tmp_path: Path) -> None:
+    """Python puts the folder of a command that it is started with on its path."""
+    commands = sysconfig.get_path("scripts")
+    done = run_in(tmp_path, "check", "--app", WSGI_APP="gone:app", PYTHONPATH=f"{ROOT}:{commands}")
+    assert "there is no module 'gone' in " in done.stderr
+    assert str(tmp_path) in done.stderr
+    assert commands not in done.stderr
+
+
+def test_an_application_that_no_setting_names_is_named_by_its_file(tmp_path: Path) -> None:
+    (tmp_path / "wsgi.py").write_text(FLASK)
+    done = run_in(tmp_path, "check", "--app")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(f"\nloaded the application from {tmp_path / 'wsgi.py'}\n")
+    done = run_in(tmp_path, "check", "--app", FLASK_APP="wsgi:app")
+    assert done.stdout.endswith("\nloaded the application from FLASK_APP=wsgi:app\n")
 
 
 FLASK = "import flask\napp = flask.Flask(__name__)\n"

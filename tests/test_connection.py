@@ -30,8 +30,8 @@ class Asked:
     def room_for_body(self, connection: Connection, request: object) -> Budget:  # noqa: ARG002
         return Budget(1 << 20)
 
-    def give_way(self, connection: Connection, exceeded: BudgetExceeded) -> bool:  # noqa: ARG002
-        return False
+    def give_way(self, connection: Connection, exceeded: BudgetExceeded) -> None:  # noqa: ARG002
+        raise exceeded
 
     def send_rest(self, connection: Connection) -> None: ...
 

@@ -17,7 +17,7 @@ import pytest
 from werkzeug.debug import DebuggedApplication
 
 from nodrop.application.debugging import without_debugging
-from tests.serving_process import ROOT, Server, environment, free_port, serving, until
+from tests.serving_process import ROOT, Server, environment, free_port, serving, tcp_table, until
 
 CODE = """
 import flask, os
@@ -123,10 +123,10 @@ def test_the_example_behaves_as_in_production_without_the_files_of_its_metrics(t
 
 def test_it_listens_on_this_machine_only(tmp_path: Path) -> None:
     with developing(tmp_path, **application(tmp_path)) as server:
-        listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        addresses = {fields[1] for fields in listening if fields[3] == "0A"}
-        assert f"0100007F:{server.port:04X}" in addresses
-        assert f"00000000:{server.port:04X}" not in addresses
+        addresses = [
+            fields[1] for fields in tcp_table() if fields[3] == "0A" and fields[1].endswith(f":{server.port:04X}")
+        ]
+        assert addresses == [f"0100007F:{server.port:04X}"]
 
 
 @pytest.mark.parametrize("to_all", [True, False], ids=["Ctrl-C", "SIGTERM"])

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+import metrics_docs
 from nodrop.health.worker_state import WorkerState
 from nodrop.metrics.process_usage import Processes
 from nodrop.metrics.saturation import Saturation, accept_queue
@@ -188,6 +189,17 @@ def test_build_info_says_what_is_served(described: Server) -> None:
     assert 'version="1.2.3"' in info
     assert 'revision="abc"' in info
     assert 'flask="3.' in info
+
+
+def test_the_page_lists_every_metric_that_is_served() -> None:
+    written = {path: path.read_text() for path in metrics_docs.rendered()}
+    assert written == metrics_docs.rendered(), "run make docs"
+
+
+def test_a_metric_that_no_table_of_the_page_is_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(metrics_docs.GROUPS, "server", ("nodrop_threads",))
+    with pytest.raises(ValueError, match=r"no table of docs/metrics.md is for .*nodrop_connections"):
+        metrics_docs.rendered()
 
 
 def test_a_scrape_may_ask_for_some_names_only(described: Server) -> None:

@@ -18,7 +18,7 @@ from nodrop.management.client import SECONDS, Phase
 from nodrop.management.server import MOST_CONNECTIONS
 from tests.management_process import Usage, health_server, usage
 from tests.raw import split
-from tests.serving_process import ROOT, Server, at_full_speed, serving, until
+from tests.serving_process import ROOT, Server, at_full_speed, serving, tcp_table, until
 
 PROBE = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -207,8 +207,7 @@ def test_a_client_that_has_closed_its_side_and_reads_nothing_is_bounded_too(atta
 def orphans(port: int) -> int:
     """Connections of the port that are closed here, and that the kernel keeps for what their clients have not taken."""
     half_closed = {"04", "05", "09", "0B"}  # FIN_WAIT1, FIN_WAIT2, LAST_ACK, CLOSING
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return sum(fields[1].endswith(f":{port:04X}") and fields[3] in half_closed for fields in lines)
+    return sum(fields[1].endswith(f":{port:04X}") and fields[3] in half_closed for fields in tcp_table())
 
 
 def test_a_client_that_sends_a_body_without_end_is_answered_and_closed(attacked: Server) -> None:

@@ -1,7 +1,9 @@
 """What people bring along from gunicorn: each option is honoured, or refused in one line that says what to do."""
 
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +23,8 @@ app = flask.Flask(__name__)
 other = flask.Flask("other")
 @app.get("/")
 def index():
-    return {"name": "app", "cwd": os.getcwd(), "mine": os.environ.get("MINE"), "path": sys.path}
+    return {"name": "app", "scheme": flask.request.scheme,
+            "cwd": os.getcwd(), "mine": os.environ.get("MINE"), "path": sys.path}
 @other.get("/")
 def other_index(): return {"name": "other"}
 """
@@ -97,10 +100,10 @@ def test_the_page_agrees_with_the_table() -> None:
     [
         (
             "--certfile c --keyfile k",
-            "--keyfile=k (command line) can't be accepted: terminate TLS at the proxy in front (Ingress, Gateway, "
-            "load balancer) and set TRUSTED_PROXIES: leave it out\n"
-            "--certfile=c (command line) can't be accepted: terminate TLS at the proxy in front (Ingress, Gateway, "
-            "load balancer) and set TRUSTED_PROXIES: leave it out",
+            "--keyfile=k (command line) can't be accepted: leave it out; terminate TLS at the proxy in front (Ingress, "
+            "Gateway, load balancer) and set TRUSTED_PROXIES\n"
+            "--certfile=c (command line) can't be accepted: leave it out; terminate TLS at the proxy in front "
+            "(Ingress, Gateway, load balancer) and set TRUSTED_PROXIES",
         ),
         (
             "--bind unix:/tmp/s",
@@ -125,17 +128,17 @@ def test_the_page_agrees_with_the_table() -> None:
         ),
         (
             "--reload",
-            "--reload (command line) can't be accepted: `nodrop dev` reloads, and is for development: leave it out",
+            "--reload (command line) can't be accepted: leave it out; `nodrop dev` reloads, for development",
         ),
         (
             "--preload",
-            "--preload (command line) can't be accepted: each worker loads the application, so that connections are "
-            "not shared by a fork: leave it out",
+            "--preload (command line) can't be accepted: leave it out; each worker loads the application, so that "
+            "connections are not shared by a fork",
         ),
         (
             "--daemon",
-            "--daemon (command line) can't be accepted: the server stays in the foreground, as a container needs: "
-            "leave it out",
+            "--daemon (command line) can't be accepted: leave it out; the server stays in the foreground, as a "
+            "container needs",
         ),
         (
             "--forwarded-allow-ips *",
@@ -294,8 +297,14 @@ def test_a_configuration_file_that_begins_with_ours_is_honoured(tmp_path: Path) 
             "post_fork (configuration file) can't be accepted: set HOOKS (a module of your own with functions of these "
             "names, which run beside nodrop's)",
         ),
-        ("preload_app = True", "preload_app = True (configuration file) can't be accepted: each worker loads"),
-        ("certfile = 'c'", "certfile = c (configuration file) can't be accepted: terminate TLS at the proxy"),
+        (
+            "preload_app = True",
+            "preload_app = True (configuration file) can't be accepted: leave it out; each worker loads",
+        ),
+        (
+            "certfile = 'c'",
+            "certfile = c (configuration file) can't be accepted: leave it out; terminate TLS at the proxy",
+        ),
         (
             "threads = 2\ndef nworkers_changed(server, new, old): pass\ndef on_starting(server): pass",
             "threads = 2 (configuration file) can't be accepted: set WEB_THREADS=2",
@@ -325,6 +334,37 @@ def test_a_reload_that_would_change_an_option_says_so_and_serves_on(tmp_path: Pa
         until("the first has ended", lambda: server.metrics()["nodrop_threads"] == 8)
 
 
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("workers = 3", "workers = 3 (configuration file) can't be accepted: set WEB_CONCURRENCY=3"),
+        ("certfile = 'x'", "certfile = x (configuration file) can't be accepted: terminate TLS at the proxy"),
+        ("worker_class = 'sync'", "worker_class = sync (configuration file) can't be accepted: set SERVER"),
+        ("worker_class = 'gone:Worker'", "worker_class = gone:Worker (configuration file) can't be accepted"),
+        ("timeout = 1", "timeout = 1 (configuration file) can't be accepted: set STALL_TIMEOUT"),
+        ("def nworkers_changed(server, new, old): pass", "nworkers_changed (configuration file) can't be accepted"),
+    ],
+)
+def test_what_a_reload_refuses_does_not_take_effect(tmp_path: Path, source: str, line: str) -> None:
+    config = tmp_path / "mine.py"
+    config.write_text("from nodrop.gunicorn import *\n")
+    with running(tmp_path, config="mine.py") as server:
+        (first,) = server.workers()
+        config.write_text(f"from nodrop.gunicorn import *\n{source}\n")
+        server.process.send_signal(signal.SIGHUP)
+        until("a second worker", lambda: len(server.workers()) == 2)
+        until("the first has ended", lambda: not Path(f"/proc/{first}").exists(), timeout=5)
+        until("ready", server.is_ready)
+        assert server.log_file.read_text().count(line) == 1
+        assert server.get("/").json()["scheme"] == "http"
+        # Such as the threads, of which another class of worker may tell nothing.
+        assert server.metrics()["nodrop_threads"] == 8
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 5
+        assert len(server.workers()) == 2, "the number of workers stays"
+
+
 def test_gunicorns_own_file_that_is_not_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "gunicorn.conf.py").write_text("workers = 4\n")
     with running(tmp_path) as server:
@@ -348,8 +388,8 @@ def test_gunicorns_own_file_that_is_not_read_is_told(tmp_path: Path) -> None:
         ("GUNICORN_BIND", "0.0.0.0:80", "GUNICORN_BIND is not read: set BIND_ADDRESS=0.0.0.0 and PORT=80"),
         (
             "GUNICORN_CERTFILE", "c",
-            "GUNICORN_CERTFILE is not read: terminate TLS at the proxy in front (Ingress, Gateway, load balancer) and "
-            "set TRUSTED_PROXIES: unset GUNICORN_CERTFILE",
+            "GUNICORN_CERTFILE is not read: unset GUNICORN_CERTFILE; terminate TLS at the proxy in front (Ingress, "
+            "Gateway, load balancer) and set TRUSTED_PROXIES",
         ),
         ("GUNICORN_CHDIR", "/", "GUNICORN_CHDIR is not read: write it into GUNICORN_CMD_ARGS, or unset GUNICORN_CHDIR"),
         ("GUNICORN_COLOUR", "x", "GUNICORN_COLOUR is not read: gunicorn has no such variable: unset GUNICORN_COLOUR"),

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -112,6 +113,39 @@ def test_every_file_and_test_that_a_document_names_is_there(document: Path) -> N
     # What proves a behaviour stands in the verifier's pages alone.
     assert (linked and named) or document.name not in ("behaviour.md", "proof.md")
     assert [name for name in named if f"def {name}" not in tests] == []
+
+
+def test_the_description_of_the_wheel_has_no_link_that_needs_the_repository() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    description = ROOT / project["readme"]
+    # So the stage of the image that builds the wheel has it.
+    assert description.parent == ROOT / "nodrop"
+    links = re.findall(r"\]\(([^)]+)\)", description.read_text())
+    assert links
+    assert all(link.startswith("https://") for link in links), links
+
+
+def test_the_readme_fits_on_a_screen_and_has_the_start_first() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 60
+    assert next(line for line in lines if line.startswith("    ")).startswith("    make run ")
+
+
+def test_the_job_of_a_migration_has_the_secrets_where_the_chart_has_them() -> None:
+    (manifest,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "deploying.md").read_text(), re.DOTALL)
+    job = yaml.safe_load(manifest)
+    assert (job["apiVersion"], job["kind"]) == ("batch/v1", "Job")
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["command"] == ["nodrop", "run", "--", "flask", "db", "upgrade"]
+    assert pod["restartPolicy"] == "Never"
+    (secrets,) = [each["value"] for each in container["env"] if each["name"] == "SECRETS_DIR"]
+    mounted = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    assert mounted["secrets"] == secrets
+    assert {each["name"] for each in pod["volumes"]} == mounted.keys()
+    deployment = (ROOT / "charts/flask-app/templates/deployment.yaml").read_text()
+    assert f"mountPath: {secrets}\n" in deployment
+    assert f"mountPath: {mounted['tmp']}\n" in deployment
 
 
 def test_every_make_target_the_readme_names_is_there() -> None:

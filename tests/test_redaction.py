@@ -283,6 +283,7 @@ ADVERSARIAL = [
         "a-",
         "a.b[",
     ),
+    *("%", "%a", "%25%", "%.%%.%", "?a%25", "a%26", "Bearer+realm=", '"cookie:x"'),
     *("Cookie: ", "Cookie='", "<password>", "/a=", "/;", "://u:", "://u:p/", "\\", "a\\", "('token', ", " ", "\n", "x"),
 ]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving_process import ROOT, Server, at_full_speed, serving, until
+from tests.serving_process import ROOT, Server, at_full_speed, serving, tcp_table, until
 
 CLIENTS = 100
 FAST_SECONDS = 4.0
@@ -178,10 +178,8 @@ def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path) -> None:
 
 def open_connections(server: Server) -> int:
     """Connections that the server still has, by the kernel's tables: those of IPv4 and of sockets of both families."""
-    tables = [path for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")) if path.exists()]
-    lines = [line.split() for table in tables for line in table.read_text().splitlines()[1:]]
     established = {"01", "08"}  # ESTABLISHED and CLOSE_WAIT
-    return sum(fields[1].endswith(f":{server.port:04X}") and fields[3] in established for fields in lines)
+    return sum(fields[1].endswith(f":{server.port:04X}") and fields[3] in established for fields in tcp_table())
 
 
 def test_above_its_limit_the_connection_that_has_been_idle_longest_makes_room(tmp_path: Path) -> None:

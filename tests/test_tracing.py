@@ -317,8 +317,8 @@ def test_the_start_is_refused_when_it_is_on_and_not_installed(tmp_path: Path) ->
     refused = start(OTEL_EXPORTER_OTLP_ENDPOINT="http://collector:4318", PYTHONPATH=f"{tmp_path}:{ROOT}")
     assert refused.returncode == 1
     assert refused.stderr == (
-        "OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not installed: install requirements-otel.txt "
-        "(for the image: make image REQUIREMENTS=requirements-otel.txt), or unset it\n"
+        "OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not installed: run pip install 'nodrop[otel]', "
+        "or unset it\n"
     )
 
 

@@ -211,7 +211,7 @@ def test_the_commands_work_from_any_folder(programs: Path, empty: Path, tmp_path
     write(tmp_path, {"secrets/DATABASE_URL": "postgres://hush\n"})
     checked = run(programs, empty, "nodrop", "check", "--app")
     assert (checked.returncode, checked.stderr) == (0, "")
-    assert checked.stdout.endswith("\nloaded the application\n")
+    assert checked.stdout.endswith(f"\nloaded the application from {empty / 'app.py'}\n")
     assert run(programs, empty, "python", "-m", "nodrop", "check").returncode == 0
     assert re.fullmatch(r"nodrop \d+\.\d+\.\d+\n", run(programs, empty, "nodrop", "--version").stdout)
     assert "Flask " in run(programs, empty, "nodrop", "run", "--", "flask", "--version").stdout

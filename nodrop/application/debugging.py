@@ -15,7 +15,7 @@ from nodrop.application.nested import MOST, behind_of, parts_of
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_REMEDY = "a debugger would show the source to everyone. For development there is nodrop dev"
+_REMEDY = "a debugger would show the source to everyone. For development, run nodrop dev"
 _log = logging.getLogger(__name__)
 
 

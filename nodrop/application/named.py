@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from nodrop.application import unnamed
@@ -31,11 +32,18 @@ def find_application(name: str) -> "WSGIApplication":
         module = import_module(parts.module)
         if not parts.path:
             return checked(unnamed.of_module(module, names=("application", "app")))
-        found = attribute(module, parts.path)
+        found = attribute(module, parts.path, *_factory_to_call(module, parts.module))
         if parts.arguments is None:
             return checked(found, factory=f"{parts.module}:{parts.path}()")
         positional, named = parts.arguments
         return checked(call(found, name, *positional, **named), is_result=True)
+
+
+def _factory_to_call(module: ModuleType, name: str) -> list[str]:
+    """The remedy for a name that the module does not have, if the module has a factory."""
+    return [
+        f"write {name}:{factory}() to call the factory" for factory in unnamed.FACTORIES if hasattr(module, factory)
+    ][:1]
 
 
 def checked(found: Any, *, is_result: bool = False, factory: str = "") -> "WSGIApplication":

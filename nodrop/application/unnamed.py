@@ -24,6 +24,8 @@ from nodrop.importing.find import FindError, attribute, import_module
 MODULES = ("wsgi", "app")
 FACTORIES = ("create_app", "make_app")
 _log = logging.getLogger(__name__)
+taken_from = ""
+"""Where find() has found the application: a file, or `FLASK_APP=...`."""
 
 
 def find() -> Any:
@@ -33,7 +35,7 @@ def find() -> Any:
     for name in MODULES:
         if importlib.util.find_spec(name):
             module = import_module(name)
-            _log.info("WSGI_APP is not set: the application is taken from %s", _file(module))
+            _note_place(_file(module))
             return of_module(module)
     raise FindError(
         f"there is neither wsgi.py nor app.py in {Path.cwd()}: start the server in the folder of the application, or "
@@ -81,7 +83,7 @@ def _by_flask_app(named: str) -> Any:
     if not parts:
         raise FindError(f"FLASK_APP={named} is no module:name: set WSGI_APP to module:name or module:factory()")
     module = import_module(parts.module)
-    _log.info("WSGI_APP is not set: the application is taken from FLASK_APP=%s", named)
+    _note_place(f"FLASK_APP={named}")
     if not parts.path:
         return of_module(module)
     found = attribute(module, parts.path)
@@ -103,6 +105,12 @@ def _module_of(path: Path) -> str:
         names.insert(0, path.name)
     sys.path.insert(0, str(path.parent))
     return ".".join(names)
+
+
+def _note_place(place: str) -> None:
+    global taken_from  # noqa: PLW0603  # `nodrop check --app` asks for it once the application is loaded
+    taken_from = place
+    _log.info("WSGI_APP is not set: the application is taken from %s", place)
 
 
 def _file(module: ModuleType) -> str:

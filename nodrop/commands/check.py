@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Mapping
 
+from nodrop.application import unnamed
 from nodrop.application.slow_load import SlowLoad
 from nodrop.config.schema import MASK, Declaration, Effective
 from nodrop.config.settings import ServingSettings
@@ -55,7 +56,7 @@ def check(*, app: bool) -> int:
         print("\n".join(problems), file=sys.stderr)
         return 1
     checks = f", and {', '.join(settings.readiness_checks)}" if settings.readiness_checks else ""
-    print(f"\nloaded {settings.wsgi_app or 'the application'}{checks}")
+    print(f"\nloaded {settings.wsgi_app or f'the application from {unnamed.taken_from}'}{checks}")
     return 0
 
 

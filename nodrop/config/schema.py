@@ -50,7 +50,7 @@ class Declaration:
     secret: bool
     """The value is never printed and can be given as a file, with the variable's name and _FILE."""
     group: str = ""
-    """The heading it stands under; empty for that of the setting declared before it."""
+    """The heading it stands under."""
     common: bool = False
     """One of the few that most people change."""
     alias: str = ""
@@ -98,7 +98,8 @@ class Effective:
         if self.found:
             return self.found.origin
         computed = isinstance(self.declaration.default, Computed)
-        return f"default ({self.declaration.default_text})" if computed else "default"
+        # Its Markdown is for the page.
+        return f"default ({self.declaration.default_text.replace('`', '')})" if computed else "default"
 
     @property
     def hidden(self) -> bool:
@@ -125,7 +126,7 @@ def setting(
 ) -> T:
     """Declare a field of a Settings class, with the type that it has in an instance.
 
-    group: a heading, for this setting and those declared after it, up to the next that has one.
+    group: the heading that it stands under.
     common: it is one of the few that most people change. alias: another variable that is read where it is not set.
     """
     declaration = Declaration(variable, kind, default, meaning, secret, group, common, alias)
@@ -146,10 +147,8 @@ class Settings:
     def groups(cls) -> dict[str, list[Declaration]]:
         """What is declared, by heading, in the order of declaration."""
         groups: dict[str, list[Declaration]] = {}
-        heading = ""
         for declared in cls.declarations().values():
-            heading = declared.group or heading
-            groups.setdefault(heading, []).append(declared)
+            groups.setdefault(declared.group, []).append(declared)
         return groups
 
     @classmethod

@@ -42,277 +42,320 @@ class ServingSettings(Settings):
     wsgi_app: str = setting(
         "WSGI_APP",
         application(),
-        default="",
-        meaning="The application, or the function to call for it, with arguments that are literals. Not set: what "
-        "`FLASK_APP` names, else `app`, `application`, the only Flask object or `create_app()` in wsgi.py or app.py.",
         group="Application",
+        default="",
+        meaning="The application, or a factory that returns it; its arguments are literals. If unset, it is what "
+        "`FLASK_APP` names. Without that, it is `app`, `application`, the only Flask object or `create_app()` "
+        "in wsgi.py or app.py.",
         common=True,
     )
-    port: int = setting(
-        "PORT",
-        integer(1, 65535),
-        default=5000,
-        meaning="Where the application is served. In the chart always 5000.",
+    problem_details: bool = setting(
+        "PROBLEM_DETAILS",
+        boolean(),
+        group="Application",
+        default=True,
+        meaning="Answer errors that the application does not handle with problem details (RFC 9457).",
     )
-    management_port: int = setting(
-        "MANAGEMENT_PORT",
-        integer(1, 65535),
-        default=5001,
-        meaning="Where health and metrics are served, apart from the application. In the chart always 5001.",
-    )
-    bind_address: str = setting(
-        "BIND_ADDRESS",
-        address(),
-        default=Computed("`::`, or `0.0.0.0` without IPv6", lambda _: all_addresses()),
-        meaning="The address that both ports are bound to. `::` is every address, of IPv4 too; `make run` sets "
-        "`127.0.0.1`. A pod needs every address, since the kubelet and the Service reach it from outside.",
+    hooks: str = setting(
+        "HOOKS",
+        text("the dotted name of a module, such as shop.hooks", "`module`", pattern=r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"),
+        group="Application",
+        default="",
+        meaning="A module of your own with gunicorn's hooks, such as `post_fork`. They run beside nodrop's.",
     )
     server: str = setting(
         "SERVER",
         choice("nodrop", "gthread"),
+        group="Server",
         default="nodrop",
-        meaning="The worker that serves: nodrop's, or gunicorn's own threads, for "
-        "those who will not run another worker (docs/gunicorn-options.md says what differs).",
+        meaning="The worker class: `nodrop`, or `gthread` for gunicorn's own threaded worker. "
+        "[Differences](gunicorn-options.md#gunicorns-own-threads).",
+    )
+    port: int = setting(
+        "PORT",
+        integer(1, 65535),
+        group="Server",
+        default=5000,
+        meaning="The port of the application. In the chart it is always 5000.",
+    )
+    management_port: int = setting(
+        "MANAGEMENT_PORT",
+        integer(1, 65535),
+        group="Server",
+        default=5001,
+        meaning="The port of the health probes and metrics. In the chart it is always 5001.",
+    )
+    bind_address: str = setting(
+        "BIND_ADDRESS",
+        address(),
+        group="Server",
+        default=Computed("`::`, or `0.0.0.0` without IPv6", lambda _: all_addresses()),
+        meaning="The address of both ports. `::` is every address, IPv4 included. A pod needs every address, since "
+        "the kubelet and the Service connect from outside. On your own machine, set `127.0.0.1`.",
     )
     workers: int = setting(
         "WEB_CONCURRENCY",
         integer(1, 64),
-        default=1,
-        meaning="Worker processes. Scale by pods; more than one only where a pod has several cores.",
         group="Capacity",
+        default=1,
+        meaning="Worker processes. Scale by pods, and raise it only if a pod has several cores.",
     )
     threads: int = setting(
         "WEB_THREADS",
         integer(1, 256),
+        group="Capacity",
         default=8,
-        meaning="Threads in each worker, that is the requests it can have in flight at once.",
+        meaning="Threads of each worker: the number of requests that it runs at once.",
         common=True,
     )
     max_requests: int = setting(
         "MAX_REQUESTS",
         integer(0, 10**9),
+        group="Capacity",
         default=0,
-        meaning="Replace a worker after so many requests, against a leak of memory; the next one serves before it "
-        "stops. 0 means never.",
+        meaning="Replace a worker after this many requests, to bound a memory leak. The replacement serves before the "
+        "old worker stops. 0 disables it.",
     )
     max_requests_jitter: int = setting(
         "MAX_REQUESTS_JITTER",
         integer(0, 10**9),
+        group="Capacity",
         default=0,
-        meaning="Each worker adds a random number up to this to `MAX_REQUESTS`, so that not all pods replace theirs at "
-        "once.",
-    )
-    log_query: str = setting(
-        "LOG_QUERY",
-        choice("off", "harmless", "all"),
-        default="harmless",
-        meaning="Which values of a URL's query are logged: none; words, numbers and dates of parameters known to be "
-        "harmless, such as `page` and `sort`; or all but those whose names look like a secret's.",
-    )
-    log_query_names: tuple[str, ...] = setting(
-        "LOG_QUERY_NAMES",
-        names("names of query parameters, separated by commas", "`name,...`", pattern=r"[\w.\-\[\]]{1,100}"),
-        default=(),
-        meaning="More query parameters whose values are logged, such as `q,category`: only those that never hold a "
-        "secret.",
-    )
-    max_connections: int = setting(
-        "MAX_CONNECTIONS",
-        integer(10, 65535),
-        default=1000,
-        meaning="Open connections of a worker; above it the one that has been idle longest is closed. "
-        "It must be above `WEB_THREADS`.",
+        meaning="Each worker adds a random number up to this to `MAX_REQUESTS`, so that pods do not replace their "
+        "workers at the same time.",
     )
     graceful_timeout: int = setting(
         "GRACEFUL_TIMEOUT",
         seconds(1, 3600),
-        default=30,
-        meaning="How long a stopping worker has for its requests in flight. "
-        "In the chart `shutdown.gracefulTimeoutSeconds`.",
         group="Timeouts",
+        default=30,
+        meaning="Time limit for in-flight requests after SIGTERM. In the chart, set `shutdown.gracefulTimeoutSeconds`.",
         common=True,
     )
     keep_alive: int = setting(
         "KEEP_ALIVE",
         seconds(1, 3600),
+        group="Timeouts",
         default=75,
-        meaning="How long an idle connection is kept open for its next request. Set it longer than a proxy in front "
-        "keeps its own: else it may send on a connection just closed here.",
+        meaning="Time after which an idle connection is closed. Set it above the proxy's idle timeout, or the proxy "
+        "may reuse a connection that has just been closed.",
     )
     read_timeout: int = setting(
         "READ_TIMEOUT",
         seconds(1, 3600),
+        group="Timeouts",
         default=20,
-        meaning="How long a client has to send a request's head; and its body, plus the time that `MIN_UPLOAD_RATE` "
-        "gives it for what it has sent.",
-    )
-    min_upload_rate: int = setting(
-        "MIN_UPLOAD_RATE",
-        size(1, GIB),
-        default=KIB,
-        meaning="Bytes a second that a client has to send of a body on average; a slower one is answered 408.",
+        meaning="Time limit for the request head. For the body it is extended by one second for every "
+        "`MIN_UPLOAD_RATE` bytes received. A late request is answered 408.",
     )
     write_timeout: int = setting(
         "WRITE_TIMEOUT",
         seconds(1, 3600),
+        group="Timeouts",
         default=60,
-        meaning="How long a client may go without taking any of its answer.",
+        meaning="Time after which a client that accepts no part of its answer is disconnected.",
     )
     stall_timeout: int = setting(
         "STALL_TIMEOUT",
         seconds(0, 86400),
+        group="Timeouts",
         default=Computed("4 x GRACEFUL_TIMEOUT", lambda values: 4 * int(values["graceful_timeout"])),
-        meaning="How long a request may go without reading or writing anything before the server counts as wedged "
-        "and asks to be restarted; 0 means never, any other value must be above `GRACEFUL_TIMEOUT`.",
+        meaning="Time without any reads or writes after which a request counts as stalled. The liveness probe then "
+        "fails, and the kubelet restarts the pod. Set it above `GRACEFUL_TIMEOUT`; 0 disables it.",
+    )
+    max_connections: int = setting(
+        "MAX_CONNECTIONS",
+        integer(10, 65535),
+        group="Limits",
+        default=1000,
+        meaning="Open connections of each worker. Above it, the connection that has been idle longest is closed. Set "
+        "it above `WEB_THREADS`.",
     )
     max_header_bytes: int = setting(
         "MAX_HEADER_BYTES",
         size(KIB, MIB),
-        default=32 * KIB,
-        meaning="The largest request line and headers together; larger ones are answered 431.",
         group="Limits",
+        default=32 * KIB,
+        meaning="Size limit for the request line and headers together. A larger head is answered 431.",
     )
     max_body_bytes: int = setting(
         "MAX_BODY_BYTES",
         size(0, TIB),
+        group="Limits",
         default=16 * MIB,
-        meaning="The largest request body; a larger one is answered 413. At most `BODY_BUFFER_BYTES`.",
+        meaning="Size limit for a request body. A larger body is answered 413. At most `BODY_BUFFER_BYTES`.",
         common=True,
     )
     body_buffer_bytes: int = setting(
         "BODY_BUFFER_BYTES",
         size(MIB, TIB),
+        group="Limits",
         default=96 * MIB,
-        meaning="What a worker keeps on disk, in all, of bodies that are arriving; and as much of answers that clients "
-        "are slow to take. When bodies do not fit, the slowest is answered 503, and one client gets no more than three "
-        "quarters; when answers do not, the client furthest behind is cut off.",
+        meaning="Disk space of each worker for request bodies that are arriving, and as much again for answers that "
+        "wait for slow clients. One client gets at most three quarters. If bodies exceed it, the slowest "
+        "upload is answered 503. If answers exceed it, the client furthest behind is disconnected.",
+    )
+    min_upload_rate: int = setting(
+        "MIN_UPLOAD_RATE",
+        size(1, GIB),
+        group="Limits",
+        default=KIB,
+        meaning="Bytes of a body that a client must send per second, on average. A slower client is answered 408.",
     )
     trusted_proxies: TrustedProxies = setting(  # noqa: RUF009 - immutable, which the alias hides
         "TRUSTED_PROXIES",
         trusted_proxies(),
-        default=0,
-        meaning="The proxies in front whose forwarded headers are trusted: how many there are, or their networks; 0 "
-        "trusts none. The right values for each proxy are in [proxies.md](proxies.md).",
         group="Proxies",
+        default=0,
+        meaning="The proxies whose forwarded headers are trusted: their number, or their networks. 0 trusts none. "
+        "[proxies.md](proxies.md) has the value for each proxy.",
         common=True,
     )
     forwarded_headers: tuple[str, ...] = setting(
         "FORWARDED_HEADERS",
         forwarded_headers(),
+        group="Proxies",
         default=("for", "proto"),
-        meaning="Which headers of the family `X-Forwarded-` are trusted. Name only those that your proxies set or "
-        "remove: they pass any other on as the client sent it.",
+        meaning="The `X-Forwarded-` headers that are trusted. Name only those that your proxies set or remove: they "
+        "pass on any other as the client sent it.",
     )
     url_prefix: str = setting(
         "URL_PREFIX",
         url_prefix(),
+        group="Proxies",
         default="",
         alias="SCRIPT_NAME",
-        meaning="The path that the application is served under, such as `/shop`; it gets the rest of each path, and "
-        "anything else is answered 404. `SCRIPT_NAME` is accepted as another name for it.",
+        meaning="The path that the application is served under, such as `/shop`. The application gets the rest of "
+        "each path. A request outside of it is answered 404. `SCRIPT_NAME` is accepted as another name.",
     )
     url_prefix_stripped: bool = setting(
         "URL_PREFIX_STRIPPED",
         boolean(),
+        group="Proxies",
         default=False,
-        meaning="The proxy strips `URL_PREFIX` from the path. Not needed where it tells so in a trusted "
-        "`X-Forwarded-Prefix`.",
+        meaning="The proxy strips `URL_PREFIX` from the path. Not needed if it sends a trusted `X-Forwarded-Prefix`.",
     )
     allowed_hosts: tuple[str, ...] = setting(
         "ALLOWED_HOSTS",
         hosts(),
+        group="Proxies",
         default=(),
-        meaning="The hosts that requests may be for, without ports; `.shop.example` includes its subdomains. Any other "
-        "is answered 400. Unset allows any.",
+        meaning="The hosts that are served, without ports; `.shop.example` includes its subdomains. A request for "
+        "another host is answered 400. If unset, every host is served.",
     )
     security_headers: bool = setting(
         "SECURITY_HEADERS",
         boolean(),
-        default=True,
-        meaning="Add the headers that harden browsers where the application has not set them.",
         group="Security",
+        default=True,
+        meaning="Add security headers that the application does not set.",
     )
     hsts_seconds: int = setting(
         "HSTS_SECONDS",
         seconds(0, 10 * 365 * 86400),
+        group="Security",
         default=0,
-        meaning="For how long browsers are to insist on https, told on requests that came by https; 0 tells them "
-        "nothing.",
-    )
-    problem_details: bool = setting(
-        "PROBLEM_DETAILS",
-        boolean(),
-        default=True,
-        meaning="Answer errors that the application does not handle with problem details (RFC 9457).",
+        meaning="max-age of `Strict-Transport-Security`, sent on https only. 0 leaves the header out.",
     )
     startup_path: str = setting(
         "STARTUP_PATH",
         text("a path that begins with / and has printable ASCII only, without spaces", "`/...`", pattern=r"/[!-~]*"),
-        default="/",
-        meaning="What is requested of the application before it counts as started; any status below 500 will do.",
         group="Health",
+        default="/",
+        meaning="The path of the request that must succeed before the server counts as started. Any status below 500 "
+        "is a success.",
     )
     startup_timeout: int = setting(
         "STARTUP_TIMEOUT",
         seconds(1, 3600),
+        group="Health",
         default=60,
-        meaning="How long that first request may take before it is sent again.",
+        meaning="Time limit for that request, after which it is sent again.",
     )
     readiness_checks: tuple[str, ...] = setting(
         "READINESS_CHECKS",
         names("names of the form module:function, separated by commas", "`module:function,...`", pattern=FUNCTION),
+        group="Health",
         default=(),
-        meaning="The application's own checks of whether it can serve.",
+        meaning="Functions of the application that check whether it can serve. A check fails if it raises an "
+        "exception or returns `False`.",
     )
     readiness_check_interval: int = setting(
-        "READINESS_CHECK_INTERVAL", seconds(1, 3600), default=5, meaning="The time between two runs of the checks."
+        "READINESS_CHECK_INTERVAL",
+        seconds(1, 3600),
+        group="Health",
+        default=5,
+        meaning="Time between two runs of the checks.",
     )
     readiness_check_timeout: int = setting(
         "READINESS_CHECK_TIMEOUT",
         seconds(1, 600),
+        group="Health",
         default=2,
-        meaning="When a check that has not answered has failed; at most `READINESS_CHECK_INTERVAL`.",
+        meaning="Time after which a check that has not returned counts as failed. At most `READINESS_CHECK_INTERVAL`.",
     )
     log_level: str = setting(
         "LOG_LEVEL",
         choice(*LOG_LEVELS),
-        default="info",
-        meaning="The least severe level that is logged.",
         group="Logs and metrics",
+        default="info",
+        meaning="The lowest level that is logged.",
     )
-    access_log: bool = setting("ACCESS_LOG", boolean(), default=True, meaning="Log one line a request.")
     log_format: str = setting(
         "LOG_FORMAT",
         choice("auto", "json", "plain"),
+        group="Logs and metrics",
         default="auto",
-        meaning="One JSON object a line, or plain lines; auto is plain in a terminal, else json.",
+        meaning="`json` writes one JSON object a line, `plain` a line for people. `auto` is plain in a terminal, json "
+        "elsewhere.",
+    )
+    access_log: bool = setting(
+        "ACCESS_LOG",
+        boolean(),
+        group="Logs and metrics",
+        default=True,
+        meaning="Log one line for each request.",
+    )
+    log_query: str = setting(
+        "LOG_QUERY",
+        choice("off", "harmless", "all"),
+        group="Logs and metrics",
+        default="harmless",
+        meaning="The values of a URL's query that are logged. `off` logs no query. `harmless` logs words, numbers and "
+        "dates of parameters such as `page` and `sort`. `all` logs every value except secrets that are "
+        "recognized. [Details](logs.md#the-query-of-a-url).",
+    )
+    log_query_names: tuple[str, ...] = setting(
+        "LOG_QUERY_NAMES",
+        names("names of query parameters, separated by commas", "`name,...`", pattern=r"[\w.\-\[\]]{1,100}"),
+        group="Logs and metrics",
+        default=(),
+        meaning="More query parameters whose values are logged, such as `q,category`. Name only those that never hold "
+        "a secret.",
     )
     metrics_buckets: tuple[float, ...] = setting(
         "METRICS_BUCKETS",
         rising_numbers(50),
+        group="Logs and metrics",
         default=DEFAULT_BUCKETS,
         meaning="Upper bounds of the latency histogram in seconds, separated by commas.",
-    )
-    hooks: str = setting(
-        "HOOKS",
-        text("the dotted name of a module, such as shop.hooks", "`module`", pattern=r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"),
-        default="",
-        meaning="A module of your own with gunicorn's hooks, such as `post_fork`; they run beside nodrop's.",
     )
     secret_key: str = setting(
         "SECRET_KEY",
         key(KEY_BYTES),
+        group="Secrets",
         default="",
         secret=True,
-        meaning="Signs Flask's session cookies, where the application has not set its own; the same in every pod.",
-        group="Secrets",
+        meaning="Signs Flask's session cookies if the application has not set its own key. Use the same key in every "
+        "pod.",
     )
     secrets_dir: str = setting(
         "SECRETS_DIR",
         text("the absolute path of a folder", "`/...`", pattern=r"/.*"),
+        group="Secrets",
         default="",
-        meaning="A folder with one file for each variable that is not set otherwise, such as a mounted Secret. "
-        "In the chart `secrets.existingSecret`.",
+        meaning="A folder, such as a mounted Secret, with one file for each variable. A variable that is set takes "
+        "precedence. In the chart, set `secrets.existingSecret`.",
     )
 
     def contradictions(self) -> Iterator[tuple[set[str], str]]:

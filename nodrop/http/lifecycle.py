@@ -313,13 +313,13 @@ class Lifecycle:
         """Where the request's body is to be kept."""
         return self._uploads.room_of(connection, request)
 
-    def give_way(self, connection: Connection, exceeded: BudgetExceeded) -> bool:
-        """Refuse the slowest upload, for one that does not fit; not if that is the slowest."""
-        slowest = self._uploads.slowest(self._loop.connections, connection, exceeded)
+    def give_way(self, connection: Connection, exceeded: BudgetExceeded) -> None:
+        """Refuse the slowest upload, for one that does not fit. Raises Refusal if that is the slowest."""
+        slowest, which = self._uploads.to_give_way(self._loop.connections, connection, exceeded)
+        refusal = slowest.incoming.too_slow(exceeded, which)
         if slowest is connection:
-            return False
-        self.refuse(slowest, slowest.incoming.no_room(exceeded))
-        return True
+            raise refusal
+        self.refuse(slowest, refusal)
 
     def send_rest(self, connection: Connection) -> None:
         """Send what was left of the answer."""

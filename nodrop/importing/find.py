@@ -57,15 +57,18 @@ def import_module(name: str) -> Any:
         raise FindError(explained(error, wanted=name)) from error
 
 
-def attribute(module: Any, path: str) -> Any:
-    """What `module` has by this name, which may have dots. Raises FindError when there is no such thing."""
+def attribute(module: Any, path: str, remedy: str = "name the variable or function that has it") -> Any:
+    """What `module` has by this name, which may have dots. Raises FindError when there is no such thing.
+
+    remedy: what to do instead if nothing in the module is spelt like it.
+    """
     found, where = module, module.__name__
     for name in path.split("."):
         try:
             found = getattr(found, name)
         except AttributeError as error:
             near = difflib.get_close_matches(name, [other for other in dir(found) if not other.startswith("_")])
-            hint = f"did you mean {' or '.join(near)}?" if near else "name the variable or function that has it"
+            hint = f"did you mean {' or '.join(near)}?" if near else remedy
             file = getattr(module, "__file__", None)
             seen = f" ({file})" if file and found is module else ""
             raise FindError(f"{where}{seen} has no {name!r}: {hint}") from error

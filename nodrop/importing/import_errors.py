@@ -4,6 +4,7 @@ import errno
 import importlib.util
 import os
 import sys
+import sysconfig
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -83,9 +84,11 @@ def _places(name: str) -> tuple[str | None, list[str]]:
 
 
 def _folders() -> list[Path]:
-    """The folders that modules are looked for in, but for Python's own."""
+    """The folders that modules are looked for in, but for Python's own and the one of the installed commands."""
     found = dict.fromkeys(Path(entry).resolve() for entry in sys.path if Path(entry).is_dir())
-    return [folder for folder in found if is_own(f"{folder}/")] or [Path.cwd()]
+    # Python puts the folder of a command that it is started with on the path.
+    commands = Path(sysconfig.get_path("scripts")).resolve()
+    return [folder for folder in found if is_own(f"{folder}/") and folder != commands] or [Path.cwd()]
 
 
 def _is_module(folder: Path, name: str) -> bool:

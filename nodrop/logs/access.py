@@ -25,8 +25,9 @@ SHORT_BYTES = 64
 _MESSAGE_URL_BYTES = 300
 _LONGEST_CACHED = 400
 """Longer texts are redacted each time: what clients make up must not fill the memory."""
-_LONGEST_URL = 4 * URL_BYTES
-"""Longer URLs are cut first. What is cut off from a secret's beginning is far behind what is shown."""
+_LONGEST = 4
+"""Texts that are longer than so many times what is shown are cut first. What is cut off from a secret's beginning is
+far behind what is shown."""
 
 
 def access_fields(resp: Any, environ: Mapping[str, Any], milliseconds: float) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def path_of(environ: Mapping[str, Any]) -> str:
 def _text(text: str, size: int) -> str:
     """The text without its secrets, cut to `size` bytes. The same few come again and again."""
     if len(text) > _LONGEST_CACHED:
-        return cut(redact_text(text), size)
+        return cut(redact_text(_beginning(known_secrets.mask(text), size)), size)
     return _cached_text(text, size, known_secrets.version())
 
 
@@ -87,10 +88,11 @@ def _url(url: str, size: int, route: str, prefix: str) -> str:
     """The URL without its secrets, and without what its route, which begins behind `prefix`, calls a token."""
     if len(url) <= _LONGEST_CACHED:
         return _cached_url(url, size, route, prefix, known_secrets.version(), policy.show)
-    url = known_secrets.mask(url)
-    if len(url) > _LONGEST_URL:
-        url = url[:_LONGEST_URL] + "..."
-    return cut(_redacted_url(url, route, prefix), size)
+    return cut(_redacted_url(_beginning(known_secrets.mask(url), size), route, prefix), size)
+
+
+def _beginning(text: str, size: int) -> str:
+    return text if len(text) <= _LONGEST * size else text[: _LONGEST * size] + "..."
 
 
 @lru_cache(maxsize=1024)

@@ -33,7 +33,7 @@ _URL_START = re.compile(
     r"(?<![\w.)\]}/~*-])/(?=[^\s/])|(?<![A-Za-z0-9+.\-])[A-Za-z][A-Za-z0-9+.\-]{0,20}+://"
     r"|\?(?=[^\s?=<>]{1,100}(?:=|%(?:25)*3[dD]))"
 )
-_ENCODED_WORD = re.compile(r"[^\s%]*+%\S*")
+_ENCODED_WORD = re.compile(r"(?<!\S)[^\s%]*+%\S*")
 _NO_URL = re.compile(r"\n|\s\S*=")
 _URL_REST = re.compile(r"[^\s<>\"']*")
 _QUERY_REST = re.compile(r"[^\s<>]*")
@@ -44,8 +44,9 @@ _BARE_USERINFO = re.compile(
 
 # --- Values beside names ---------------------------------------------------------------------------------------------
 
+# The two conditions in front let a run of such characters be tried once, at its beginning.
 _NAMED = re.compile(
-    r"(?<![\w\-.\[\]$])(?P<name>(?:[\w\-.\[\]$]|%(?!(?:25)*(?:3[dDaA]|2[26cC])))++)"
+    r"(?<![\w\-.\[\]$])(?<!%(?!(?:25)*(?:3[dDaA]|2[26cC])))(?P<name>(?:[\w\-.\[\]$]|%(?!(?:25)*(?:3[dDaA]|2[26cC])))++)"
     r"(?:(?:\\*[\"'])?\]?\s{0,3}(?:=>|:=|[:=](?![:=]))\s{0,3}"  # name=, name: and "name":
     r"|(?:%(?:25)*22)?%(?:25)*3[dDaA]"  # the same percent-encoded
     r"|\\*[\"'],\s{0,3}\\*[\"']value\\*[\"']\s{0,3}:\s{0,3}"  # {"name": "name", "value": "value"}
@@ -86,7 +87,7 @@ _SAYS_NOTHING = frozenset(
 
 _SCHEMES = re.compile(
     r"(?<![\w-])([Bb]earer|BEARER)([ \t]+|%20|\+)(?!(?:tokens?|auth\w*|schemes?|headers?|credentials?|is|was|not|of"
-    r"|and|or|for|in|to|from|with|has|missing|required|realm=\S*|error\S*)(?![\w-]))[^\s\"',;)\]}<>]+"
+    r"|and|or|for|in|to|from|with|has|missing|required)(?![\w-])|realm=|error)[^\s\"',;)\]}<>]+"
     r"|(?<![\w-])([Bb]asic|BASIC)([ \t]+|%20)(?!Auth|OAuth|HTTP|Access)(?=[A-Za-z0-9+/_-]*[A-Z0-9=])"
     r"[A-Za-z0-9+/_-]{4,}={0,2}"
     r"|(?<![\w-])(Digest)([ \t]+)(?=username=)[^\r\n]*"
@@ -283,15 +284,16 @@ def _value_end(text: str, begin: int, around: str, *, whole_line: bool) -> int:
     if end < 0:
         end = len(text)
     if whole_line:
-        return min(end, _line_end(text, begin))
+        return _line_end(text, begin, end)
     bare = _BARE_VALUE.match(text, begin, end)
     assert bare
     return _closing(text, bare.end() - 1) if bare[0].endswith("(") else bare.end()
 
 
-def _line_end(text: str, begin: int) -> int:
-    found = _LINE_END.search(text, begin)
-    return found.start() if found else len(text)
+def _line_end(text: str, begin: int, end: int | None = None) -> int:
+    end = len(text) if end is None else end
+    found = _LINE_END.search(text, begin, end)
+    return found.start() if found else end
 
 
 def _closing(text: str, begin: int) -> int:

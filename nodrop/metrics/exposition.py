@@ -93,7 +93,7 @@ class Exposition:
             starts = int((self._folder / WORKER_STARTS).read_text())
         except FileNotFoundError:
             return
-        yield CounterMetricFamily("nodrop_worker_starts", "Workers that have been started", value=starts)
+        yield CounterMetricFamily("nodrop_worker_starts", "Workers started since the server started", value=starts)
 
 
 def _build_info() -> Metric:
@@ -104,7 +104,11 @@ def _build_info() -> Metric:
         "flask": version("flask"),
         "gunicorn": version("gunicorn"),
     }
-    family = GaugeMetricFamily("nodrop_build_info", "What is served, and by what", labels=list(labels))
+    family = GaugeMetricFamily(
+        "nodrop_build_info",
+        "Always 1; the labels are the versions of the application and of what serves it",
+        labels=list(labels),
+    )
     family.add_metric(list(labels.values()), 1)
     return family
 

@@ -51,7 +51,7 @@ class Processes:
         )
         yield GaugeMetricFamily(
             "process_resident_memory_bytes",
-            "Resident memory of the server's processes; what they share counts for each",
+            "Resident memory of the server's processes; shared pages are counted for each process",
             value=sum(process.resident_bytes for process in processes),
         )
         yield GaugeMetricFamily(
@@ -61,22 +61,26 @@ class Processes:
         )
         yield GaugeMetricFamily(
             "process_threads",
-            "Threads of the server's processes, their main threads included",
+            "Threads of the server's processes, main threads included",
             value=sum(process.threads for process in processes),
         )
         yield GaugeMetricFamily(
             "process_open_fds",
-            "Open file descriptors of the process of the server that is nearest to its limit",
+            "Open file descriptors of the server's process that is nearest to its limit",
             value=fullest.open_files,
         )
-        yield GaugeMetricFamily("process_max_fds", "That process's limit", value=fullest.max_files)
+        yield GaugeMetricFamily(
+            "process_max_fds",
+            "File descriptor limit of the process that process_open_fds describes",
+            value=fullest.max_files,
+        )
         yield from self._started(processes[0])
 
     def _started(self, master: _Process) -> Iterator[Metric]:
         if booted := _boot_time(self._proc):
             yield GaugeMetricFamily(
                 "process_start_time_seconds",
-                "When the server was started, in seconds since 1970",
+                "Start time of the server since the Unix epoch, in seconds",
                 value=booted + master.started,
             )
 

@@ -78,20 +78,20 @@ class RequestMetrics:
             PrometheusMetrics(Flask("metrics"), path=None, group_by="route", buckets=buckets, registry=registry)
             self.in_flight = Gauge(
                 "flask_http_requests_in_flight",
-                "Requests that the application has been handed and that are not finished, streamed bodies included",
+                "Requests that the application is handling, streamed responses included",
                 registry=registry,
                 multiprocess_mode="livesum",
             )
             self._size = Histogram(
                 "flask_http_response_size_bytes",
-                "Bytes of response bodies handed to the server by the application",
+                "Size of the response bodies that the application returned, in bytes",
                 ("method", "route", "status"),
                 buckets=SIZE_BUCKETS,
                 registry=registry,
             )
             self._route_exceptions = Counter(
                 "flask_http_route_exceptions",
-                "Exceptions that the application did not handle, streamed bodies included, by route",
+                "Exceptions that the application did not handle, streamed responses included, by route",
                 ("method", "route"),
                 registry=registry,
             )

@@ -34,20 +34,32 @@ class Saturation:
         begun = [started for worker in workers for started, _ in worker.requests]
         begun += [worker.waiting_since for worker in workers if worker.waiting_since]
         oldest = max((now - since for since in begun), default=0.0)
-        yield _gauge("nodrop_workers_ready", "Workers that take requests", sum(worker.ready for worker in workers))
-        yield _gauge("nodrop_threads", "Threads for requests, of all workers", sum(w.threads for w in workers))
-        yield _gauge("nodrop_threads_busy", "Threads that run a request", sum(w.busy for w in workers))
+        yield _gauge("nodrop_workers_ready", "Workers that accept requests", sum(worker.ready for worker in workers))
         yield _gauge(
-            "nodrop_requests_waiting", "Complete requests that wait for a thread", sum(w.waiting for w in workers)
+            "nodrop_threads", "Threads that can run a request, in all workers", sum(w.threads for w in workers)
+        )
+        yield _gauge("nodrop_threads_busy", "Threads that are running a request", sum(w.busy for w in workers))
+        yield _gauge(
+            "nodrop_requests_waiting",
+            "Complete requests that are waiting for a thread",
+            sum(w.waiting for w in workers),
         )
         yield _gauge("nodrop_connections", "Open connections, idle ones included", sum(w.connections for w in workers))
-        yield _gauge("nodrop_oldest_request_seconds", "Age of the oldest request, also of those that wait", oldest)
+        yield _gauge(
+            "nodrop_oldest_request_seconds", "Age of the oldest request, running or waiting, in seconds", oldest
+        )
         length = accept_queue(self._address, self._port, self._proc)
         if length is not None:
             yield _gauge(
-                "nodrop_accept_queue_length", "Connections that the kernel has made and no worker has accepted", length
+                "nodrop_accept_queue_length",
+                "Connections that the kernel has established and no worker has accepted",
+                length,
             )
-            yield _gauge("nodrop_accept_queue_limit", "Length at which the kernel makes no more", self._limit())
+            yield _gauge(
+                "nodrop_accept_queue_limit",
+                "Longest accept queue: the lower of the backlog and net.core.somaxconn",
+                self._limit(),
+            )
 
     def _limit(self) -> int:
         try:

@@ -45,15 +45,18 @@ class _Kept(ServerMetrics):
         registry = CollectorRegistry()
         with self._in_store():
             self._queue = Histogram(
-                "nodrop_queue_seconds", "How long requests waited for a thread", buckets=QUEUE_BUCKETS,
+                "nodrop_queue_seconds", "Time that requests waited for a thread, in seconds", buckets=QUEUE_BUCKETS,
                 registry=registry,
             )  # fmt: skip
             self._refused = Counter(
-                "nodrop_requests_refused", "Requests that the server answered itself", ("status",), registry=registry
+                "nodrop_requests_refused",
+                "Requests that the server answered without the application, by status",
+                ("status",),
+                registry=registry,
             )
             self._closed = Counter(
                 "nodrop_connections_closed",
-                "Connections that were closed early: to make room for others, or since their client took no answer",
+                "Connections that the server closed before their client did, by reason",
                 ("reason",),
                 registry=registry,
             )

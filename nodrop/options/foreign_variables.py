@@ -58,7 +58,7 @@ def refusals(variables: Mapping[str, str]) -> list[str]:
 
 
 def _line(name: str, remedy: str) -> str:
-    return f"{name} is not read: {remedy.replace(': leave it out', f': unset {name}')}"
+    return f"{name} is not read: {remedy.replace('leave it out;', f'unset {name};')}"
 
 
 def _is_service_link(name: str, value: str) -> bool:

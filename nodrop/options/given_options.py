@@ -112,6 +112,11 @@ class _Ours:
         """Whether the option is honoured, or its value, as gunicorn keeps it, is what it is here anyway."""
         return option(name).honoured or value == self._config.settings[name].get() or value in self._same.get(name, ())
 
+    def settle(self, setting: Any) -> None:
+        """Have a setting of gunicorn's final configuration, if it is not honoured, be as it is here."""
+        if not option(setting.name).honoured:
+            setting.value = self._config.settings[setting.name].value
+
 
 def _refusals(given: Iterable[GivenOption], settings: ServingSettings) -> Iterator[str]:
     ours, theirs = _Ours(configuration.values(settings), settings), Config()
@@ -148,8 +153,7 @@ def in_effect(cfg: Any, ours: Mapping[str, Any], settings: ServingSettings) -> l
         value = setting.get()
         if mine.accepts(name, value):
             continue
-        # A hook that is not one of ours stands in nobody's way.
-        if callable(value) and name not in ours and option(name).setting == "HOOKS":
+        if _is_hook_of_its_own(name, value, ours):
             continue
         given = GivenOption(name, value, "configuration file")
         what = f"{name} = {given.shown}" if not callable(value) else name
@@ -157,11 +161,17 @@ def in_effect(cfg: Any, ours: Mapping[str, Any], settings: ServingSettings) -> l
     return lines
 
 
-def settle(cfg: Any, ours: Mapping[str, Any]) -> None:
-    """Have options that mean the same as ours, or are refused, be as they are in `ours`."""
-    for name, value in ours.items():
-        if not option(name).honoured:
-            cfg.set(name, value)
+def _is_hook_of_its_own(name: str, value: Any, ours: Mapping[str, Any]) -> bool:
+    """A hook that is not one of ours stands in nobody's way."""
+    return callable(value) and name not in ours and option(name).setting == "HOOKS"
+
+
+def settle(cfg: Any, ours: Mapping[str, Any], settings: ServingSettings) -> None:
+    """Have options that mean the same as ours, or are refused, be as they are in `ours`, or else gunicorn's default."""
+    mine = _Ours(ours, settings)
+    for name, setting in cfg.settings.items():
+        if not _is_hook_of_its_own(name, setting.get(), ours):
+            mine.settle(setting)
 
 
 def unread_file(arguments: Sequence[str], folder: Path) -> str | None:

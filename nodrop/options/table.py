@@ -30,7 +30,7 @@ class Option:
         """What to do instead of giving the option this value, or that the value can't be given."""
         note = f" ({self.note})" if self.note else ""
         if not self.setting:
-            return f"{self.note}: leave it out"
+            return f"leave it out; {self.note}"
         if self.same_value:
             return f"set {self.setting}={value}{note}"
         return f"set {self.setting}{note}"
@@ -67,7 +67,7 @@ def _refused(*names: str, note: str) -> dict[str, Option]:
 _PROXIES = "forwarded headers are ignored unless it names the trusted proxies"
 _OPTIONS = {
     **_honoured(
-        config="an own file has to begin with `from nodrop.gunicorn import *`",
+        config="your configuration file must begin with `from nodrop.gunicorn import *`",
         wsgi_app="takes precedence over WSGI_APP, as does a name on the command line",
         max_requests="takes precedence over MAX_REQUESTS",
         max_requests_jitter="takes precedence over MAX_REQUESTS_JITTER",
@@ -107,7 +107,7 @@ _OPTIONS = {
         "statsd_host", "dogstatsd_tags", "statsd_prefix", "enable_backlog_metric",
         note="Prometheus collects the metrics, from /metrics at MANAGEMENT_PORT",
     ),
-    **_refused("reload", "reload_engine", "reload_extra_files", note="`nodrop dev` reloads, and is for development"),
+    **_refused("reload", "reload_engine", "reload_extra_files", note="`nodrop dev` reloads, for development"),
     **_refused("spew", note="it would print every line that is run"),
     **_refused("check_config", "print_config", note="`nodrop check` prints the settings, and with --app loads it too"),
     **_refused("preload_app", note="each worker loads the application, so that connections are not shared by a fork"),

@@ -32,8 +32,9 @@ from nodrop.system.runtime_folder import BACKLOG_FILE, OWN_METRICS, WORKER_START
 from nodrop.tracing import opentelemetry as tracing
 
 GTHREAD_DIFFERS = (
-    "SERVER=gthread: gunicorn's own threads serve. A client that is slow to send or to take its answer holds a thread; "
-    "READ_TIMEOUT, WRITE_TIMEOUT, MAX_BODY_BYTES and BODY_BUFFER_BYTES do not apply; docs/gunicorn-options.md has more"
+    "SERVER=gthread: gunicorn's own threads serve. A client that is slow to send a request or to take its answer holds "
+    "a thread. READ_TIMEOUT, WRITE_TIMEOUT, MAX_BODY_BYTES and BODY_BUFFER_BYTES do not apply: set MAX_CONTENT_LENGTH "
+    "in the application, and put a proxy that buffers requests in front"
 )
 
 
@@ -67,21 +68,37 @@ class Hooks:
 
     def nworkers_changed(self, server: Any, new_value: int, old_value: int | None) -> None:
         """The number of workers is set: for the first time before gunicorn does anything else, then by each reload."""
-        self._look_at_configuration(server, is_start=old_value is None)
+        if old_value is None:
+            self._look_at_configuration(server, is_start=True)
         self._replacements.number_changed(new_value, old_value, set(server.WORKERS))
 
     def _look_at_configuration(self, server: Any, *, is_start: bool) -> None:
         """Refuse what a configuration file has changed; on a reload, when the server runs, say so and leave it out."""
-        self._has_looked = True
-        problems = given_options.in_effect(server.cfg, self.ours, self._settings)
+        problems = given_options.in_effect(server.app.cfg, self.ours, self._settings)
         if problems and is_start:
             self._refuse_to_start("\n".join(problems))
         for problem in problems:
             server.log.error("%s", problem)
-        given_options.settle(server.cfg, self.ours)
+        given_options.settle(server.app.cfg, self.ours, self._settings)
         # A configuration file may name the application too.
         if server.app.app_uri != configuration.LOADER:
             os.environ["WSGI_APP"] = server.app.app_uri
+        if not self._has_looked:
+            self._has_looked = True
+            self._look_at_each_reload(server)
+
+    def _look_at_each_reload(self, server: Any) -> None:
+        """Look at the configuration as soon as it is loaded again.
+
+        gunicorn calls its first hook when it has taken the number of workers, their class and more from it already.
+        """
+        load = server.app.do_load_config
+
+        def load_and_look() -> None:
+            load()
+            self._look_at_configuration(server, is_start=False)
+
+        server.app.do_load_config = load_and_look
 
     def _require_look(self, server: Any) -> None:
         """For hooks that are called later, should a configuration file have replaced nworkers_changed."""

@@ -65,8 +65,7 @@ def problems_of(variables: Mapping[str, str] = os.environ) -> list[str]:
             break
     if not _is_installed():
         problems.append(
-            f"{name} is set, but OpenTelemetry is not installed: install requirements-otel.txt (for the image: "
-            "make image REQUIREMENTS=requirements-otel.txt), or unset it"
+            f"{name} is set, but OpenTelemetry is not installed: run pip install 'nodrop[otel]', or unset it"
         )
     return problems
 

@@ -18,8 +18,8 @@ class Host(Protocol):
     def room_for_body(self, connection: Connection, request: Any) -> Budget:
         """Where the request's body is to be kept."""
 
-    def give_way(self, connection: Connection, exceeded: BudgetExceeded) -> bool:
-        """The request's body does not fit, for this reason. Whether room was made, so that it may fit now."""
+    def give_way(self, connection: Connection, exceeded: BudgetExceeded) -> None:
+        """Make room for the request's body, which does not fit, for this reason. Raises Refusal if it can't be."""
 
     # --- Called by the thread that has the request -------------------------------------------------------------------
 

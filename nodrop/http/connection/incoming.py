@@ -184,20 +184,20 @@ class Incoming:
             try:
                 self._source.body.append(data)
             except BudgetExceeded as exceeded:
-                if not self._host.give_way(self._connection, exceeded):
-                    raise self.no_room(exceeded) from exceeded
+                self._host.give_way(self._connection, exceeded)
             except OSError as error:
-                raise self.no_room(error) from error
+                raise self._no_room(error) from error
             else:
                 return
 
-    def no_room(self, error: OSError) -> Refusal:
-        """Why the request can't be accepted, after this error; also where it gives way to another."""
-        if not isinstance(error, BudgetExceeded):
-            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "no room for the body", self.request, why=str(error))
+    def _no_room(self, error: OSError) -> Refusal:
+        return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "no room for the body", self.request, why=str(error))
+
+    def too_slow(self, exceeded: BudgetExceeded, which: str) -> Refusal:
+        """Why the request gives way to others, of which it is `which`, such as `the slowest`."""
         detail = "too many bodies are arriving at once"
         speed = self.speed.at(time.monotonic()) / 1024
-        why = f"{detail} for BODY_BUFFER_BYTES ({error}), and this one is the slowest, at {speed:.1f} KiB/s"
+        why = f"{detail} for BODY_BUFFER_BYTES ({exceeded}), and this one is {which}, at {speed:.1f} KiB/s"
         return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, self.request, why=why)
 
     def _too_large(self) -> Refusal:
@@ -217,7 +217,7 @@ class Incoming:
                 try:
                     body.overwrite(data)
                 except OSError as error:
-                    raise self.no_room(error) from error
+                    raise self._no_room(error) from error
             return body.take_overwritten()
         except (errors.ParseException, errors.NoMoreData) as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, str(error) or "incomplete body", self.request) from error
