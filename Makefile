@@ -104,14 +104,16 @@ bench: $(VENV)/development ## Compare the server with gunicorn's own workers: sl
 	$(PY) bench/throughput.py
 	$(PY) bench/probers.py
 
+# What nodrop requires is in pyproject.toml alone. The image installs nodrop without looking at it again.
 .PHONY: lock
 lock: $(VENV)/development ## Pin and hash the requirements, of APP_DIR alone if it is given (ARGS=--upgrade)
 	@compile() { \
 	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command 'make lock' $(ARGS) --output-file "$$@"; \
-	} && $(if $(app),$(if $(app_lock),compile $(app_lock) requirements.in $(app_requires),echo '$(app) has no requirements.in$(,) \
-	  requirements.txt or pyproject.toml: there is nothing to pin'),for name in \
-	  requirements requirements-otel requirements-build requirements-dev tests/applications; do compile $$name.txt $$name.in || exit 1; done)
+	} && $(if $(app),$(if $(app_lock),compile $(app_lock) pyproject.toml $(app_requires),echo '$(app) has no requirements.in$(,) \
+	  requirements.txt or pyproject.toml: there is nothing to pin'),compile requirements.txt pyproject.toml requirements.in && \
+	  compile requirements-otel.txt --extra otel pyproject.toml requirements-otel.in && \
+	  for name in requirements-build requirements-dev tests/applications; do compile $$name.txt $$name.in || exit 1; done)
 
 .PHONY: wheel
 wheel: $(VENV)/runtime ## Build nodrop, the serving layer, as a wheel in build/wheel (WHEELS=folder)

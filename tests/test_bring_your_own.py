@@ -93,6 +93,9 @@ def test_its_requirements_are_pinned_with_those_of_the_serving_layer_and_nothing
     for name in ("humanize", "flask", "gunicorn", "prometheus-flask-exporter"):
         assert f"\n{name}==" in pins
     assert pins.count("--hash=sha256:") > 20
+    # And with none of the example's.
+    assert "nodrop (pyproject.toml)" in pins
+    assert "requirements.in" not in pins
     for name in ("requirements.in", "requirements.txt", "requirements-dev.txt", "Dockerfile", "Makefile"):
         assert (locked / name).read_bytes() == (ROOT / name).read_bytes()
 

@@ -73,7 +73,7 @@ def pair() -> Iterator[Pair]:
     limits = Limits(head=4096, body=4096, write_seconds=1)
     asked = Asked()
     connection = Connection(
-        server, ("127.0.0.1", 1), ("127.0.0.1", 2), cfg=Config(), host=asked,
+        server, ("127.0.0.1", 1), ("127.0.0.1", 2), cfg=Config(), services=asked,
         answers=Budget(16 << 20), limits=limits,
     )  # fmt: skip
     yield Pair(connection, client, asked)

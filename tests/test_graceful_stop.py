@@ -250,9 +250,10 @@ def test_a_request_longer_than_the_graceful_timeout_is_cut_off_with_a_line_that_
         assert line["message"].endswith("since GRACEFUL_TIMEOUT=1 is over")
 
 
-def test_whoever_has_connected_when_the_signal_comes_is_answered(tmp_path: Path) -> None:
-    """Connections that the kernel has taken and the server has not."""
-    with serving(tmp_path) as server:
+@pytest.mark.parametrize("worker_class", ["nodrop", "gthread"])
+def test_whoever_has_connected_when_the_signal_comes_is_answered(tmp_path: Path, worker_class: str) -> None:
+    """Connections that the kernel has taken and the server has not; gunicorn's own threads would reset them."""
+    with serving(tmp_path, SERVER=worker_class) as server:
         (worker,) = server.workers()
         # The worker is held, and the master too, which would replace it.
         server.process.send_signal(signal.SIGSTOP)
@@ -274,8 +275,9 @@ def test_whoever_has_connected_when_the_signal_comes_is_answered(tmp_path: Path)
             server.process.send_signal(signal.SIGCONT)
 
 
-def test_nothing_new_is_accepted_while_it_stops(tmp_path: Path) -> None:
-    with serving(tmp_path, **streaming(tmp_path)) as server, ThreadPoolExecutor(1) as clients:
+@pytest.mark.parametrize("worker_class", ["nodrop", "gthread"])
+def test_nothing_new_is_accepted_while_it_stops(tmp_path: Path, worker_class: str) -> None:
+    with serving(tmp_path, **streaming(tmp_path), SERVER=worker_class) as server, ThreadPoolExecutor(1) as clients:
         stream = clients.submit(server.get, "/stream")
         time.sleep(1)
         server.process.terminate()

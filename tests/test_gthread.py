@@ -1,14 +1,12 @@
 """SERVER=gthread: gunicorn's own threads, with the health, metrics, logs and drain of nodrop."""
 
-import os
 import signal
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 
-from tests.serving_process import Server, own_application, serving, until
+from tests.serving_process import own_application, serving, until
 
 APPLICATION = """
 import logging, multiprocessing, os, tempfile, time, flask
@@ -145,41 +143,3 @@ def test_what_is_in_flight_when_it_is_told_to_stop_is_answered(tmp_path: Path) -
         assert slow.result().status == 200
         assert stream.result().body == b"part" * 10
         assert server.process.wait(10) == 0
-
-
-def test_whoever_has_connected_when_the_signal_comes_is_answered(tmp_path: Path) -> None:
-    """Connections that the kernel has taken and the worker has not; gunicorn's own resets them."""
-    with serving(tmp_path, **gthread(tmp_path)) as server:
-        (worker,) = server.workers()
-        server.process.send_signal(signal.SIGSTOP)
-        os.kill(worker, signal.SIGSTOP)
-        clients = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(20)]
-        for client in clients:
-            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        os.kill(worker, signal.SIGTERM)
-        os.kill(worker, signal.SIGCONT)
-        try:
-            for client in clients:
-                assert client.recv(65536).startswith(b"HTTP/1.1 200 OK")
-                client.close()
-        finally:
-            server.process.send_signal(signal.SIGCONT)
-
-
-def test_nothing_new_is_accepted_while_it_stops(tmp_path: Path) -> None:
-    with serving(tmp_path, **gthread(tmp_path)) as server, ThreadPoolExecutor(1) as clients:
-        slow = clients.submit(server.get, "/sleep/3.0")
-        time.sleep(0.5)
-        server.process.terminate()
-        until("connections are refused", lambda: refused(server), timeout=2)
-        assert not slow.done()
-        assert slow.result().status == 200
-
-
-def refused(server: Server) -> bool:
-    """Whether a new connection is refused."""
-    try:
-        socket.create_connection(("127.0.0.1", server.port), timeout=1).close()
-    except ConnectionRefusedError:
-        return True
-    return False

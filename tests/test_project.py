@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -35,11 +36,34 @@ def test_every_dependency_is_pinned_and_hashed() -> None:
         assert all("--hash=sha256:" in block for block in re.split(r"\n(?=[a-z])", text)[1:])
 
 
-def test_the_image_has_what_its_input_file_asks_for() -> None:
-    asked = re.findall(r"^([a-z][\w-]*)", (ROOT / "requirements.in").read_text(), re.MULTILINE)
-    assert asked == ["flask", "gunicorn", "prometheus-flask-exporter"]
-    for name in asked:
-        assert re.search(rf"^{name}==", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+def pinned(file: str) -> dict[str, str]:
+    """The versions that a compiled file pins, by name."""
+    return dict(re.findall(r"^([a-z][\w.-]*)(?:\[\w+\])?==(\S+)", (ROOT / file).read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize(("file", "extras"), [("requirements.txt", []), ("requirements-otel.txt", ["otel"])])
+def test_what_is_pinned_is_what_nodrop_itself_requires(file: str, extras: list[str]) -> None:
+    """The image installs nodrop without a look at its requirements."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *(each for extra in extras for each in project["optional-dependencies"][extra])]
+    pins = pinned(file)
+    for requirement in map(Requirement, asked):
+        assert requirement.specifier.contains(pins[requirement.name]), requirement
+        block = re.search(rf"^{requirement.name}==(?:.*\n)+?(?=\S|\Z)", (ROOT / file).read_text(), re.MULTILINE)
+        assert block
+        # Nothing else bounds them, so that a version that nodrop does not work with is never locked.
+        assert "nodrop (pyproject.toml)" in block[0]
+
+
+def test_the_serving_layer_is_required_in_one_place() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    required = {
+        Requirement(each).name for each in [*project["dependencies"], *project["optional-dependencies"]["otel"]]
+    }
+    for name in ("requirements.in", "requirements-otel.in"):
+        named = set(re.findall(r"^([a-z][\w-]*)", (ROOT / name).read_text(), re.MULTILINE))
+        # The example imports Flask itself.
+        assert named & required <= {"flask"}
 
 
 def test_development_and_image_have_the_same_versions() -> None:

@@ -12,21 +12,9 @@ from nodrop.wsgi import proxies
 from nodrop.wsgi.client_address import parse_address
 from tests.log_lines import access_line
 from tests.raw import exchange, split
+from tests.seen import SEEN
 from tests.serving_process import Server, own_application, serving
 
-SEEN = """
-import flask
-app = flask.Flask(__name__)
-
-@app.get("/seen")
-def seen():
-    request = flask.request
-    return {
-        "client": request.remote_addr, "scheme": request.scheme, "host": request.host, "root": request.root_path,
-        "id": request.environ["nodrop.request_id"], "trace": request.environ["nodrop.trace_id"],
-        "sampled": request.environ["nodrop.sampled"], "url": flask.url_for("seen", _external=True),
-    }
-"""
 CLIENT, PEER = "198.51.100.7", "10.0.0.9"
 
 

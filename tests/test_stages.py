@@ -40,7 +40,9 @@ def test_a_connection_goes_only_where_the_table_leads() -> None:
     ours, theirs = socket.socketpair()
     limits = Limits(head=4096, body=4096, write_seconds=1)
     address = ("127.0.0.1", 1)
-    connection = Connection(ours, address, address, cfg=Config(), host=Asked(), answers=Budget(1 << 20), limits=limits)
+    connection = Connection(
+        ours, address, address, cfg=Config(), services=Asked(), answers=Budget(1 << 20), limits=limits
+    )
     with pytest.raises(RuntimeError, match="can't go from"):
         connection.enter(Stage.CLOSING, 1)
     for stage in (Stage.APPLICATION, Stage.SENDING, Stage.IDLE, Stage.HEAD, Stage.BODY, Stage.SENDING, Stage.CLOSING):

@@ -8,20 +8,12 @@ from typing import Any
 
 import pytest
 
+from tests.seen import SEEN
 from tests.serving_process import Answer, Server, own_application, serving, until
 
-SEEN = """
-import flask
-app = flask.Flask(__name__)
-
-@app.get("/seen")
-def seen():
-    request = flask.request
-    return {
-        "client": request.remote_addr, "scheme": request.scheme, "host": request.host, "path": request.path,
-        "root": request.script_root, "headers": dict(request.headers), "url": flask.url_for("seen", _external=True),
-    }
-
+APPLICATION = (
+    SEEN
+    + """
 @app.get("/own")
 def own():
     headers = {"x-frame-options": "DENY", "Referrer-Policy": "", "Strict-Transport-Security": "max-age=1"}
@@ -37,6 +29,7 @@ def broken(): raise RuntimeError
 @app.get("/stream")
 def stream(): return flask.Response(iter(["a", "b"]))
 """
+)
 ADDED = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "strict-origin-when-cross-origin",
@@ -48,7 +41,7 @@ ADDED = {
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that trusts no proxy, the default."""
     folder = tmp_path_factory.mktemp("alone")
-    variables = {**own_application(folder, SEEN), "HSTS_SECONDS": "3600"}
+    variables = {**own_application(folder, APPLICATION), "HSTS_SECONDS": "3600"}
     with serving(folder, **variables) as server:
         yield server
 
@@ -58,7 +51,7 @@ def behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """A server that trusts one proxy, or two, and how many."""
     folder = tmp_path_factory.mktemp("behind")
     variables = {"TRUSTED_PROXIES": str(request.param), "FORWARDED_HEADERS": "for, proto, host", "HSTS_SECONDS": "3600"}
-    with serving(folder, **own_application(folder, SEEN), **variables) as server:
+    with serving(folder, **own_application(folder, APPLICATION), **variables) as server:
         yield server, request.param
 
 
@@ -102,7 +95,7 @@ def test_strict_transport_security_is_for_https_alone(alone: Server, behind: tup
 
 
 def test_they_can_be_turned_off(tmp_path: Path) -> None:
-    with serving(tmp_path, **own_application(tmp_path, SEEN), SECURITY_HEADERS="off") as server:
+    with serving(tmp_path, **own_application(tmp_path, APPLICATION), SECURITY_HEADERS="off") as server:
         assert not ADDED.keys() & server.get("/seen").headers.keys()
 
 
@@ -217,7 +210,7 @@ def test_the_access_log_names_the_client_that_the_proxy_told(behind: tuple[Serve
 
 
 def test_headers_above_the_limit_are_refused(tmp_path: Path) -> None:
-    with serving(tmp_path, **own_application(tmp_path, SEEN), MAX_HEADER_BYTES="2048") as server:
+    with serving(tmp_path, **own_application(tmp_path, APPLICATION), MAX_HEADER_BYTES="2048") as server:
         assert server.get("/seen", headers={"X-Large": "x" * 1500}).status == 200
         assert server.get("/seen", headers={"X-Large": "x" * 2100}).status == 431
         assert server.get("/seen?" + "x" * 2100).status in (414, 431)

@@ -34,7 +34,7 @@ AWAKENING_SECONDS = 0.5
 
 
 class Lifecycle:
-    """The connections of a worker, each in its stage. To a connection it is the Host."""
+    """The connections of a worker, each in its stage. Each of them asks it for LoopServices."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Lifecycle:
         """A client has connected. client, server: the addresses of both ends."""
         sock.setblocking(False)
         connection = Connection(
-            sock, client, server, cfg=self._cfg, host=self, answers=self._answers, limits=self._limits,
+            sock, client, server, cfg=self._cfg, services=self, answers=self._answers, limits=self._limits,
         )  # fmt: skip
         self._loop.connections.add(connection)
         connection.allow(self._settings.read_timeout)
@@ -307,7 +307,7 @@ class Lifecycle:
         """Say that a client gets no more of its answer, and why."""
         self._log.warning("%s cut off, %d bytes behind: it %s", connection.client[0], connection.behind, why)
 
-    # --- What connections ask of the worker (connection/host.py) -----------------------------------------------------
+    # --- What connections ask of the loop (connection/loop_services.py) ----------------------------------------------
 
     def room_for_body(self, connection: Connection, request: Any) -> Budget:
         """Where the request's body is to be kept."""

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
-from nodrop.http.connection.host import Host
 from nodrop.http.connection.incoming import Incoming
 from nodrop.http.connection.limits import Limits
+from nodrop.http.connection.loop_services import LoopServices
 from nodrop.http.connection.outgoing import Outgoing
 from nodrop.http.connection.spool import Budget
 from nodrop.http.connection.stages import TABLE, Rule, Stage
@@ -27,7 +27,15 @@ class Connection:
     thread calls that has its request."""
 
     def __init__(
-        self, sock: socket.socket, client: Any, server: Any, *, cfg: Any, host: Host, answers: Budget, limits: Limits
+        self,
+        sock: socket.socket,
+        client: Any,
+        server: Any,
+        *,
+        cfg: Any,
+        services: LoopServices,
+        answers: Budget,
+        limits: Limits,
     ) -> None:
         """client, server: the addresses of both ends. cfg: gunicorn's configuration. answers: room for them."""
         self.sock = sock
@@ -56,9 +64,9 @@ class Connection:
         """When it was closed on this side, by time.monotonic()."""
         self.awoken = False
         """The application's threads that wait for the socket were told that it has ended."""
-        self.incoming = Incoming(self, cfg, host, limits)
-        self.outgoing = Outgoing(self, sock, answers, host, limits.write_seconds)
-        self._host = host
+        self.incoming = Incoming(self, cfg, services, limits)
+        self.outgoing = Outgoing(self, sock, answers, services, limits.write_seconds)
+        self._services = services
 
     @property
     def rule(self) -> Rule:
@@ -121,14 +129,14 @@ class Connection:
 
     def progressed(self) -> None:
         """The request has read or written something."""
-        self._host.progressed(self)
+        self._services.progressed(self)
 
     def take_over(self) -> None:
         """The application uses the socket itself from now on."""
         if not self.taken_over:
             self.taken_over = True
             self.sock.setblocking(True)
-            self._host.exempt(self)
+            self._services.exempt(self)
 
     def half_close(self) -> None:
         """Say that nothing follows, so that the client closes. Closing at once could reset what is still on its way."""

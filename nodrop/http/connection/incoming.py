@@ -25,7 +25,7 @@ from nodrop.http.connection.spool import IN_MEMORY, Budget, BudgetExceeded, Spoo
 
 if TYPE_CHECKING:
     from nodrop.http.connection.connection import Connection
-    from nodrop.http.connection.host import Host
+    from nodrop.http.connection.loop_services import LoopServices
 
 DECODE_BYTES = 64 * 1024
 _NO_ROOM = Budget(0)
@@ -59,7 +59,7 @@ class Incoming:
     The loop calls `receive` and `discard`, the thread that has the request `decode_chunks` and `finish`.
     """
 
-    def __init__(self, connection: Connection, cfg: Any, host: Host, limits: Limits) -> None:
+    def __init__(self, connection: Connection, cfg: Any, services: LoopServices, limits: Limits) -> None:
         """cfg: gunicorn's configuration."""
         self.request: Any = None
         """gunicorn's request, once its head is complete."""
@@ -72,7 +72,7 @@ class Incoming:
         self.speed = Speed(0)
         """How fast the body comes."""
         self._connection = connection
-        self._host = host
+        self._services = services
         self._limits = limits
         self._source = _Source()
         self._parser = RequestParser(cfg, self._source, connection.client)
@@ -149,7 +149,7 @@ class Incoming:
         rules.check(self.request)
         self.in_body = True
         self.speed = Speed(time.monotonic())
-        self.room = self._host.room_for_body(self._connection, self.request) if self._may_need_room() else _NO_ROOM
+        self.room = self._services.room_for_body(self._connection, self.request) if self._may_need_room() else _NO_ROOM
         self._source.body = Spool(self.room)
         return self._receive_body(rest)
 
@@ -184,7 +184,7 @@ class Incoming:
             try:
                 self._source.body.append(data)
             except BudgetExceeded as exceeded:
-                self._host.give_way(self._connection, exceeded)
+                self._services.give_way(self._connection, exceeded)
             except OSError as error:
                 raise self._no_room(error) from error
             else:

@@ -18,7 +18,7 @@ from nodrop.http.connection.spool import Budget, BudgetExceeded, Spool
 
 if TYPE_CHECKING:
     from nodrop.http.connection.connection import Connection
-    from nodrop.http.connection.host import Host
+    from nodrop.http.connection.loop_services import LoopServices
 
 PIECE_BYTES = 64 * 1024
 PATIENCE_SECONDS = 0.01
@@ -48,13 +48,13 @@ class Outgoing:
     """What is sent on a connection. A thread calls `begin_answer` and `sendall`, the loop the rest."""
 
     def __init__(
-        self, connection: Connection, sock: socket.socket, answers: Budget, host: Host, write_seconds: float
+        self, connection: Connection, sock: socket.socket, answers: Budget, services: LoopServices, write_seconds: float
     ) -> None:
         """answers: room for what is kept. write_seconds: how long a client may take nothing, where nothing is kept."""
         self.broken = False
         """Nothing can be sent any more."""
         self._connection = connection
-        self._host = host
+        self._services = services
         self._sock = sock
         self._write_seconds = write_seconds
         self.file_sent = 0
@@ -92,12 +92,12 @@ class Outgoing:
         if not self.behind:
             sent = self._send_file_now(file, offset, size)
             offset, size = offset + sent, size - sent
-        self._host.progressed(self._connection)
+        self._services.progressed(self._connection)
         if size:
             with self._sending:
                 self._check()
                 self._file = file, offset, size
-            self._host.send_rest(self._connection)
+            self._services.send_rest(self._connection)
         return not size
 
     def _send_file_now(self, file: int, offset: int, size: int) -> int:
@@ -145,7 +145,7 @@ class Outgoing:
             view = self._send_now(view)
         if view:
             self._leave_to_loop(view)
-        self._host.progressed(self._connection)
+        self._services.progressed(self._connection)
 
     def _send_now(self, view: memoryview) -> memoryview:
         """Send until patience with the client is used up; what is left."""
@@ -164,11 +164,11 @@ class Outgoing:
         while view:
             kept, broken_disk = self._keep(view)
             view = view[kept:]
-            self._host.progressed(self._connection)
+            self._services.progressed(self._connection)
             if broken_disk:
                 self._send_waiting(view)
                 return
-        self._host.send_rest(self._connection)
+        self._services.send_rest(self._connection)
 
     def _keep(self, view: memoryview) -> tuple[int, bool]:
         """Keep what there is room for, or wait a little for room: how many bytes, and whether the disk fails."""
@@ -183,11 +183,11 @@ class Outgoing:
             except BudgetExceeded:
                 # One that has something kept waits for its own client.
                 if not self.behind:
-                    self._host.make_room(self._connection, len(piece))
+                    self._services.make_room(self._connection, len(piece))
             except OSError:
                 broken_disk = not self.behind
             if not kept and not broken_disk:
-                self._host.send_rest(self._connection)
+                self._services.send_rest(self._connection)
                 # Without anything for the loop to send, nobody would wake this thread.
                 self._sending.wait(1 if self.behind else 0.05)
         return kept, broken_disk
@@ -203,7 +203,7 @@ class Outgoing:
                 raise ClientGone("the client takes nothing")
             else:
                 _wait_writable(self._sock, 1)
-            self._host.progressed(self._connection)
+            self._services.progressed(self._connection)
 
     def _send(self, view: memoryview | bytes) -> int:
         """Send what the client takes at once; how many bytes. Raises ClientGone."""

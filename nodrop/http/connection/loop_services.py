@@ -1,4 +1,4 @@
-"""What a connection asks of the worker that serves it."""
+"""What a connection asks of the loop that serves it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from nodrop.http.connection.connection import Connection
 
 
-class Host(Protocol):
-    """The worker, as a connection knows it."""
+class LoopServices(Protocol):
+    """Room, progress and what is left to send, as the loop sees to them for all connections."""
 
     # --- Called by the loop ------------------------------------------------------------------------------------------
 
