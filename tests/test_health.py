@@ -15,7 +15,16 @@ import pytest
 
 from nodrop.health.readiness import CheckResults
 from tests.management_process import health_server
-from tests.serving_process import ROOT, Server, at_full_speed, serving, slow_application, starting, until
+from tests.serving_process import (
+    ROOT,
+    Server,
+    at_full_speed,
+    own_application,
+    serving,
+    slow_application,
+    starting,
+    until,
+)
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/startupz"])
@@ -215,6 +224,47 @@ def test_a_wedged_server_asks_to_be_restarted_and_says_where_it_stands(tmp_path:
         assert server.get("/").status == 200, "the other threads still answer"
         server.stop()
         assert stuck.exception() is not None
+
+
+LIMITS = {"STALL_TIMEOUT": "2", "GRACEFUL_TIMEOUT": "1"}
+
+
+@pytest.mark.parametrize("server_kind", ["gthread", "nodrop"])
+def test_requests_that_no_idle_thread_takes_fail_liveness_even_before_the_first_answer(
+    tmp_path: Path, server_kind: str
+) -> None:
+    source = """
+import concurrent.futures, flask
+app = flask.Flask(__name__)
+kept = []
+concurrent.futures.ThreadPoolExecutor.submit = lambda *arguments: kept.append(arguments) or concurrent.futures.Future()
+from nodrop.http import threads
+threads.Threads._serve = lambda self, number: None
+"""
+    with starting(tmp_path, **own_application(tmp_path, source), SERVER=server_kind, **LIMITS) as server:
+        until("the port answers", lambda: is_told(server, "/livez", b"alive"))
+        until("it asks", lambda: is_told(server, "/readyz", b"the first request, GET /, has not been answered yet"))
+        until("it is not alive", lambda: is_told(server, "/livez", b"while no thread was busy (STALL_TIMEOUT=2)"))
+        os.killpg(server.process.pid, signal.SIGKILL)
+
+
+def test_a_loop_that_stands_still_before_the_first_answer_fails_liveness(tmp_path: Path) -> None:
+    source = "import time, flask\napp = flask.Flask(__name__)\n@app.get('/')\ndef index(): time.sleep(60)\n"
+    with starting(tmp_path, **own_application(tmp_path, source), **LIMITS) as server:
+        until("the first request waits", lambda: is_told(server, "/readyz", b"has not been answered yet"))
+        # The master would replace the worker.
+        for process in (server.process.pid, *server.workers()):
+            os.kill(process, signal.SIGSTOP)
+        until("it is not alive", lambda: is_told(server, "/livez", b"not alive: a worker has stood still for"))
+        os.killpg(server.process.pid, signal.SIGKILL)
+
+
+def is_told(server: Server, path: str, text: bytes) -> bool:
+    """Whether the management port answers with this text."""
+    try:
+        return text in server.manage(path).body
+    except OSError:
+        return False
 
 
 def test_a_slow_server_is_left_alone(tmp_path: Path) -> None:

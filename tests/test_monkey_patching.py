@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.raw import receive_all
-from tests.serving_process import Server, command, environment, free_port, request, serving, until
+from tests.serving_process import Server, command, environment, free_port, request, serving, starting, until
 
 APPLICATION = "tests.monkey_patched:app"
 
@@ -136,3 +136,19 @@ def test_every_line_of_many_requests_at_once_reaches_a_slow_reader(library: str,
         process.stdout.close()
     expected = {f"line {number}.{line}": 1 for number in range(16) for line in range(100)}
     assert {message: count for message, count in lines.items() if message.startswith("line")} == expected
+
+
+def test_gunicorns_own_threads_refuse_such_an_application_in_one_line(library: str, tmp_path: Path) -> None:
+    call = {"gevent": "gevent.monkey.patch_all()", "eventlet": "eventlet.monkey_patch()"}[library]
+    line = f"the application has called {call}, with which SERVER=gthread answers nothing: unset SERVER"
+    variables = {"WSGI_APP": APPLICATION, "LIBRARY": library, "SERVER": "gthread"}
+    with starting(tmp_path, **variables) as server:
+        assert server.process.wait(20) == 4, "as for any application that can't be loaded"
+        text = server.log_file.read_text()
+    assert text.splitlines().count(line) == 1
+    assert "Traceback" not in text.partition("Booting worker")[2].partition(line)[2]
+    check = subprocess.run(
+        [command()[0], "-m", "nodrop", "check", "--app"],
+        env=environment(**variables), cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False,
+    )  # fmt: skip
+    assert (check.returncode, line in check.stderr.splitlines()) == (1, True), check.stderr

@@ -12,6 +12,7 @@ from nodrop.application import own_server
 from nodrop.application.debugging import debug_by_default, switch_debugger_off, without_debugging
 from nodrop.application.named import find_application
 from nodrop.application.nested import flasks_of
+from nodrop.application.patched import threads_replaced_by
 from nodrop.config.settings import KEY_BYTES, ServingSettings
 from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.types import MAKE_KEY, is_guessable
@@ -53,6 +54,7 @@ def load(*, development: bool = False) -> "WSGIApplication":
         measure = measured
     application, settings = _find(development)
     if not development:
+        _require_threads(settings)
         application = without_debugging(application)
     flasks = flasks_of(application)
     for flask in flasks:
@@ -89,6 +91,14 @@ def _find(development: bool) -> "tuple[WSGIApplication, ServingSettings]":
         # gunicorn prints it, past the log.
         raise AppImportError(redact_text(str(error))) from error
     return application, settings
+
+
+def _require_threads(settings: ServingSettings) -> None:
+    """Raise AppImportError where gunicorn's threads are to serve an application that has none."""
+    if settings.server == "gthread" and (call := threads_replaced_by()):
+        raise AppImportError(
+            f"the application has called {call}, with which SERVER={settings.server} answers nothing: unset SERVER"
+        )
 
 
 def _prepare(app: Flask, settings: ServingSettings) -> None:

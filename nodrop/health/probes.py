@@ -65,11 +65,12 @@ class Health:
         """Whether the server can go on without a restart.
 
         gunicorn's master replaces a worker that exits or whose loop is stuck. What remains are requests that make no
-        progress and workers that never finish loading. Until the server has started, the startup probe decides.
+        progress, a loop that is stuck for longer all the same, and workers that never finish loading. How long the
+        application may take to load, and to answer for the first time, is for the startup probe to decide.
         """
         limit = self._settings.stall_timeout
         workers = self._ready_workers()
-        problem = self._stall(workers)
+        problem = self._stall(workers) or self._stuck()
         without = time.monotonic() - self._unready_since if self._unready_since is not None else 0.0
         if limit and self._started.exists() and not workers and without > limit:
             problem = f"no worker has been ready for {without:.0f} s (STALL_TIMEOUT={limit})"
@@ -107,6 +108,18 @@ class Health:
         longest = max((worker.longest_stall(time.monotonic()) for worker in workers), default=0.0)
         if limit and longest > limit:
             return f"a request has made no progress for {longest:.0f} s (STALL_TIMEOUT={limit})"
+        waited = max((worker.longest_idle_wait(time.monotonic()) for worker in workers), default=0.0)
+        if limit and waited > limit:
+            return f"a request has waited for {waited:.0f} s while no thread was busy (STALL_TIMEOUT={limit})"
+        return None
+
+    def _stuck(self) -> str | None:
+        """What is wrong if a loaded worker has a loop that is stuck, and nobody replaces it."""
+        limit = self._settings.stall_timeout
+        stands = max((time.monotonic() - each.turned for each in self._state.workers() if each.ready), default=0.0)
+        # The master sees it at STALL_TIMEOUT, and then kills the worker at its next look.
+        if limit and stands > limit + STILL_SECONDS:
+            return f"a worker has stood still for {stands:.0f} s (STALL_TIMEOUT={limit})"
         return None
 
     # --- The first request -------------------------------------------------------------------------------------------
@@ -122,6 +135,7 @@ class Health:
     def _start(self) -> None:
         while not self._started.exists():
             if self._ready_workers():
+                self._answer_problem = self._answer_problem or f"{_asked(self._settings)} has not been answered yet"
                 self._answer_problem = self._first_request()
                 if not self._answer_problem:
                     self._started.touch()
@@ -131,7 +145,7 @@ class Health:
     def _first_request(self) -> str:
         """Ask for STARTUP_PATH; what is wrong with the answer, or nothing."""
         path, headers = _as_through_a_proxy(self._settings)
-        asked = f"the first request, GET {path},"
+        asked = _asked(self._settings)
         limit = self._settings.startup_timeout
         host = own_address(self._settings.bind_address)
         connection = http.client.HTTPConnection(host, self._settings.port, timeout=limit)
@@ -146,6 +160,10 @@ class Health:
             connection.close()
         # Any answer of the application will do: it may not have this path, or may ask for a login.
         return "" if status < HTTPStatus.INTERNAL_SERVER_ERROR else f"{asked} was answered {status}"
+
+
+def _asked(settings: ServingSettings) -> str:
+    return f"the first request, GET {_as_through_a_proxy(settings)[0]},"
 
 
 def _as_through_a_proxy(settings: ServingSettings) -> tuple[str, dict[str, str]]:

@@ -114,6 +114,10 @@ class WorkerStatus:
         """Of the requests in flight, the longest time without progress, in seconds; 0 if there are none."""
         return max((now - progressed for _, progressed in self.requests), default=0.0)
 
+    def longest_idle_wait(self, now: float) -> float:
+        """How long a request has waited although every thread is idle, in seconds: they take none, for some reason."""
+        return now - self.waiting_since if self.waiting and self.waiting_since and not self.busy else 0.0
+
 
 @dataclass(frozen=True)
 class WorkerState:

@@ -11,6 +11,7 @@ import itertools
 import os
 import selectors
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ class Worker(WorkerProcess, ThreadWorker):  # type: ignore[misc]  # gunicorn has
         self._numbers = itertools.count()
         self._thread = threading.local()
         self._submitted = self._begun = 0
+        self._begun_before = 0
+        self._waiting_since = 0.0
         self._counting = threading.Lock()
         self._loop_descriptors: set[int] = set()
 
@@ -71,8 +74,17 @@ class Worker(WorkerProcess, ThreadWorker):  # type: ignore[misc]  # gunicorn has
     def notify(self) -> None:
         """Tell the master and the management process that the loop goes round; gunicorn's loop calls it."""
         super().notify()
-        self.report.set_load(max(0, self._submitted - self._begun), self.nr_conns)
+        waiting = max(0, self._submitted - self._begun)
+        self.report.set_load(waiting, self.nr_conns, self._since(waiting))
         self.stop_if_replaced()
+
+    def _since(self, waiting: int) -> float:
+        """Since when no thread has taken any of the connections that wait, as of this turn; 0 if none waits."""
+        begun, before = self._begun, self._begun_before
+        self._begun_before = begun
+        if not waiting or begun != before or not self._waiting_since:
+            self._waiting_since = time.monotonic() if waiting else 0.0
+        return self._waiting_since
 
     def accept(self, listener: Any) -> bool:
         """Accept a connection, if there is one; whether there was."""
