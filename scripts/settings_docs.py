@@ -30,7 +30,8 @@ need at most the five that are marked {MARK}.
   `nodrop check --app` loads the application too. In a pod: `kubectl exec deployment/<name> -- nodrop check`.
 - A secret can be in a file: `SECRET_KEY_FILE=/path` names one. In the folder `SECRETS_DIR`, such as a mounted Secret,
   each file is a variable by its name. These become environment variables of your application too, before it is loaded.
-  A variable that is set takes precedence over a file.
+  A variable that is set takes precedence over a file. Other settings than secrets are refused there, as are variables
+  that decide what code runs or whom it trusts, such as `LD_PRELOAD` and `HTTPS_PROXY`.
 """
 EXAMPLE = """## The example application
 

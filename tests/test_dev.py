@@ -113,7 +113,7 @@ def test_an_exception_is_shown_in_the_debugger(tmp_path: Path, more: str) -> Non
 
 def test_the_example_behaves_as_in_production_without_the_files_of_its_metrics(tmp_path: Path) -> None:
     missing = str(tmp_path / "gone")
-    with developing(tmp_path, PROMETHEUS_MULTIPROC_DIR=missing, SECRET_KEY="k" * 32) as server:
+    with developing(tmp_path, PROMETHEUS_MULTIPROC_DIR=missing, SECRET_KEY="k" * 16 + "0123456789abcdef") as server:
         assert server.get("/").json()["name"] == "flask-app"
         missed = server.get("/nowhere")
         assert (missed.status, missed.headers["content-type"]) == (404, "application/problem+json")

@@ -28,7 +28,7 @@ def logout():
     flask.session.clear()
     return "out"
 """
-KEY = "k" * 32
+KEY = "k" * 16 + "0123456789abcdef"
 HTTPS = {"X-Forwarded-Proto": "https"}
 
 
@@ -127,6 +127,14 @@ def test_a_key_of_the_applications_own_that_could_be_guessed_is_warned_of(tmp_pa
         assert "the application's own SECRET_KEY has 3 bytes" in line
         assert "secrets.token_hex()" in line
         assert "dev" not in line
+
+
+def test_a_long_key_of_the_applications_own_that_could_be_guessed_is_warned_of(tmp_path: Path) -> None:
+    with served(tmp_path, "app.secret_key = 'change-me-' * 4\n", SECRET_KEY="") as server:
+        (line,) = [entry["message"] for entry in server.log() if "SECRET_KEY" in entry["message"]]
+        assert "is a placeholder, or has few different characters" in line
+        assert "secrets.token_hex()" in line
+        assert "change-me" not in line
 
 
 def test_no_other_applications_default_is_changed() -> None:

@@ -1,5 +1,6 @@
 """Settings: what is accepted, where it comes from, and what is said about what is not accepted."""
 
+import base64
 import os
 import re
 import signal
@@ -8,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import generated
@@ -17,11 +18,11 @@ from app.settings import ApiSettings
 from nodrop.config.schema import Declaration, Effective, Settings
 from nodrop.config.settings import ServingSettings
 from nodrop.config.sources import MAX_FILE_BYTES, Environment, SettingsError
-from nodrop.config.types import MAKE_KEY
+from nodrop.config.types import MAKE_KEY, is_guessable
 from tests.serving_process import ROOT, command, environment, serving, until
 
 ALL: list[type[Settings]] = [ServingSettings, ApiSettings]
-KEY = "hush" * 8
+KEY = "hush-" + "0123456789abcdef" + "-hush-hush!"
 """A key that is long enough, and no longer."""
 
 
@@ -370,9 +371,9 @@ def test_a_variable_wins_over_a_named_file_and_that_over_the_folder(tmp_path: Pa
     )
 
 
-def test_the_folder_supplies_any_setting(tmp_path: Path) -> None:
+def test_a_variable_takes_precedence_over_a_file_of_the_folder(tmp_path: Path) -> None:
     write(tmp_path / "WEB_THREADS", "3\n")
-    assert accepted({"SECRETS_DIR": str(tmp_path)}).threads == 3
+    assert "WEB_THREADS is a setting that is no secret" in problem({"SECRETS_DIR": str(tmp_path)})
     assert accepted({"SECRETS_DIR": str(tmp_path), "WEB_THREADS": "4"}).threads == 4
 
 
@@ -413,17 +414,25 @@ def test_a_secret_put_where_a_path_belongs_is_not_shown() -> None:
 
 
 def test_a_malformed_secret_is_not_shown_whatever_it_stands_for(tmp_path: Path) -> None:
-    write(tmp_path / "PORT", "hush")
-    assert problem({"SECRETS_DIR": str(tmp_path)}) == (
-        f"PORT (from {tmp_path}/PORT) can't be accepted: set it to a whole number from 1 to 65535"
+    write(tmp_path / "SECRET_KEY", "hush")
+    assert problem({"SECRETS_DIR": str(tmp_path)}).startswith(
+        f"SECRET_KEY (from {tmp_path}/SECRET_KEY) can't be accepted: set it to printable text of at least 32 bytes"
     )
     assert problem({"SECRET_KEY": f"{KEY}\nhush"}) == (
-        "SECRET_KEY can't be accepted: set it to printable text of at least 32 bytes, such as what "
+        "SECRET_KEY can't be accepted: set it to printable text of at least 32 bytes at random, with 8 different "
+        "characters or more, such as what "
         "python3 -c 'import secrets; print(secrets.token_hex())' prints"
     )
 
 
-@pytest.mark.parametrize("key", ["dev", KEY[:-1], "é" * 15 + "e"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "dev", KEY[:-1], "é" * 15 + "e", "a" * 40, "hush" * 8, "0123456" * 6,
+        "change-me-" * 4, "changeme" * 4, "CHANGE_ME " * 4 + "!", "secret" * 6, "your-secret-key-" * 3,
+        "super-secret-development-key-please-change-this", "django-insecure-" + "dev-key-change-me",
+    ],
+)  # fmt: skip
 def test_a_key_that_could_be_guessed_is_refused_wherever_it_comes_from(tmp_path: Path, key: str) -> None:
     path = write(tmp_path / "SECRET_KEY", key)
     for variables in ({"SECRET_KEY": key}, {"SECRET_KEY_FILE": path}, {"SECRETS_DIR": str(tmp_path)}):
@@ -435,7 +444,15 @@ def test_a_key_that_could_be_guessed_is_refused_wherever_it_comes_from(tmp_path:
 def test_the_command_that_the_message_gives_makes_a_key() -> None:
     made = subprocess.run(["sh", "-c", MAKE_KEY], capture_output=True, text=True, timeout=20, check=True).stdout
     assert accepted({"SECRET_KEY": made}).secret_key == made.strip()
-    assert accepted({"SECRET_KEY": "é" * 16}).secret_key == "é" * 16
+    # What is counted is bytes, and any script will do.
+    assert accepted({"SECRET_KEY": "éèêàùôîç" * 2}).secret_key == "éèêàùôîç" * 2
+
+
+@given(st.binary(min_size=32, max_size=32))
+@example(bytes(range(32)))
+def test_a_random_key_is_accepted_however_it_is_written(key: bytes) -> None:
+    for text in (key.hex(), base64.b64encode(key).decode(), base64.urlsafe_b64encode(key).decode().rstrip("=")):
+        assert is_guessable(text) == (len(set(text)) < 8)
 
 
 def test_a_secret_is_not_in_the_settings_text() -> None:

@@ -4,10 +4,11 @@ The first of these that has it decides:
 
 1. the variable NAME; empty counts as unset
 2. for a secret: the file whose path is in NAME_FILE. NAME and NAME_FILE together are refused
-3. the file NAME in the folder SECRETS_DIR, as Kubernetes mounts a Secret: one file for each key
+3. for a secret: the file NAME in the folder SECRETS_DIR, as Kubernetes mounts a Secret: one file for each key
 
-What was read from a file is never printed, whatever is wrong with it. A file in SECRETS_DIR whose name is reserved
-(nodrop/config/reserved.py) is refused.
+What was read from a file is never printed, whatever is wrong with it. A file in SECRETS_DIR is refused if its name is
+reserved (nodrop/config/reserved.py), or that of a setting that is no secret: whoever can write to a Secret could choose
+the code that runs (HOOKS) and the proxies that are trusted.
 """
 
 import os
@@ -66,8 +67,8 @@ class Environment:
             return Found(text, ENVIRONMENT, secret)
         elif path:
             return self._from_file(name, path)
-        elif name in self.folder and (text := self.folder[name].strip()):
-            return Found(text, str(Path(self._text(SECRETS_DIR)) / name), hidden=True)
+        elif name in self.folder:
+            return self._from_folder(name, secret=secret)
         return None
 
     def secret_variables(self) -> dict[str, str]:
@@ -77,6 +78,17 @@ class Environment:
 
     def _text(self, name: str) -> str:
         return self.variables.get(name, "").strip()
+
+    def _from_folder(self, name: str, *, secret: bool) -> Found | None:
+        path = str(Path(self._text(SECRETS_DIR)) / name)
+        if not secret:
+            self.problems.append(
+                f"{SECRETS_DIR}: {path!r} can't be accepted: {name} is a setting that is no secret; remove the key, "
+                "and set the variable in the environment"
+            )
+            return None
+        text = self.folder[name].strip()
+        return Found(text, path, hidden=True) if text else None
 
     def _from_file(self, name: str, path: str) -> Found | None:
         # Not printed: it may well be the secret itself, put into the wrong variable.
@@ -104,8 +116,9 @@ class Environment:
                 what = f"{SECRETS_DIR}: {str(path)!r}"
                 if is_reserved(path.name):
                     self.problems.append(
-                        f"{what} can't be accepted: a secret never sets {path.name}, which decides what code runs or "
-                        "how the server is started; rename the key, or set the variable in the environment"
+                        f"{what} can't be accepted: a secret never sets {path.name}, which decides what code runs, "
+                        "whom it trusts or how the server is started; rename the key, or set the variable in the "
+                        "environment"
                     )
                 elif (text := self._read(what, path)) is not None:
                     values[path.name] = text

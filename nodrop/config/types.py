@@ -13,6 +13,13 @@ T = TypeVar("T")
 
 MAKE_KEY = "python3 -c 'import secrets; print(secrets.token_hex())'"
 """The command that makes a key of 32 random bytes, in 64 hex digits."""
+KEY_CHARACTERS = 8
+"""Different ones that a key has at least. Of keys of 32 random hex digits, one in 28 million has fewer."""
+_PLACEHOLDER = re.compile(
+    r"(?:[\W_]*(?:app|change|default|dev|development|django|example|flask|here|insecure|it|key|me|my|password|please|"
+    r"prod|production|random|replace|secret|secure|something|string|super|test|this|value|very|with|your))+[\W_]*"
+)
+"""Nothing but words that stand for a key in instructions, such as `your-secret-key` and `changeme`."""
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
 _SIZE = re.compile(r"(?P<number>[0-9]{1,18}) ?(?:(?P<unit>[KMGT])i(?:B)?)?", re.IGNORECASE | re.ASCII)
@@ -41,16 +48,23 @@ def text(accepted: str = "printable text", range: str = "text", *, pattern: str 
 
 
 def key(minimum: int) -> Kind[str]:
-    """Printable text that signs something, of at least `minimum` bytes."""
+    """Printable text that signs something, of at least `minimum` bytes that are not easy to guess."""
 
     def parse(value: str) -> str | None:
-        return value if value.isprintable() and len(value.encode()) >= minimum else None
+        long_enough = value.isprintable() and len(value.encode()) >= minimum
+        return value if long_enough and not is_guessable(value) else None
 
     return Kind(
-        f"printable text of at least {minimum} bytes, such as what {MAKE_KEY} prints",
-        f"text of at least {minimum} bytes",
+        f"printable text of at least {minimum} bytes at random, with {KEY_CHARACTERS} different characters or more, "
+        f"such as what {MAKE_KEY} prints",
+        f"at least {minimum} bytes at random",
         parse,
     )
+
+
+def is_guessable(value: str) -> bool:
+    """Whether a key, however long, has few different characters, or is what stands for one in instructions."""
+    return len(set(value)) < KEY_CHARACTERS or bool(_PLACEHOLDER.fullmatch(value.lower()))
 
 
 def address() -> Kind[str]:

@@ -14,7 +14,7 @@ from nodrop.application.named import find_application
 from nodrop.application.nested import flasks_of
 from nodrop.config.settings import KEY_BYTES, ServingSettings
 from nodrop.config.sources import Environment, SettingsError
-from nodrop.config.types import MAKE_KEY
+from nodrop.config.types import MAKE_KEY, is_guessable
 from nodrop.find import FindError
 from nodrop.logs import known_secrets
 from nodrop.logs.redaction import redact_text
@@ -121,8 +121,15 @@ def _with_middleware(application: "WSGIApplication", settings: ServingSettings) 
 def _warn_of_short_key(app: Flask) -> None:
     """Say so if the application's own key is one that could be guessed from a session cookie."""
     key = app.secret_key or b""
+    text = key.decode("latin-1") if isinstance(key, bytes) else key
     length = len(key if isinstance(key, bytes) else key.encode())
-    if 0 < length < KEY_BYTES:
+    if length >= KEY_BYTES and is_guessable(text):
+        logging.getLogger(__name__).warning(
+            "the application's own SECRET_KEY is a placeholder, or has few different characters, which anyone can "
+            "guess: use one such as what %s prints",
+            MAKE_KEY,
+        )
+    elif 0 < length < KEY_BYTES:
         logging.getLogger(__name__).warning(
             "the application's own SECRET_KEY has %d bytes, which anyone who has a session can guess: use one of %d "
             "or more, such as what %s prints",
