@@ -1,6 +1,7 @@
 """Clients that mean harm to a port that serves health and metrics, as a process: `python -m tests.hostile_clients`.
 
-They hold connections of four kinds, and open another for each that is closed. The process says `open` once all have
+They hold connections of four kinds, or with --queries of one that asks for metrics in many words, and open another for
+each that is closed. The process says `open` once all have
 been opened for the first time, and at its end, on SIGTERM, how many it has opened.
 """
 
@@ -15,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -25,6 +27,8 @@ OPENINGS = {
     "scrapes, and nothing is read": SCRAPE * 50,
     "idle after an answer": b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
 }
+QUERIES = {"a long query": b"GET /metrics?" + b"name[]=%41&" * 1450 + b"name[]=NUMBER HTTP/1.1\r\nHost: x\r\n\r\n"}
+"""As long as a request may be, and never the same."""
 TICK_SECONDS = 0.01
 
 
@@ -37,11 +41,12 @@ class Client:
 
 
 class Attack:
-    """`count` clients at `port`, of which `rate` are opened a second."""
+    """`count` clients at `port`, of which `rate` are opened a second. openings: what each kind of them sends."""
 
-    def __init__(self, port: int, count: int, rate: int) -> None:
+    def __init__(self, port: int, count: int, rate: int, openings: Mapping[str, bytes]) -> None:
         self._port = port
-        self._clients = [Client(kind) for kind, _ in zip(itertools.cycle(OPENINGS), range(count), strict=False)]
+        self._openings = openings
+        self._clients = [Client(kind) for kind, _ in zip(itertools.cycle(openings), range(count), strict=False)]
         self._closed = list(self._clients)
         self._by_descriptor: dict[int, Client] = {}
         self._each = max(1, int(rate * TICK_SECONDS))
@@ -72,7 +77,7 @@ class Attack:
         except OSError:
             self._close(client.socket.fileno())
             return
-        self._send(client, OPENINGS[client.kind])
+        self._send(client, self._openings[client.kind].replace(b"NUMBER", b"%d" % self.opened))
 
     def _send(self, client: Client, data: bytes) -> None:
         assert client.socket
@@ -102,9 +107,10 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--rate", type=int, default=500, help="connections opened a second")
+    parser.add_argument("--queries", action="store_true", help="only scrapes whose query is long")
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    attack = Attack(options.port, options.count, options.rate)
+    attack = Attack(options.port, options.count, options.rate, QUERIES if options.queries else OPENINGS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(print(attack.opened, flush=True)))
     said = False
     while True:

@@ -115,6 +115,7 @@ PARTS: dict[str, dict[str, str | None]] = {
         "Worker.run": "(self)",
     },
     "gunicorn.workers.gthread": {
+        "PollableMethodQueue.fileno": "(self)",
         "TConn": "(cfg, sock, client, server)",
         "ThreadWorker": "(*args, **kwargs)",
         "ThreadWorker.accept": "(self, listener)",
@@ -159,13 +160,15 @@ ATTRIBUTES = {
     "worker": {
         "age", "alive", "booted", "cfg", "log", "max_requests", "nr", "pid", "ppid", "sockets", "timeout", "tmp",
     },
-    "thread worker": {"alive", "nr_conns"},
+    "thread worker": {"alive", "method_queue", "nr_conns", "poller"},
     "logger": {"access_log", "access_log_enabled", "error_log"},
 }  # fmt: skip
 """What objects of gunicorn's have of their own, once they are made."""
 ASSIGNED = {
     "init_process of a worker": (base.Worker.init_process, {"PIPE"}),
     "load_wsgi of a worker": (base.Worker.load_wsgi, {"wsgi"}),
+    "init_process of a thread worker": (gthread.ThreadWorker.init_process, {"poller"}),
+    "start_response of a response": (wsgi.Response.start_response, {"status_code"}),
     "the arbiter": (Arbiter.__init__, {"log"}),
     "setup of the arbiter": (Arbiter.setup, {"app", "cfg", "num_workers"}),
 }

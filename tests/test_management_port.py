@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -67,10 +67,10 @@ def shown(times: list[float]) -> str:
 
 
 @contextmanager
-def attack(server: Server, *, count: int, rate: int) -> Iterator[None]:
+def attack(server: Server, *, count: int, rate: int, options: Sequence[str] = ()) -> Iterator[None]:
     """Hostile clients, in a process of their own, all of whom have connected."""
     command = [sys.executable, "-m", "tests.hostile_clients", str(server.management_port)]
-    command += ["--count", str(count), "--rate", str(rate)]
+    command += ["--count", str(count), "--rate", str(rate), *options]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
@@ -107,6 +107,37 @@ def test_probes_are_answered_while_two_thousand_hostile_clients_connect_again_an
     assert probes(attacked, 20)
     said = [entry for entry in attacked.log() if "health and metrics" in entry["message"]]
     assert len(said) == 1, "told once a minute, however often it happens"
+
+
+@pytest.mark.alone
+def test_probes_are_answered_while_scrapers_ask_in_thousands_of_words(attacked: Server) -> None:
+    """400 scrapes a second, of 1,451 parameters each and no two alike."""
+    pid = health_server(attacked)
+    quiet, control = usage(pid), probes(attacked)
+    with attack(attacked, count=200, rate=400, options=["--queries"]):
+        times = probes(attacked)
+        during = usage(pid)
+    print(f"without an attack: {shown(control)}; in it: {shown(times)}; from {quiet} to {during}")
+    assert times[int(len(times) * 0.95)] < 0.05
+    assert during.threads == quiet.threads
+    assert during.resident_bytes < quiet.resident_bytes + 4 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("query", "header", "status"),
+    [
+        ("?" + "name[]=a&" * 49 + "name[]=b", "", 200),
+        ("?" + "name[]=a&" * 50 + "name[]=b", "", 414),
+        ("?name[]=" + "a" * 1017, "", 200),
+        ("?name[]=" + "a" * 1018, "", 414),
+        ("", "Accept: " + "a," * 512, 200),
+        ("", "Accept: " + "a," * 513, 431),
+        ("", "Accept-Encoding: " + "gzip," * 300, 431),
+    ],
+)
+def test_what_a_scraper_asks_for_has_to_be_short(attacked: Server, query: str, header: str, status: int) -> None:
+    name, _, value = header.partition(": ")
+    assert attacked.manage(f"/metrics{query}", headers={name: value} if name else {}).status == status
 
 
 def test_there_are_at_most_64_connections_and_the_newest_is_served(attacked: Server) -> None:

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -240,6 +241,7 @@ def test_what_is_not_a_request_is_refused_with_a_problem_and_the_connection_clos
 # --- The application --------------------------------------------------------------------------------------------------
 
 ODD = """
+import urllib.parse
 import flask
 app = flask.Flask(__name__)
 def wsgi(environ, start_response):
@@ -254,6 +256,11 @@ def wsgi(environ, start_response):
             raise RuntimeError("in the middle")
         return parts()
     if path == "/short": start_response("200 OK", [("Content-Length", "10")]); return [b"short"]
+    if path == "/framed":
+        told = dict(urllib.parse.parse_qsl(environ["QUERY_STRING"]))
+        lengths = filter(None, told.get("lengths", "").split("|"))
+        start_response(told["status"], [("Content-Length", length) for length in lengths])
+        return [b"hello"]
     if path == "/input":
         start_response("200 OK", [])
         return [environ["wsgi.input"].readline(), b"|", *environ["wsgi.input"]]
@@ -290,6 +297,49 @@ def test_an_answer_that_breaks_off_does_not_look_whole(odd: Server) -> None:
     assert b"0\r\n\r\n" not in data.partition(b"\r\n\r\n")[2]
     until("it is logged", lambda: any("in the middle" in entry.get("traceback", "") for entry in odd.log()))
     assert odd.get("/").body == b"ok"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("status", "lengths", "said"),
+    [
+        ("200 OK", "-5", "sent Content-Length: '-5'"),
+        ("200 OK", "+5", "sent Content-Length: '+5'"),
+        ("200 OK", "0_5", "sent Content-Length: '0_5'"),
+        ("200 OK", "5, 5", "sent Content-Length: '5, 5'"),
+        ("200 OK", "0x5", "sent Content-Length: '0x5'"),
+        ("200 OK", "5|3", "sent Content-Length: '5' and '3'"),
+        ("204 No Content", "-5", "sent Content-Length: '-5'"),
+        ("100 Continue", "", "answered '100 Continue', which is no final answer"),
+        ("101 Switching Protocols", "5", "answered '101 Switching Protocols', which is no final answer"),
+        ("103 Early Hints", "", "answered '103 Early Hints', which is no final answer"),
+    ],
+)
+def test_an_answer_whose_end_nobody_could_tell_is_a_500_and_the_log_says_why(
+    odd: Server, method: str, status: str, lengths: str, said: str
+) -> None:
+    query = urlencode({"status": status, "lengths": lengths})
+    first = f"{method} /framed?{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    data = exchange(odd, first + b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert data.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+    # Closed, so that nothing can be taken for its rest.
+    assert data.count(b"HTTP/1.1 ") == 1
+    assert b"Connection: close\r\n" in data
+    assert b"application/problem+json" in data
+    assert data.rstrip().endswith(b"}") == (method == "GET")
+    assert odd.get("/").body == b"ok"
+    until("it is logged", lambda: any(f"/framed: the application {said}" in entry["message"] for entry in odd.log()))
+
+
+@pytest.mark.parametrize("lengths", ["5", "5|5", " 5", "005"])
+def test_a_length_that_is_told_once_or_twice_the_same_is_one_and_the_next_answer_follows(
+    odd: Server, lengths: str
+) -> None:
+    query = urlencode({"status": "200 OK", "lengths": lengths})
+    first = f"GET /framed?{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    data = exchange(odd, first + b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert data.lower().count(b"content-length:") == 2
+    assert [(answer.status, answer.body) for answer in split(data)] == [(200, b"hello"), (200, b"ok")]
 
 
 def test_the_input_of_the_application_can_be_read_by_lines(odd: Server) -> None:

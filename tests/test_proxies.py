@@ -225,9 +225,23 @@ def test_a_scheme_is_http_or_https_of_a_websocket_too(told: str, scheme: str) ->
     assert environ_of("1", HTTP_X_FORWARDED_PROTO=told)["wsgi.url_scheme"] == scheme
 
 
-@pytest.mark.parametrize("told", ["", "a b", "evil.example/path", "user@evil.example", "a:b", "[::1", "é", "a:123456"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        "", "a b", "evil.example/path", "user@evil.example", "a:b", "[::1", "é", "a:123456", "a:65536", "a:99999",
+        "[::::]", "[1:2]", "[1.2.3.4]", "[:]", "a" * 301,
+    ],
+)  # fmt: skip
 def test_a_malformed_host_counts_as_not_sent(told: str) -> None:
     assert environ_of("1", "host", HTTP_X_FORWARDED_HOST=told)["HTTP_HOST"] == "shop.example"
+
+
+@pytest.mark.parametrize("told", [b"[::::]", b"a:99999"])
+def test_an_application_builds_its_links_whatever_host_is_told(telling: Server, told: bytes) -> None:
+    head = b"GET /seen HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\nX-Forwarded-Host: " + told
+    (answer,) = split(exchange(telling, head + b"\r\n\r\n"))
+    assert answer.status == 200
+    assert b"http://shop.example/seen" in answer.body
 
 
 @pytest.mark.parametrize(
@@ -268,6 +282,15 @@ def counting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that trusts one proxy, whoever it is."""
     folder = tmp_path_factory.mktemp("counting")
     with serving(folder, **own_application(folder, SEEN), TRUSTED_PROXIES="1") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def telling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that trusts one proxy with all that it tells."""
+    folder = tmp_path_factory.mktemp("telling")
+    variables = {"TRUSTED_PROXIES": "1", "FORWARDED_HEADERS": "for, proto, host, port, prefix"}
+    with serving(folder, **own_application(folder, SEEN), **variables) as server:
         yield server
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import errno
+import math
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from nodrop.http.connection.connection import Connection
+from nodrop.http.connection.stages import TABLE
 from nodrop.http.loop import Loop
 from nodrop.system.addresses import as_ipv4
 
 ACCEPT_BATCH = 64
+_MAKES_ROOM = {stage: rule.makes_room for stage, rule in TABLE.items() if rule.makes_room is not None}
 
 
 class Acceptor:
@@ -103,10 +106,12 @@ class Acceptor:
 
     def _make_room(self) -> None:
         """Close the connection that has waited longest for its client, of those whose stage makes room first."""
-        waiting = [
-            (each.rule.makes_room, each.since, each)
-            for each in self._loop.connections
-            if each.rule.makes_room is not None
-        ]
-        if waiting:
-            self._close_to_make_room(min(waiting, key=lambda each: each[:2])[2])
+        first = (math.inf, math.inf)
+        chosen = None
+        # A plain loop: at MAX_CONNECTIONS it looks at all of them whenever another comes.
+        for each in self._loop.connections:
+            order = _MAKES_ROOM.get(each.stage)
+            if order is not None and (order, each.since) < first:
+                first, chosen = (order, each.since), each
+        if chosen:
+            self._close_to_make_room(chosen)

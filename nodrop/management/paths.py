@@ -9,7 +9,7 @@ from http import HTTPStatus
 from nodrop.health.probes import Answer, Health
 from nodrop.management.parsing import Request
 from nodrop.management.responses import TEXT, Response, line
-from nodrop.management.scrapes import Reply, Scrape, Scrapes
+from nodrop.management.scrapes import Reply, Scrape, Scrapes, TooMuchError
 
 _log = logging.getLogger(__name__)
 
@@ -33,9 +33,17 @@ class Paths:
         elif request.method not in ("GET", "HEAD"):
             reply(line(HTTPStatus.METHOD_NOT_ALLOWED, "use GET or HEAD", {**TEXT, "Allow": "GET, HEAD"}))
         elif request.path == "/metrics":
-            self._scrapes.ask(Scrape.of(request.query, request.accept, request.accept_encoding), reply)
+            self._scrape(request, reply)
         else:
             reply(_checked(self._checks[request.path]))
+
+    def _scrape(self, request: Request, reply: Reply) -> None:
+        try:
+            scrape = Scrape.of(request.query, request.accept, request.accept_encoding)
+        except TooMuchError as error:
+            reply(line(error.status, error.why))
+        else:
+            self._scrapes.ask(scrape, reply)
 
     def forget(self, reply: Reply) -> None:
         """Nobody waits for this reply any more."""

@@ -3,7 +3,8 @@
 To read and to write some thousand samples takes tens of milliseconds. Ten scrapers, or one that asks all the time,
 would keep a core busy that the application needs and make the autoscaler add pods. So what was collected is kept for a
 second; and since a scraper can ask for the same samples in any number of ways (`name[]=`, formats), rendering as a
-whole is held to a fifth of a core. Probes never wait for any of it.
+whole is held to a fifth of a core. Probes never wait for any of it. What a scraper asks for is read by the loop, which
+answers the probes too, so it has to be short.
 """
 
 from __future__ import annotations
@@ -28,10 +29,25 @@ KEEP_SECONDS = 1.0
 SHARE = 0.2
 """Of a core, that rendering may use, as long as it takes less than a quarter of a second."""
 
+QUERY_BYTES = 1024
+PARAMETERS = 50
+"""The most that a scrape's query may have; 50 names of samples, say."""
+HEADER_BYTES = 1024
+"""The most that Accept and Accept-Encoding may have, each. Prometheus sends some 300."""
+
 Reply = Callable[[Response], None]
 """Sends a response."""
 Encoder = Callable[[Any], bytes]
 _log = logging.getLogger(__name__)
+
+
+class TooMuchError(Exception):
+    """A scrape asks for more than is looked at."""
+
+    def __init__(self, status: HTTPStatus, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+        self.why = why
 
 
 class Collector(Protocol):
@@ -54,7 +70,16 @@ class Scrape:
 
     @classmethod
     def of(cls, query: str, accept: str, accept_encoding: str) -> Scrape:
-        """What is asked for with this query string and these headers. `name[]=` asks for samples by their name."""
+        """What is asked for with this query string and these headers. `name[]=` asks for samples by their name.
+
+        Raises TooMuchError, before any of it is parsed.
+        """
+        if len(query) > QUERY_BYTES or query.count("&") >= PARAMETERS:
+            why = f"a query of at most {QUERY_BYTES} bytes and {PARAMETERS} parameters is answered"
+            raise TooMuchError(HTTPStatus.REQUEST_URI_TOO_LONG, why)
+        if max(len(accept), len(accept_encoding)) > HEADER_BYTES:
+            why = f"Accept and Accept-Encoding may have at most {HEADER_BYTES} bytes each"
+            raise TooMuchError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, why)
         try:
             encode, content_type = choose_encoder(accept)
         except TypeError:

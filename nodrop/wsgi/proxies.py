@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from nodrop.config.network_types import Network, TrustedProxies, clean_prefix
 from nodrop.wsgi.client_address import MAX_LENGTH, parse_address
-from nodrop.wsgi.hosts import HOST
+from nodrop.wsgi.hosts import HOST, is_valid
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -170,7 +170,7 @@ def _take_scheme(environ: WSGIEnvironment, told: str) -> None:
 
 
 def _take_host(environ: WSGIEnvironment, told: str) -> None:
-    if found := HOST.fullmatch(told):
+    if is_valid(told) and (found := HOST.fullmatch(told)):
         environ["HTTP_HOST"] = told
         environ["SERVER_NAME"] = found["name"]
         environ["SERVER_PORT"] = found["port"] or _DEFAULT_PORTS[environ["wsgi.url_scheme"]]

@@ -16,7 +16,7 @@ from gunicorn.http.wsgi import create
 
 from nodrop.http.answers.files import FileBody
 from nodrop.http.answers.refusals import Refusal
-from nodrop.http.answers.response import Response, Spooled
+from nodrop.http.answers.response import MalformedAnswerError, Response, Spooled
 from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.connection.spool import Spool
@@ -187,7 +187,10 @@ class Answering:
             if not isinstance(error, StopIteration):
                 self._log.exception("Error on a connection that the application has taken over")
             return
-        self._log.exception("Error handling request %s", path_of(environ))
+        if isinstance(error, MalformedAnswerError):
+            self._log.error("Error handling request %s: %s", path_of(environ), error)
+        else:
+            self._log.exception("Error handling request %s", path_of(environ))
         if response.on_the_wire:
             connection.abort()
         else:

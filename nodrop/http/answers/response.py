@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.http.wsgi import Response as GunicornResponse
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
 SMALL_FILE_BYTES = 64 * 1024
 """Files up to this size are read, and sent together with the head."""
+_LENGTH = re.compile(r"[0-9]+", re.ASCII)
 _log = logging.getLogger(__name__)
+
+
+class MalformedAnswerError(ValueError):
+    """What the application answers can't be sent: the client would not know where it ends."""
 
 
 class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type information
@@ -38,10 +44,13 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
         return [f"HTTP/1.1 {self.status}\r\n", *(line for line in lines if not line.startswith("Server:"))]
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        """As in WSGI. With `exc_info` what was begun before is forgotten, if nothing of it has been sent."""
+        """As in WSGI. With `exc_info` what was begun before is forgotten, if nothing of it has been sent.
+
+        Raises MalformedAnswerError.
+        """
         if exc_info and not self.on_the_wire:
             self._forget()
-        return super().start_response(status, headers, exc_info)
+        return super().start_response(status, _with_one_length(headers), exc_info)
 
     def _forget(self) -> None:
         self.headers, self.status, self.response_length, self.sent = [], None, None, 0
@@ -51,6 +60,12 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
         """Put the head in front of what is sent next."""
         if self.status is None:
             raise RuntimeError("the application has not called start_response")
+        if 100 <= self.status_code < 200 and not self.sock.taken_over:
+            # The client would wait for the answer that follows, and take the next request's for it.
+            raise MalformedAnswerError(
+                f"the application answered {self.status!r}, which is no final answer, and has not taken over the "
+                "connection: use a status of 200 or above"
+            )
         if not self.headers_sent:
             lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
             self._head = "".join(lines).encode("latin-1")
@@ -119,6 +134,26 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
         if environ.get("REQUEST_METHOD") != "HEAD":
             self.write(body)
         self.close()
+
+
+def _with_one_length(headers: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    """The headers with their Content-Length once. Raises MalformedAnswerError.
+
+    gunicorn would pass on several that differ, or `-5`, `+5` and `0_5`. A proxy reads them in its own way, and takes
+    the next client's answer for the rest of this one.
+    """
+    lengths = [value for name, value in headers if isinstance(name, str) and name.lower() == "content-length"]
+    if not lengths:
+        return headers
+    first = lengths[0]
+    if not isinstance(first, str) or not _LENGTH.fullmatch(first.strip(" \t")) or set(lengths) != {first}:
+        raise MalformedAnswerError(
+            f"the application sent Content-Length: {' and '.join(map(repr, lengths))}: it has to be one number, in "
+            "digits alone"
+        )
+    if len(lengths) == 1:
+        return headers
+    return [*(each for each in headers if str(each[0]).lower() != "content-length"), ("Content-Length", first)]
 
 
 class Spooled:

@@ -36,6 +36,10 @@ class Stage(Enum):
     CLOSING = auto()
     """The client, to close a connection that is closed on this side."""
 
+    # Each is one object, and is looked up in the table for every connection whenever one has to make room; Enum's own
+    # hash is computed in Python, from the name.
+    __hash__ = object.__hash__
+
 
 class Owner(Enum):
     """Who may use the connection. What the other wants of it is asked of the owner."""
