@@ -21,6 +21,8 @@ if os.environ.get("GUNICORN_PID"):
 
 from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.startup import settings_to_start_with
+from nodrop.logs import known_secrets
+from nodrop.logs.own_messages import redact_own
 from nodrop.logs.redaction import redact_text
 from nodrop.options import brought, configuration
 from nodrop.server import own_hooks
@@ -32,10 +34,14 @@ if _application := brought.application(sys.argv[1:]):
     os.environ["WSGI_APP"] = _application
 # gunicorn does so later, when the hooks have been imported.
 sys.path[:0] = brought.import_folders(sys.argv[1:], os.environ)
+_environment = Environment(os.environ)
+known_secrets.hide_environment(os.environ, _environment.folder)
 try:
-    _settings = settings_to_start_with(Environment(os.environ), sys.argv[1:])[0]
+    _settings = settings_to_start_with(_environment, sys.argv[1:])[0]
     _own_hooks = own_hooks.load(_settings.hooks)
-except (SettingsError, own_hooks.HooksError) as error:
+except SettingsError as error:
+    sys.exit(redact_own(str(error)))
+except own_hooks.HooksError as error:
     sys.exit(redact_text(str(error)))
 
 # One folder for the life of this master, whose process id is kept with it, since this file is read again on SIGHUP.
