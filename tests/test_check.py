@@ -43,6 +43,16 @@ def test_what_keeps_the_server_from_starting_is_told_all_at_once_opentelemetry_i
     assert all(line in started.stdout + started.stderr for line in checked.stderr.splitlines())
 
 
+@pytest.mark.parametrize("words", [("check",), ("run", "--", "true"), ("dev",)])
+def test_a_number_of_workers_that_gunicorn_has_a_traceback_for_is_told_in_a_line(words: tuple[str, ...]) -> None:
+    done = run(*words, WEB_CONCURRENCY="auto")
+    assert done.returncode == 1
+    assert done.stderr.startswith("WEB_CONCURRENCY='auto' can't be accepted")
+    assert done.stderr.count("\n") == 1
+    if words != ("dev",):  # which would serve
+        assert run(*words, WEB_CONCURRENCY="").returncode == 0
+
+
 def test_files_in_a_folder_that_is_called_secrets_are_named(tmp_path: Path) -> None:
     folder = tmp_path / "secrets" / "app-2"
     folder.mkdir(parents=True)

@@ -78,7 +78,9 @@ class ServingSettings(Settings):
         "WEB_CONCURRENCY",
         integer(1, 64),
         default=1,
-        meaning="Worker processes. Scale by pods; more than one only where a pod has several cores.",
+        meaning="Worker processes. Scale by pods; more than one only where a pod has several cores. gunicorn reads it "
+        "too, before nodrop does: an empty one, or a word, ends the server's start with a traceback. Unset it for the "
+        "default.",
         group="Capacity",
     )
     threads: int = setting(
