@@ -20,6 +20,8 @@ if os.environ.get("GUNICORN_PID"):
     sys.exit("an upgrade in place (SIGUSR2) is not supported: start a new server, as a rollout does")
 
 from nodrop.config.sources import Environment, SettingsError
+from nodrop.logs import known_secrets
+from nodrop.logs.own_messages import redact_own
 from nodrop.logs.redaction import redact_text
 from nodrop.options import configuration, given_options
 from nodrop.options.startup import settings_to_start_with
@@ -32,10 +34,14 @@ if _application := given_options.application(sys.argv[1:]):
     os.environ["WSGI_APP"] = _application
 # gunicorn does so later, when the hooks have been imported.
 sys.path[:0] = given_options.import_folders(sys.argv[1:], os.environ)
+_environment = Environment(os.environ)
+known_secrets.hide_environment(os.environ, _environment.folder)
 try:
-    _settings = settings_to_start_with(Environment(os.environ), sys.argv[1:])[0]
+    _settings = settings_to_start_with(_environment, sys.argv[1:])[0]
     _own_hooks = own_hooks.load(_settings.hooks)
-except (SettingsError, own_hooks.HooksError) as error:
+except SettingsError as error:
+    sys.exit(redact_own(str(error)))
+except own_hooks.HooksError as error:
     sys.exit(redact_text(str(error)))
 
 # One folder for the life of this master, whose process id is kept with it, since this file is read again on SIGHUP.

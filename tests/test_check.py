@@ -53,6 +53,34 @@ def test_what_keeps_the_server_from_starting_is_told_all_at_once_opentelemetry_i
     assert all(line in started.stdout + started.stderr for line in checked.stderr.splitlines())
 
 
+@pytest.mark.parametrize("words", [("check",), ("run", "--", "true"), ("dev",)])
+def test_a_number_of_workers_that_gunicorn_has_a_traceback_for_is_told_in_a_line(words: tuple[str, ...]) -> None:
+    done = run(*words, WEB_CONCURRENCY="auto")
+    assert done.returncode == 1
+    assert done.stderr.startswith("WEB_CONCURRENCY='auto' can't be accepted")
+    assert done.stderr.count("\n") == 1
+    if words != ("dev",):  # which would serve
+        assert run(*words, WEB_CONCURRENCY="").returncode == 0
+
+
+def test_files_in_a_folder_that_is_called_secrets_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets" / "app-2"
+    folder.mkdir(parents=True)
+    (folder / "SECRET_KEY").write_text("correct horse battery staple, 32 bytes of it at least")
+    done = run("check", SECRETS_DIR=str(folder))
+    assert rows(done.stdout)["SECRET_KEY"] == ("********", str(folder / "SECRET_KEY"))
+    (folder / "SECRET_KEY").write_text("too-short-a-key")
+    (folder / "LD_PRELOAD").write_text("/hush.so")
+    variables = {"SECRETS_DIR": str(folder), "URL_PREFIX_FILE": "/"}
+    started = subprocess.run(
+        command(), cwd=tmp_path, env=environment(**variables), capture_output=True, text=True, timeout=30, check=False
+    )
+    for stderr in (run("check", **variables).stderr, started.stderr):
+        assert f"SECRET_KEY (from {folder}/SECRET_KEY) can't be accepted" in stderr
+        assert f"SECRETS_DIR: '{folder}/LD_PRELOAD' can't be accepted: a secret never sets LD_PRELOAD" in stderr
+        assert "too-short-a-key" not in stderr
+
+
 def test_every_setting_is_printed_with_its_origin(tmp_path: Path) -> None:
     (tmp_path / "SECRET_KEY").write_text(secrets.token_hex())
     done = run("check", PORT="80", MAX_BODY_BYTES="1048576", GRACEFUL_TIMEOUT="10", SECRETS_DIR=str(tmp_path))

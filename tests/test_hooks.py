@@ -1,7 +1,9 @@
 """HOOKS: a module with gunicorn's hooks, which run beside those of nodrop."""
 
+import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ def when_ready(server): said(f"when_ready {server.management.pid > 0}")
 def pre_fork(server, worker): said("pre_fork")
 def post_fork(server, worker): said(f"post_fork {worker.report.threads}")
 def post_worker_init(worker): said("post_worker_init")
-def worker_exit(server, worker): said("worker_exit")
+def worker_int(worker): said("worker_int")
+def worker_abort(worker): said("worker_abort")
+def worker_exit(server, worker): said(f"worker_exit {type(server).__name__}")
 def child_exit(server, worker): said(f"child_exit {(worker.pid in [s.pid for s in states()])}")
 def on_exit(server): said(f"on_exit {server.management.poll() is None}")
 def nworkers_changed(server, new, old): said(f"nworkers_changed {old} {new}")
@@ -57,7 +61,49 @@ def test_each_hook_is_called_where_gunicorn_calls_it_beside_ours(tmp_path: Path,
         assert server.stop() == 0
     ended = said.read_text().splitlines()[len(expected) + 2 :]
     # The state of a worker that is gone can't be seen any more; the management process still answers.
-    assert ended == ["worker_exit", "child_exit False", "on_exit True"]
+    assert ended == ["worker_exit Arbiter", "child_exit False", "on_exit True"]
+
+
+@pytest.mark.parametrize("server_kind", ["nodrop", "gthread"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_a_stop_without_grace_calls_the_hooks_that_gunicorn_calls_then(
+    tmp_path: Path, server_kind: str, number: int
+) -> None:
+    said = tmp_path / "said"
+    with serving(tmp_path, **with_hooks(tmp_path, EVERY_HOOK, SERVER=server_kind)) as server:
+        until("the first request is over", lambda: "post_request" in said.read_text())
+        server.process.send_signal(number)
+        assert server.process.wait(10) == 0
+    ended = said.read_text().partition("post_request")[2].splitlines()[1:]
+    assert ended == ["worker_int", "worker_exit Arbiter", "child_exit False", "on_exit True"]
+
+
+@pytest.mark.parametrize("server_kind", ["nodrop", "gthread"])
+def test_a_worker_that_is_aborted_calls_the_hook_for_it(tmp_path: Path, server_kind: str) -> None:
+    said = tmp_path / "said"
+    with serving(tmp_path, **with_hooks(tmp_path, EVERY_HOOK, SERVER=server_kind)) as server:
+        until("the first request is over", lambda: "post_request" in said.read_text())
+        os.kill(server.workers()[0], signal.SIGABRT)
+        until("it is gone", lambda: "child_exit" in said.read_text())
+        ended = said.read_text().partition("post_request")[2].splitlines()[1:4]
+    assert ended == ["worker_abort", "worker_exit Arbiter", "child_exit False"]
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("import time; time.sleep(60)", "a hook has not returned within 1.5 s at a stop without grace, and is cut off"),
+        ("raise SystemExit(3)", "Exception in the hook worker_int"),
+    ],
+)
+def test_a_hook_that_hangs_or_fails_does_not_keep_a_stop_without_grace(tmp_path: Path, body: str, line: str) -> None:
+    source = f"def worker_int(worker): {body}\n"
+    with serving(tmp_path, **with_hooks(tmp_path, source)) as server:
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGQUIT)
+        assert server.process.wait(10) == 0
+        assert time.monotonic() - began < 5
+        assert [entry["message"] for entry in server.log()].count(line) == 1
 
 
 def test_a_reload_calls_the_hook_for_it(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.types import MAKE_KEY, is_guessable
 from nodrop.importing.find import FindError
 from nodrop.logs import known_secrets
+from nodrop.logs.own_messages import redact_own
 from nodrop.logs.redaction import redact_text
 from nodrop.metrics.worker_metrics import server_metrics
 from nodrop.tracing import opentelemetry as tracing
@@ -87,8 +88,10 @@ def _find(development: bool) -> "tuple[WSGIApplication, ServingSettings]":
             switch_debugger_off()
         with own_server.left_out(), session_cookies.noting_what_is_set():
             application = find_application(settings.wsgi_app)
-    except (SettingsError, FindError) as error:
-        # gunicorn prints it, past the log.
+    # gunicorn prints it, past the log.
+    except SettingsError as error:
+        raise AppImportError(redact_own(str(error))) from error
+    except FindError as error:
         raise AppImportError(redact_text(str(error))) from error
     return application, settings
 

@@ -15,6 +15,7 @@ from nodrop.health.readiness import find_check
 from nodrop.importing.find import FindError
 from nodrop.importing.frames import is_own
 from nodrop.logs import known_secrets
+from nodrop.logs.own_messages import redact_own
 from nodrop.logs.redaction import redact_text
 from nodrop.options import foreign_variables
 from nodrop.options.startup import settings_to_start_with
@@ -29,15 +30,15 @@ def check(*, app: bool) -> int:
     environment = Environment(os.environ)
     known_secrets.hide_environment(os.environ, environment.folder)
     for warning in likely_typos(os.environ, ServingSettings.declarations().values()):
-        print(redact_text(f"warning: {warning}"), file=sys.stderr)
+        print(redact_own(f"warning: {warning}"), file=sys.stderr)
     for warning in foreign_variables.warnings(os.environ):
-        print(redact_text(f"warning: {warning}"), file=sys.stderr)
+        print(redact_own(f"warning: {warning}"), file=sys.stderr)
     try:
         settings, effective = settings_to_start_with(environment)
     except SettingsError as error:
-        print(redact_text(str(error)), file=sys.stderr)
+        print(redact_own(str(error)), file=sys.stderr)
         return 1
-    print(redact_text(table(effective, ServingSettings.groups())))
+    print(redact_own(table(effective, ServingSettings.groups())))
     # Read before the application is loaded, which puts them into its environment.
     secrets = environment.secret_variables()
     if secrets:
@@ -96,27 +97,32 @@ def application_problems(settings: ServingSettings, secrets: Iterable[str]) -> l
 
     from nodrop.application import load as loading
 
-    problems = []
+    problems: list[str] = []
+
+    def tell(problem: str) -> None:
+        problems.append(redact_text(_masked(problem, secrets)))
+
     slow = SlowLoad(tell=lambda line: print(line, file=sys.stderr, flush=True))
     slow.begin()
     try:
         loading.load()
     except AppImportError as error:
-        problems.append(str(error))
+        # Redacted where it was raised.
+        problems.append(_masked(str(error), secrets))
     # What an application raises, or an exit of its own, is for it to choose.
     except (Exception, SystemExit) as error:
         what = f"WSGI_APP={settings.wsgi_app}" if settings.wsgi_app else "the application"
-        problems.append(f"{what} can't be loaded: {_told(error)}")
+        tell(f"{what} can't be loaded: {_told(error)}")
     finally:
         slow.end()
     for name in settings.readiness_checks:
         try:
             find_check(name)
         except FindError as error:
-            problems.append(str(error))
+            tell(str(error))
         except Exception as error:
-            problems.append(f"READINESS_CHECKS={name} can't be loaded: {_told(error)}")
-    return [redact_text(_masked(problem, secrets)) for problem in problems]
+            tell(f"READINESS_CHECKS={name} can't be loaded: {_told(error)}")
+    return problems
 
 
 def _told(error: BaseException) -> str:

@@ -98,7 +98,8 @@ class ServingSettings(Settings):
         integer(1, 64),
         group="Capacity",
         default=1,
-        meaning="Worker processes. Scale by pods, and raise it only if a pod has several cores.",
+        meaning="Worker processes. Scale by pods, and raise it only if a pod has several cores. gunicorn reads it too, "
+        "before nodrop does: if it is empty or a word, the start ends with gunicorn's own traceback.",
     )
     threads: int = setting(
         "WEB_THREADS",

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+
+# By name, before gevent or eventlet in an application replace them.
+from _thread import start_new_thread
+from collections.abc import Callable
+from time import sleep
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -14,18 +20,25 @@ from nodrop.system import children
 from nodrop.system.runtime_folder import lock_descriptor
 from nodrop.system.signals import Handler, Stopping, WorkerSignals
 
+HOOK_SECONDS = 1.5
+"""How long the hooks may take when the worker is to stop at once. gunicorn's master kills it after 2 seconds, if it was
+stopping already."""
+
 
 class WorkerProcess:
     """Mixed into a gunicorn worker, before it."""
 
     settings: ServingSettings
-    """Set by the hook post_fork, as are `report` and `replacement`."""
+    """Set by the hook post_fork, as are `report`, `replacement` and `server`."""
     report: WorkerReport
     replacement: Replacement
+    server: Any
+    """gunicorn's master as it was at the fork, which the hook worker_exit is given."""
     replaces: int = 0
     """The process id of the worker that this one is to replace; 0 for none. Set by the hook pre_fork."""
 
     # gunicorn's.
+    cfg: Any
     PIPE: Any
     SIGNALS: list[int]
     alive: bool
@@ -95,8 +108,30 @@ class WorkerProcess:
         self.report.set_ready(False)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002
-        """SIGQUIT: stop at once, whatever is in flight."""
+        """SIGQUIT: stop at once, whatever is in flight; the hooks that gunicorn calls then have HOOK_SECONDS."""
+        calling = [True]
+        start_new_thread(self._leave_while, (calling,))
+        for name, arguments in (("worker_int", (self,)), ("worker_exit", (self.server, self))):
+            self._call(name, getattr(self.cfg, name), arguments)
+        calling.clear()
         self.signals.leave()
+
+    def _call(self, name: str, hook: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        try:
+            hook(*arguments)
+        except BaseException:
+            # One that exits, too: the process is about to end.
+            self.log.exception("Exception in the hook %s", name)
+
+    def _leave_while(self, calling: list[bool]) -> None:
+        """In a thread: end the process if the hooks are still being called when their time is over."""
+        sleep(HOOK_SECONDS)
+        if calling:
+            # In yet another one, since the hook may hold what the log needs.
+            told = f"a hook has not returned within {HOOK_SECONDS} s at a stop without grace, and is cut off"
+            start_new_thread(self.log.warning, (told,))
+            sleep(0.2)
+            os._exit(0)
 
     def init_signals(self) -> None:
         """gunicorn's, but for Ctrl-C: it reaches the workers too, and what becomes of them is the master's decision.
