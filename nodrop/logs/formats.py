@@ -83,16 +83,35 @@ def _redacted_arguments(message: object, args: Any) -> Any:
     return args
 
 
-_CONVERSION = re.compile(r"([\w-]*)([^\w%]{0,3})%([^a-zA-Z%]*)([a-zA-Z%])")
+_CONVERSION = re.compile(r"%([^a-zA-Z%]*)([a-zA-Z%])")
+_NAME_BEFORE = re.compile(r"([\w-]+)[^\w%]{0,3}\Z")
+_LONGEST_NAME = 60
+_LONGEST_CACHED = 400
 
 
-@lru_cache(maxsize=1024)
 def _secret_arguments(message: str) -> frozenset[int]:
     """Which arguments of a message stand behind a secret's name."""
-    found = [each for each in _CONVERSION.finditer(message) if each[4] != "%"]
-    if any("*" in each[3] or "(" in each[3] for each in found):
-        return frozenset()
-    return frozenset(at for at, each in enumerate(found) if each[4] in "sra" and is_secret(each[1]))
+    # Longer messages are rarely written down in code, and those that a client makes up must not fill the memory.
+    return _cached_secret_arguments(message) if len(message) <= _LONGEST_CACHED else _find_secret_arguments(message)
+
+
+def _find_secret_arguments(message: str) -> frozenset[int]:
+    found: set[int] = set()
+    number, position = 0, 0
+    for each in _CONVERSION.finditer(message):
+        before, position = message[max(position, each.start() - _LONGEST_NAME) : each.start()], each.end()
+        if each[2] == "%":
+            continue
+        if "*" in each[1] or "(" in each[1]:
+            return frozenset()
+        name = _NAME_BEFORE.search(before)
+        if each[2] in "sra" and name and is_secret(name[1]):
+            found.add(number)
+        number += 1
+    return frozenset(found)
+
+
+_cached_secret_arguments = lru_cache(maxsize=1024)(_find_secret_arguments)
 
 
 class _Formatter(logging.Formatter):

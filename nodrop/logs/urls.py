@@ -59,6 +59,7 @@ _LEADS_TO_TOKEN = re.compile(
     "|invitations|token|tokens|magic|unsubscribe|secret|secrets|otp|sso|apikey|apikeys|webhook|webhooks|hooks|login"
     "|signin|share|shared|recover|recovery)(?:passwords?|tokens?|links?|emails?|keys?)?"
 )
+_LONGEST_LEAD = 60
 _WORD_OF_PATH = re.compile(r"[a-z]{1,15}(?:[-_.][a-z]{1,15}){0,3}")
 
 
@@ -129,6 +130,9 @@ def _is_or_has_secret(value: str, encoded: str) -> bool:
     """Whether a value, which is decoded here, is a token, or has parameters, JSON or a URL in it that hold a secret."""
     from nodrop.logs.redaction import redact_text  # which redacts URLs with this module
 
+    if decoded(value) != value:
+        # Encoded more often than anything is; each level would be looked into, one inside the other.
+        return True
     return looks_like_token(value) or known_secrets.is_in_encoded(encoded) or redact_text(value) != value
 
 
@@ -146,8 +150,13 @@ def _redact_path(path: str) -> str:
     return "/".join(segments)
 
 
-@lru_cache(maxsize=1024)
 def _leads_to_token(segment: str) -> bool:
+    # No longer one is a lead, and what a client makes up must not fill the memory.
+    return len(segment) <= _LONGEST_LEAD and _is_lead(segment)
+
+
+@lru_cache(maxsize=1024)
+def _is_lead(segment: str) -> bool:
     return _LEADS_TO_TOKEN.fullmatch(squashed(segment)) is not None
 
 
@@ -165,7 +174,7 @@ def _redact_segment(segment: str, *, after_lead: bool) -> str:
         return shown + "".join(part if part in ";&" else _redact_parameter(part) for part in parts)
     plain = decoded(segment) if "%" in segment else segment
     if plain is not segment and (
-        known_secrets.mask(plain) != plain or any(mark in plain for mark in "=?#;@") or looks_like_token_in_parts(plain)
+        any(mark in plain for mark in "=?#;@") or looks_like_token_in_parts(plain)
     ):
         return REDACTED
     if looks_like_token(plain):
