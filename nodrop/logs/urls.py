@@ -173,9 +173,7 @@ def _redact_segment(segment: str, *, after_lead: bool) -> str:
         shown = _redact_parameter(first) if "=" in first else _redact_segment(first, after_lead=after_lead)
         return shown + "".join(part if part in ";&" else _redact_parameter(part) for part in parts)
     plain = decoded(segment) if "%" in segment else segment
-    if plain is not segment and (
-        any(mark in plain for mark in "=?#;@") or looks_like_token_in_parts(plain)
-    ):
+    if plain is not segment and (any(mark in plain for mark in "=?#;@") or looks_like_token_in_parts(plain)):
         return REDACTED
     if looks_like_token(plain):
         return REDACTED
