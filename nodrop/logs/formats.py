@@ -16,7 +16,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
-from nodrop.logs import known_secrets
+from nodrop.logs.credentials import mask_of_request
 from nodrop.logs.fields import redact_fields, safe_text
 from nodrop.logs.names import REDACTED, is_secret
 from nodrop.logs.redaction import redact_end, redact_text
@@ -117,6 +117,18 @@ _cached_secret_arguments = lru_cache(maxsize=1024)(_find_secret_arguments)
 class _Formatter(logging.Formatter):
     """What both formats need of a record."""
 
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text; never raises."""
+        request = context.current()
+        if request is None and record.exc_info and (ended := context.context_of(record.exc_info[1])):
+            # So that its credentials are masked.
+            with context.handling(ended):
+                return self._format(record, ended)
+        return self._format(record, request)
+
+    def _format(self, record: logging.LogRecord, request: context.RequestContext | None) -> str:
+        raise NotImplementedError
+
     def traceback_of(self, record: logging.LogRecord) -> str:
         """The traceback and the stack that the record asks for, redacted; often empty."""
         parts = []
@@ -149,18 +161,16 @@ class JsonFormatter(_Formatter):
     A field whose name is taken gets an underscore behind it.
     """
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as JSON; never raises."""
+    def _format(self, record: logging.LogRecord, request: context.RequestContext | None) -> str:
         entry: dict[str, Any] = {
             "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": message_of(record),
         }
-        request = context.current() or context.context_of(record.exc_info[1] if record.exc_info else None)
         if request and record.name != ACCESS:
-            entry["request_id"] = known_secrets.mask(request.request_id)
-            entry["trace_id"] = request.trace_id
+            entry["request_id"] = mask_of_request(request.request_id)
+            entry["trace_id"] = mask_of_request(request.trace_id)
             entry["span_id"] = request.span_id
         for name, value in self.fields_of(record).items():
             while name in entry:
@@ -202,8 +212,8 @@ class PlainFormatter(_Formatter):
         super().__init__()
         self._colours = colours
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as text; never raises. Nothing in it can control a terminal or look like another record."""
+    def _format(self, record: logging.LogRecord, request: context.RequestContext | None) -> str:  # noqa: ARG002
+        """Nothing in the text can control a terminal or look like another record."""
         at = time.strftime("%H:%M:%S", time.localtime(record.created)) + f".{int(record.msecs):03}"
         message = _lines(message_of(record))
         colour = _LEVEL_COLOURS.get(record.levelno, "")

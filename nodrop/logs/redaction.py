@@ -12,6 +12,7 @@ from collections.abc import Callable
 from urllib.parse import quote_plus
 
 from nodrop.logs import known_secrets
+from nodrop.logs.credentials import mask_of_request
 from nodrop.logs.names import REDACTED, is_secret, squashed
 from nodrop.logs.urls import USERINFO, redact_query, redact_url
 
@@ -107,7 +108,7 @@ def redact_text(text: str) -> str:
     """The text without secrets, as far as names, shapes and known values tell them. Cut to MAX_LENGTH."""
     if len(text) > _LONGEST:
         text = _first_words(text, _LONGEST)
-    text = known_secrets.mask_of_request(text)
+    text = mask_of_request(text)
     if len(text) > MAX_LENGTH:
         text = _first_words(text, MAX_LENGTH)
     if not _MARKS.search(text):
@@ -147,7 +148,7 @@ def redact_end(text: str) -> str:
     """redact_text of a traceback, whose end says most: it is cut at its beginning."""
     if len(text) > _LONGEST:
         text = _last_lines(text, _LONGEST)
-    text = known_secrets.mask_of_request(text)
+    text = mask_of_request(text)
     if len(text) > MAX_LENGTH:
         text = _last_lines(text, MAX_LENGTH)
     return redact_text(text)

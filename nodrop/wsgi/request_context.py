@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,16 @@ _current: ContextVar[RequestContext | None] = ContextVar("request", default=None
 def current() -> RequestContext | None:
     """The request that this thread handles now, if any."""
     return _current.get()
+
+
+@contextmanager
+def handling(request: RequestContext) -> Iterator[None]:
+    """Have this request as the current one, for what is written about it afterwards."""
+    token = _current.set(request)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def context_of(error: BaseException | None) -> RequestContext | None:
