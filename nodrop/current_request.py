@@ -5,6 +5,8 @@ nodrop/wsgi/request_context.py sets it while the application runs and its answer
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -46,6 +48,16 @@ def leave() -> None:
 def current() -> RequestContext | None:
     """The request that this thread handles now, if any."""
     return _current.get()
+
+
+@contextmanager
+def handling(request: RequestContext) -> Iterator[None]:
+    """Have this request as the current one, for what is written about it afterwards."""
+    token = _current.set(request)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def context_of(error: BaseException | None) -> RequestContext | None:

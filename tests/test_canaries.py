@@ -2,6 +2,7 @@
 in anything that the server's processes write."""
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -108,6 +109,28 @@ def test_no_secret_of_a_request_is_in_any_line(leaky: Server) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     leaky.get("/everything", method="POST", headers=bearer | form, body=f"ticket={planted()}&password=x".encode())
     planted.must_not_be_in(written(leaky, "/last/request"))
+
+
+def test_credentials_of_a_request_are_in_no_line_of_it_wherever_it_repeats_them(leaky: Server) -> None:
+    planted = Planted()
+    for number in range(12):
+        secret = planted()
+        carriers = [
+            {"Authorization": f"Bearer {secret}"},
+            {"X-Api-Key": secret},
+            {"Cookie": f"theme=dark; session={secret}"},
+            {"Authorization": "Basic " + base64.b64encode(f"me:{secret}".encode()).decode()},
+        ]
+        encoded = "".join(f"%{ord(letter):x}" for letter in secret)
+        repeated = {"User-Agent": f"x {secret} {encoded}", "Referer": f"http://a/{secret}", "X-Request-ID": secret}
+        for target in (f"/nowhere/{secret}", f"/x/{encoded}/{'a' * number * 200}", f"/{'y' * 1390}{secret}"):
+            headers = carriers[number % 4] | repeated | {"Host": f"{secret}.example"}
+            assert leaky.get(target, headers=headers).status == 404
+            # Refused, and failing past Flask's own handling.
+            leaky.get(target, method="POST", headers=headers | {"Content-Length": "x"})
+            with contextlib.suppress(HTTPException):
+                leaky.get("/half/PATH", headers=headers)
+    planted.must_not_be_in(written(leaky, "/last/own"))
 
 
 def test_nothing_that_was_refused_is_quoted(leaky: Server) -> None:

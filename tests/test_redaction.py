@@ -45,6 +45,7 @@ def test_values_of_parameters_that_nobody_listed_are_hidden(name: str, pattern: 
     [
         *("/?page=2&sort=-created_at", "/?limit=50&offset=100&order_by=name&lang=en", "/?from=2026-01-31&wsdl"),
         *("/keys", "/token/abc", "/a@b", "*", "/", "", "/?", "/users/ada/orders/1234", "/static/app.3f2a1b9c.js"),
+        *("/login/oauth2/callback", "/auth/v1/users/42", "/keys/42", "/tokens/users/42", "/users:batchGet"),
         *("/how-to-write-an-internationalization-guide-in-2024", "/api/v2/MyLongCamelCaseResourceName/items"),
         *("/reset/password", "/login/oauth", "/files/Quarterly_Report_2026_final_version.pdf"),
     ],
@@ -57,6 +58,17 @@ def test_harmless_urls_are_shown_as_they_are(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
+        ("/reset%2Fs3cret", "/REDACTED"),
+        ("/reset%252Fs3cret", "/REDACTED"),
+        ("/x%2Freset/s3cret", "/x%2Freset/REDACTED"),
+        ("/reset/x/s3cret", "/reset/x/REDACTED"),
+        ("/reset/MQ/s3cret", "/reset/REDACTED/REDACTED"),
+        ("//reset/s3cret", "//reset/REDACTED"),
+        ("/reset-password-confirm/s3cret", "/reset-password-confirm/REDACTED"),
+        ("/token:s3cret", "/token:REDACTED"),
+        ("/pwd/s3cret", "/pwd/REDACTED"),
+        ("/auth/s3cret", "/auth/REDACTED"),
+        ("/key/s3cret/x", "/key/REDACTED/x"),
         ("http://u:s3cret@host/a@b", "http://REDACTED@host/a@b"),
         ("u:s3cret@host:443", "REDACTED@host:443"),
         ("http://u:s3cret@x@host/", "http://REDACTED@host/"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nodrop.logs.access import path_of
+from nodrop.logs.credentials import mask_of
 
 
 class InFlight:
@@ -37,5 +38,5 @@ class InFlight:
         method = environ.get("REQUEST_METHOD")
         path = path_of(environ)
         if "nodrop.request_id" in environ:
-            fields["request_id"] = environ["nodrop.request_id"]
+            fields["request_id"] = mask_of(environ, environ["nodrop.request_id"])
         self._log.error("request %s %r %s", method, path, what, extra={"fields": fields})

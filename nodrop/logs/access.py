@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from nodrop.logs import known_secrets
+from nodrop.logs.credentials import credentials_of, mask, mask_of
 from nodrop.logs.formats import cut
 from nodrop.logs.redaction import redact_text
 from nodrop.logs.urls import policy, redact_segments, redact_url, secret_segments
@@ -37,27 +38,28 @@ def access_fields(resp: Any, environ: Mapping[str, Any], milliseconds: float) ->
     """
     get = environ.get
     status = resp.status
+    own = credentials_of(environ)
     route = get("nodrop.route") or ""
     request_id, trace_id = get("nodrop.request_id", ""), get("nodrop.trace_id", "")
     fields = {
         # One that was made here is the trace's too, and no secret.
-        "request_id": request_id if request_id == trace_id else known_secrets.mask(request_id),
-        "trace_id": trace_id,
+        "request_id": mask(request_id if request_id == trace_id else known_secrets.mask(request_id), own),
+        "trace_id": mask(trace_id, own),
         "span_id": get("nodrop.span_id", ""),
-        "client": _text(get("REMOTE_ADDR") or "", SHORT_BYTES),
-        "method": _text(get("REQUEST_METHOD") or "", SHORT_BYTES),
-        "host": _text(get("HTTP_HOST") or "", HOST_BYTES),
-        "url": _url(get("RAW_URI") or "", URL_BYTES, route, get("nodrop.prefix") or ""),
+        "client": _text(get("REMOTE_ADDR") or "", SHORT_BYTES, own),
+        "method": _text(get("REQUEST_METHOD") or "", SHORT_BYTES, own),
+        "host": _text(get("HTTP_HOST") or "", HOST_BYTES, own),
+        "url": _url(get("RAW_URI") or "", URL_BYTES, route, get("nodrop.prefix") or "", own),
         "route": cut(route, ROUTE_BYTES),
         "status": int(str(status).split(None, 1)[0]) if status is not None else None,
         "bytes": getattr(resp, "sent", None) or 0,
         "ms": round(milliseconds, 3),
         "queued_ms": round(get("nodrop.queued_ms", 0.0), 3),
-        "protocol": _text(get("SERVER_PROTOCOL") or "", SHORT_BYTES),
-        "user_agent": _text(get("HTTP_USER_AGENT") or "", USER_AGENT_BYTES),
+        "protocol": _text(get("SERVER_PROTOCOL") or "", SHORT_BYTES, own),
+        "user_agent": _text(get("HTTP_USER_AGENT") or "", USER_AGENT_BYTES, own),
     }
     if referer := get("HTTP_REFERER"):
-        fields["referer"] = _url(referer, REFERER_BYTES, "", "")
+        fields["referer"] = _url(referer, REFERER_BYTES, "", "", own)
     return fields
 
 
@@ -69,11 +71,14 @@ def access_message(fields: Mapping[str, Any]) -> str:
 def path_of(environ: Mapping[str, Any]) -> str:
     """The path of a request for a line about it, without the query and without secrets."""
     path = str(environ.get("PATH_INFO") or environ.get("RAW_URI", "").partition("?")[0])
-    return redact_url(known_secrets.mask_of(environ, path))
+    return redact_url(mask_of(environ, path))
 
 
-def _text(text: str, size: int) -> str:
-    """The text without its secrets, cut to `size` bytes. The same few come again and again."""
+def _text(text: str, size: int, own: tuple[str, ...]) -> str:
+    """The text without its secrets and the request's `own`, cut to `size` bytes. The same few come again and again."""
+    if own:
+        # Before anything is cut or kept.
+        text = mask(text, own)
     if len(text) > _LONGEST_CACHED:
         return cut(redact_text(_beginning(known_secrets.mask(text), size)), size)
     return _cached_text(text, size, known_secrets.version())
@@ -84,8 +89,11 @@ def _cached_text(text: str, size: int, version: int) -> str:  # noqa: ARG001  # 
     return cut(redact_text(text), size)
 
 
-def _url(url: str, size: int, route: str, prefix: str) -> str:
-    """The URL without its secrets, and without what its route, which begins behind `prefix`, calls a token."""
+def _url(url: str, size: int, route: str, prefix: str, own: tuple[str, ...]) -> str:
+    """The URL without its secrets and the request's `own`, and without what its route, which begins behind `prefix`,
+    calls a token."""
+    if own:
+        url = mask(url, own)
     if len(url) <= _LONGEST_CACHED:
         return _cached_url(url, size, route, prefix, known_secrets.version(), policy.show)
     return cut(_redacted_url(_beginning(known_secrets.mask(url), size), route, prefix), size)

@@ -17,6 +17,7 @@ from nodrop.logs.redaction import redact_text
 
 DEPTH = 6
 """Structures further inside are shown as text."""
+_LONGEST_CACHED = 100
 MOST_ITEMS = 6000
 """More have no room in a line."""
 
@@ -35,17 +36,22 @@ def redact_fields(fields: Mapping[Any, Any], depth: int = DEPTH) -> dict[str, An
     for given, value in list(fields.items())[:MOST_ITEMS]:
         name = given if type(given) is str else safe_text(given)
         if is_secret(name):
-            shown[_shown_name(name, known_secrets.version())] = _masked(name, value)
+            shown[_shown_name(name)] = _masked(name, value)
         elif name in ("value", "val") and any(_is_secret_text(fields.get(key)) for key in ("name", "key", "header")):
             # {"name": "Authorization", "value": "..."}
             shown[name] = REDACTED
         else:
-            shown[_shown_name(name, known_secrets.version())] = redact_value(value, depth)
+            shown[_shown_name(name)] = redact_value(value, depth)
     return shown
 
 
+def _shown_name(name: str) -> str:
+    # Longer ones are made up, and must not fill the memory.
+    return _cached_name(name, known_secrets.version()) if len(name) <= _LONGEST_CACHED else redact_text(name)
+
+
 @lru_cache(maxsize=1024)
-def _shown_name(name: str, version: int) -> str:  # noqa: ARG001  # the version is a part of the key
+def _cached_name(name: str, version: int) -> str:  # noqa: ARG001  # the version is a part of the key
     return redact_text(name)
 
 

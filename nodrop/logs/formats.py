@@ -17,7 +17,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from nodrop import current_request
-from nodrop.logs import known_secrets
+from nodrop.logs.credentials import mask_of_request
 from nodrop.logs.fields import redact_fields, safe_text
 from nodrop.logs.names import REDACTED, is_secret
 from nodrop.logs.redaction import redact_end, redact_text
@@ -83,20 +83,51 @@ def _redacted_arguments(message: object, args: Any) -> Any:
     return args
 
 
-_CONVERSION = re.compile(r"([\w-]*)([^\w%]{0,3})%([^a-zA-Z%]*)([a-zA-Z%])")
+_CONVERSION = re.compile(r"%([^a-zA-Z%]*)([a-zA-Z%])")
+_NAME_BEFORE = re.compile(r"([\w-]+)[^\w%]{0,3}\Z")
+_LONGEST_NAME = 60
+_LONGEST_CACHED = 400
 
 
-@lru_cache(maxsize=1024)
 def _secret_arguments(message: str) -> frozenset[int]:
     """Which arguments of a message stand behind a secret's name."""
-    found = [each for each in _CONVERSION.finditer(message) if each[4] != "%"]
-    if any("*" in each[3] or "(" in each[3] for each in found):
-        return frozenset()
-    return frozenset(at for at, each in enumerate(found) if each[4] in "sra" and is_secret(each[1]))
+    # Longer messages are rarely written down in code, and those that a client makes up must not fill the memory.
+    return _cached_secret_arguments(message) if len(message) <= _LONGEST_CACHED else _find_secret_arguments(message)
+
+
+def _find_secret_arguments(message: str) -> frozenset[int]:
+    found: set[int] = set()
+    number, position = 0, 0
+    for each in _CONVERSION.finditer(message):
+        before, position = message[max(position, each.start() - _LONGEST_NAME) : each.start()], each.end()
+        if each[2] == "%":
+            continue
+        if "*" in each[1] or "(" in each[1]:
+            return frozenset()
+        name = _NAME_BEFORE.search(before)
+        if each[2] in "sra" and name and is_secret(name[1]):
+            found.add(number)
+        number += 1
+    return frozenset(found)
+
+
+_cached_secret_arguments = lru_cache(maxsize=1024)(_find_secret_arguments)
 
 
 class _Formatter(logging.Formatter):
     """What both formats need of a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text; never raises."""
+        request = current_request.current()
+        if request is None and record.exc_info and (ended := current_request.context_of(record.exc_info[1])):
+            # So that its credentials are masked.
+            with current_request.handling(ended):
+                return self._format(record, ended)
+        return self._format(record, request)
+
+    def _format(self, record: logging.LogRecord, request: current_request.RequestContext | None) -> str:
+        raise NotImplementedError
 
     def traceback_of(self, record: logging.LogRecord) -> str:
         """The traceback and the stack that the record asks for, redacted; often empty."""
@@ -130,20 +161,16 @@ class JsonFormatter(_Formatter):
     A field whose name is taken gets an underscore behind it.
     """
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as JSON; never raises."""
+    def _format(self, record: logging.LogRecord, request: current_request.RequestContext | None) -> str:
         entry: dict[str, Any] = {
             "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": message_of(record),
         }
-        request = current_request.current() or current_request.context_of(
-            record.exc_info[1] if record.exc_info else None
-        )
         if request and record.name != ACCESS:
-            entry["request_id"] = known_secrets.mask(request.request_id)
-            entry["trace_id"] = request.trace_id
+            entry["request_id"] = mask_of_request(request.request_id)
+            entry["trace_id"] = mask_of_request(request.trace_id)
             entry["span_id"] = request.span_id
         for name, value in self.fields_of(record).items():
             while name in entry:
@@ -185,8 +212,8 @@ class PlainFormatter(_Formatter):
         super().__init__()
         self._colours = colours
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as text; never raises. Nothing in it can control a terminal or look like another record."""
+    def _format(self, record: logging.LogRecord, request: current_request.RequestContext | None) -> str:  # noqa: ARG002
+        """Nothing in the text can control a terminal or look like another record."""
         at = time.strftime("%H:%M:%S", time.localtime(record.created)) + f".{int(record.msecs):03}"
         message = _lines(message_of(record))
         colour = _LEVEL_COLOURS.get(record.levelno, "")

@@ -3,7 +3,7 @@
 Known are the values of SECRETS_DIR, of secret settings, of environment variables whose names look like a secret's and
 of their files (NAME_FILE), the passwords in URLs and connection strings of any variable, and what the application's
 configuration holds under such names. They are looked for as they are, percent-encoded, escaped as in JSON, and in
-Base64. So are, in the lines of a request, the credentials that it came with.
+Base64.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
-from nodrop import current_request
 from nodrop.config.settings import ServingSettings
 from nodrop.logs.names import MOST_DECODINGS, REDACTED, is_secret
 
@@ -28,10 +27,6 @@ MIN_LENGTH = 8
 """Shorter values are not looked for: they would mask parts of words."""
 MIN_LENGTH_OF_LETTERS = 12
 """The same for values of nothing but letters of one case, which may be words, such as `production`."""
-MIN_LENGTH_IN_REQUEST = 6
-"""The same for credentials of a request, in the lines of that request."""
-MIN_LENGTH_OF_COOKIES = 16
-"""The same for a request's cookies whose names say nothing: shorter ones are settings such as `theme=dark`."""
 PIECE_LENGTH = 1000
 """Longer values are looked for in pieces of this length, so that a part that was cut off is found too."""
 _MOST_PIECES = 64
@@ -63,56 +58,6 @@ def mask(text: str) -> str:
             if needle in text:
                 text = text.replace(needle, REDACTED)
     return text
-
-
-def mask_of_request(text: str) -> str:
-    """The text with the credentials of the request that this thread handles masked, and every known secret."""
-    request = current_request.current()
-    if request:
-        secrets = request.secrets
-        if secrets is None:
-            secrets = _secrets_of_request(request.environ)
-            # Kept once Flask has matched the route, whose parameters may be secrets too.
-            if "werkzeug.request" in request.environ:
-                request.secrets = secrets
-        for secret in secrets:
-            if secret in text:
-                text = text.replace(secret, REDACTED)
-    return mask(text)
-
-
-def mask_of(environ: Mapping[str, Any], text: str) -> str:
-    """The text with the credentials of this request masked, which need not be the current one."""
-    for secret in _secrets_of_request(environ):
-        text = text.replace(secret, REDACTED)
-    return mask(text)
-
-
-def _secrets_of_request(environ: Mapping[str, Any]) -> tuple[str, ...]:
-    """The values of the headers that carry credentials, and of the route's parameters that do, the longest first."""
-    matched = getattr(environ.get("werkzeug.request"), "view_args", None) or {}
-    found = {value for name, value in matched.items() if isinstance(value, str) and is_secret(name)}
-    for name, value in list(environ.items()):
-        if not name.startswith("HTTP_") or not is_secret(name[5:]) or not isinstance(value, str):
-            continue
-        found.add(value)
-        if name == "HTTP_COOKIE":
-            pairs = [pair.strip().partition("=") for pair in value.split(";")]
-            found |= {text for key, _, text in pairs if len(text) >= MIN_LENGTH_OF_COOKIES or is_secret(key)}
-        else:
-            scheme, _, credentials = value.strip().partition(" ")
-            found.add(credentials.strip())
-            if scheme.lower() == "basic":
-                found |= _parts_of_basic(credentials)
-    return tuple(sorted((text for text in found if len(text) >= MIN_LENGTH_IN_REQUEST), key=len, reverse=True))
-
-
-def _parts_of_basic(credentials: str) -> set[str]:
-    try:
-        both = base64.b64decode(credentials + "==").decode("utf-8", "replace")
-    except ValueError:
-        return set()
-    return {both, both.partition(":")[2]}
 
 
 def version() -> int:

@@ -40,6 +40,7 @@ _HARMLESS = re.compile(
 """A name with this is about a secret, and its value is none: token_type, password_length, SECRET_KEY_FILE."""
 _NOT_ALPHANUMERIC = re.compile("[^a-z0-9]")
 MOST_DECODINGS = 4
+_LONGEST = 200
 
 # As parameters, of which more are secrets than elsewhere: `code=404` is in many a message.
 _PARAMETERS = frozenset({"code", "key", "ticket", "nonce", "state", "hash"})
@@ -71,12 +72,14 @@ def squashed(name: str) -> str:
     return _NOT_ALPHANUMERIC.sub("", decoded(name).lower())
 
 
-@lru_cache(maxsize=2048)
 def is_secret(name: str) -> bool:
     """Whether what has this name, in a text, a structure or the environment, is a secret."""
-    if len(name) > 200:
-        # Not worth the time: no name is so long.
-        return False
+    # No name is longer, and what a client makes up must not fill the memory.
+    return len(name) <= _LONGEST and _is_secret(name)
+
+
+@lru_cache(maxsize=2048)
+def _is_secret(name: str) -> bool:
     bare = squashed(name)
     if bare in _WHOLE:
         return True
@@ -84,7 +87,6 @@ def is_secret(name: str) -> bool:
     return found is not None and not _HARMLESS.search(bare)
 
 
-@lru_cache(maxsize=2048)
 def is_secret_parameter(name: str) -> bool:
     """Whether a query parameter with this name is a secret."""
-    return is_secret(name) or squashed(name) in _PARAMETERS
+    return is_secret(name) or (len(name) <= _LONGEST and squashed(name) in _PARAMETERS)

@@ -12,11 +12,14 @@ from collections.abc import Callable
 from urllib.parse import quote_plus
 
 from nodrop.logs import known_secrets
+from nodrop.logs.credentials import mask_of_request
 from nodrop.logs.names import REDACTED, is_secret, squashed
 from nodrop.logs.urls import USERINFO, redact_query, redact_url
 
 MAX_LENGTH = 32 * 1024
 """What is longer is cut first: a line has room for less."""
+_LONGEST = 2 * MAX_LENGTH
+"""What is longer is cut even before known secrets are looked for."""
 
 # Without one of these there is nothing to find.
 _MARKS = re.compile("[=:@?/<%'\"_-]|eyJ|earer|asic|EARER|oken")
@@ -103,10 +106,11 @@ _SHAPES = re.compile(
 
 def redact_text(text: str) -> str:
     """The text without secrets, as far as names, shapes and known values tell them. Cut to MAX_LENGTH."""
-    text = known_secrets.mask_of_request(text)
+    if len(text) > _LONGEST:
+        text = _first_words(text, _LONGEST)
+    text = mask_of_request(text)
     if len(text) > MAX_LENGTH:
-        # Up to a word's end: a part of a secret may not show that it is one.
-        text = text[:MAX_LENGTH].rpartition(" ")[0] + " ..."
+        text = _first_words(text, MAX_LENGTH)
     if not _MARKS.search(text):
         return text
     if "%" in text and known_secrets.is_in_encoded(text):
@@ -142,11 +146,22 @@ def _redact_named_values(text: str) -> str:
 
 def redact_end(text: str) -> str:
     """redact_text of a traceback, whose end says most: it is cut at its beginning."""
-    text = known_secrets.mask_of_request(text)
+    if len(text) > _LONGEST:
+        text = _last_lines(text, _LONGEST)
+    text = mask_of_request(text)
     if len(text) > MAX_LENGTH:
-        # From a line's beginning on, for the same reason.
-        text = "..." + text[-MAX_LENGTH + 10 :].partition("\n")[2]
+        text = _last_lines(text, MAX_LENGTH)
     return redact_text(text)
+
+
+def _first_words(text: str, length: int) -> str:
+    # A part of a secret may not show that it is one.
+    return text[:length].rpartition(" ")[0] + " ..."
+
+
+def _last_lines(text: str, length: int) -> str:
+    # From a line's beginning on, for the same reason.
+    return "..." + text[-length + 10 :].partition("\n")[2]
 
 
 def _without_known(found: re.Match[str]) -> str:

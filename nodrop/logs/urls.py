@@ -47,6 +47,7 @@ _NAME = re.compile(
 _PLAIN_VALUE = re.compile(r"-?[0-9]{1,9}|-?[A-Za-z][A-Za-z_,.:-]{0,31}|[0-9]{4}-[0-9]{2}(?:-[0-9]{2})?", re.ASCII)
 
 _TOKEN_LENGTH = 20
+_MARKS_IN_SEGMENT = re.compile("[=;%:]|eyJ")
 _HEX = re.compile(r"[0-9a-fA-F-]{20,}")
 _JWT = re.compile(r"eyJ[\w-]{5,1000}+\.[\w-]+", re.ASCII)
 # What a path's readable names are made of: words, in lower or upper case or with a capital, and short numbers.
@@ -55,10 +56,13 @@ _HOST = re.compile(r"[\w.\-\[\]:]{1,253}", re.ASCII)
 _PADDED = re.compile(r"[A-Za-z0-9+/_-]{8,}={1,2}")
 _WORD_SEPARATORS = re.compile(r"[-_.~+ ,:@()!$'*]+")
 _LEADS_TO_TOKEN = re.compile(
-    "(?:reset|password|passwd|confirm|confirmation|verify|verification|activate|activation|invite|invites|invitation"
-    "|invitations|token|tokens|magic|unsubscribe|secret|secrets|otp|sso|apikey|apikeys|webhook|webhooks|hooks|login"
-    "|signin|share|shared|recover|recovery)(?:passwords?|tokens?|links?|emails?|keys?)?"
+    "(?:(?:reset|passwords?|passwd|pwd|confirm|confirmation|verify|verification|activate|activation|invites?"
+    "|invitations?|tokens?|magic|unsubscribe|secrets?|otp|sso|auth|keys?|apikeys?|webhooks?|hooks|login|signin|share"
+    "|shared|recover|recovery)(?:links?|emails?)?){1,4}"
 )
+# What stands behind such a word and is no token: of programming interfaces.
+_NO_TOKEN = re.compile(r"v[0-9]{1,2}|oauth[12]|saml2|2fa|[0-9]{1,4}")
+_LONGEST_LEAD = 60
 _WORD_OF_PATH = re.compile(r"[a-z]{1,15}(?:[-_.][a-z]{1,15}){0,3}")
 
 
@@ -129,6 +133,9 @@ def _is_or_has_secret(value: str, encoded: str) -> bool:
     """Whether a value, which is decoded here, is a token, or has parameters, JSON or a URL in it that hold a secret."""
     from nodrop.logs.redaction import redact_text  # which redacts URLs with this module
 
+    if decoded(value) != value:
+        # Encoded more often than anything is; each level would be looked into, one inside the other.
+        return True
     return looks_like_token(value) or known_secrets.is_in_encoded(encoded) or redact_text(value) != value
 
 
@@ -136,46 +143,68 @@ def _redact_path(path: str) -> str:
     segments = path.split("/")
     # The third of an absolute URL is the host.
     host = 2 if len(segments) > 2 and not segments[1] and _HOST.fullmatch(segments[2]) else -1
-    before = ""
+    before = further = ""
     for at, segment in enumerate(segments):
-        if segment and at != host:
-            after_lead = before != "" and not _WORD_OF_PATH.fullmatch(segment) and _leads_to_token(before)
+        if segment and at == host:
+            # Or a path that begins with two slashes.
+            before = "" if segments[0] else segment
+        elif segment:
+            after_lead = not _WORD_OF_PATH.fullmatch(segment) and _is_behind_lead(segment, before, further)
             if after_lead or _needs_a_look(segment):
-                segments[at] = _redact_segment(segment, after_lead=after_lead)
-            before = segment
+                segments[at] = _redact_segment(segment, before, after_lead=after_lead)
+            further, before = before, segment if "%" not in segment else decoded(segment).rpartition("/")[2]
     return "/".join(segments)
 
 
-@lru_cache(maxsize=1024)
+def _is_behind_lead(segment: str, before: str, further: str) -> bool:
+    """Whether a segment that is no word stands behind one that leads to a token, `before` it or `further` in front."""
+    if _leads_to_token(before):
+        # A short number is a code there, but behind a key it is the key's.
+        return not _NO_TOKEN.fullmatch(segment) or (segment.isdecimal() and squashed(before) not in ("key", "keys"))
+    return _leads_to_token(further) and not _NO_TOKEN.fullmatch(segment)
+
+
 def _leads_to_token(segment: str) -> bool:
+    # No longer one is a lead, and what a client makes up must not fill the memory.
+    return len(segment) <= _LONGEST_LEAD and _is_lead(segment)
+
+
+@lru_cache(maxsize=1024)
+def _is_lead(segment: str) -> bool:
     return _LEADS_TO_TOKEN.fullmatch(squashed(segment)) is not None
 
 
 def _needs_a_look(segment: str) -> bool:
-    return len(segment) >= _TOKEN_LENGTH or "=" in segment or ";" in segment or "%" in segment or "eyJ" in segment
+    return len(segment) >= _TOKEN_LENGTH or _MARKS_IN_SEGMENT.search(segment) is not None
 
 
-def _redact_segment(segment: str, *, after_lead: bool) -> str:
+def _redact_segment(segment: str, before: str, *, after_lead: bool) -> str:
     if _PADDED.fullmatch(segment):
         return REDACTED
     if ";" in segment or "=" in segment:
         # Matrix parameters, and what looks like a query in a path.
         first, *parts = re.split("([;&])", segment)
-        shown = _redact_parameter(first) if "=" in first else _redact_segment(first, after_lead=after_lead)
+        shown = _redact_parameter(first) if "=" in first else _redact_segment(first, before, after_lead=after_lead)
         return shown + "".join(part if part in ";&" else _redact_parameter(part) for part in parts)
     plain = decoded(segment) if "%" in segment else segment
-    if plain is not segment and (
-        known_secrets.mask(plain) != plain or any(mark in plain for mark in "=?#;@") or looks_like_token_in_parts(plain)
-    ):
+    if plain is not segment and (any(mark in plain for mark in "=?#;@") or _has_token(plain, before)):
         return REDACTED
+    name, colon, value = plain.partition(":")
+    if colon and value and is_secret(name):
+        return f"{name}:{REDACTED}"
     if looks_like_token(plain):
         return REDACTED
     return REDACTED if after_lead and not _WORD_OF_PATH.fullmatch(plain) else segment
 
 
-def looks_like_token_in_parts(text: str) -> bool:
-    """Whether any part of a decoded segment, which may have slashes, looks like a token."""
-    return any(map(looks_like_token, text.split("/")))
+def _has_token(text: str, before: str) -> bool:
+    """Whether any part of a decoded segment, which may have slashes, is a token."""
+    if "/" not in text:
+        return looks_like_token(text)
+    # Without empty segments, behind which a host would be.
+    path = "/".join(filter(None, [before, *text.split("/")]))
+    # What is still encoded was encoded more often than anything is.
+    return decoded(path) != path or _redact_path(path) != path
 
 
 def looks_like_token(text: str) -> bool:

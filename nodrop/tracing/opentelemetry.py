@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodrop import current_request
 from nodrop.config.sources import SettingsError
-from nodrop.logs import known_secrets
+from nodrop.logs.credentials import mask_of
 from nodrop.logs.fields import safe_text
 from nodrop.logs.redaction import redact_end, redact_text
 from nodrop.logs.urls import redact_url
@@ -185,7 +185,7 @@ class TracingMiddleware:
             self._note_status(span, int(status[:3]))
             if span.is_recording():
                 # Only now it is known, and only until Flask takes its request away, which part of it is a token.
-                span.set_attribute("url.path", redact_url(known_secrets.mask_of(environ, _path(environ))))
+                span.set_attribute("url.path", redact_url(mask_of(environ, _path(environ))))
             return start_response(status, headers, *exc_info)
 
         ending = _Ending(lambda error: self._end(span, method, environ, error), lambda: self._context.detach(token))
@@ -253,7 +253,7 @@ def _attributes_at_start(environ: WSGIEnvironment) -> tuple[str, dict[str, str]]
     method = environ["REQUEST_METHOD"]
     attributes = {
         "http.request.method": method if method in METHODS else "_OTHER",
-        "url.path": redact_url(_path(environ)),
+        "url.path": redact_url(mask_of(environ, _path(environ))),
         "url.scheme": environ.get("wsgi.url_scheme", "http"),
         "network.protocol.version": environ.get("SERVER_PROTOCOL", "HTTP/1.1").removeprefix("HTTP/"),
     }

@@ -12,6 +12,7 @@ from gunicorn.http.wsgi import default_environ
 
 from nodrop.config.settings import ServingSettings
 from nodrop.http.answers.response import Response
+from nodrop.logs.credentials import mask_of
 from nodrop.metrics.worker_metrics import ServerMetrics
 from nodrop.wsgi import proxies
 from nodrop.wsgi.problems import CONTENT_TYPE, problem_body
@@ -64,7 +65,7 @@ class Refusals:
         request_id = environ.get("nodrop.request_id", "")
         self._log.warning(
             "Invalid request from %s: %s", environ.get("REMOTE_ADDR", connection.client[0]), refusal.why,
-            extra={"fields": {"request_id": request_id}} if request_id else None,
+            extra={"fields": {"request_id": mask_of(environ, request_id)}} if request_id else None,
         )  # fmt: skip
         self._metrics.refused(refusal.status)
         title = refusal.status.phrase
