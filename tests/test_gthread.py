@@ -5,8 +5,10 @@ import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection
+from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
+
+import pytest
 
 from tests.serving_process import Server, own_application, serving, until
 
@@ -43,6 +45,14 @@ def fork_and_return():
     return "returned"
 @app.get("/fail")
 def fail(): raise RuntimeError("lost")
+@app.get("/exit")
+def leave(): raise SystemExit(3)
+@app.get("/exit-later")
+def leave_later():
+    def parts():
+        yield b"part"
+        raise SystemExit(3)
+    return flask.Response(parts())
 """
 
 
@@ -183,3 +193,16 @@ def refused(server: Server) -> bool:
     except ConnectionRefusedError:
         return True
     return False
+
+
+def test_an_exit_in_a_request_fails_that_request_and_ends_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path, **gthread(tmp_path)) as server:
+        assert server.get("/exit").status == 500
+        with pytest.raises(IncompleteRead):
+            server.get("/exit-later")
+        assert server.get("/").body == b"hello"
+        until(
+            "both are logged",
+            lambda: server.log_file.read_text().count("RuntimeError: the application raised Sys") == 2,
+        )
+        assert len(server.workers()) == 1
