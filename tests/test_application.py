@@ -86,3 +86,8 @@ def test_an_error_of_its_own_code_keeps_its_traceback(tmp_path: Path, source: st
     assert "own.py" in output
     assert "Traceback" in output
     assert "This came from the application's own code, loading WSGI_APP=own:make()." in output
+
+
+def test_an_error_of_an_application_that_nothing_names_says_how_it_was_found(tmp_path: Path) -> None:
+    output = refusal(tmp_path, "", app="{}['key']")
+    assert "loading it as `flask run` does, without WSGI_APP." in output

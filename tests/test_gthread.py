@@ -3,8 +3,10 @@
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection
+from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
+
+import pytest
 
 from tests.serving_process import own_application, serving, until
 
@@ -41,6 +43,14 @@ def fork_and_return():
     return "returned"
 @app.get("/fail")
 def fail(): raise RuntimeError("lost")
+@app.get("/exit")
+def leave(): raise SystemExit(3)
+@app.get("/exit-later")
+def leave_later():
+    def parts():
+        yield b"part"
+        raise SystemExit(3)
+    return flask.Response(parts())
 """
 
 
@@ -143,3 +153,16 @@ def test_what_is_in_flight_when_it_is_told_to_stop_is_answered(tmp_path: Path) -
         assert slow.result().status == 200
         assert stream.result().body == b"part" * 10
         assert server.process.wait(10) == 0
+
+
+def test_an_exit_in_a_request_fails_that_request_and_ends_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path, **gthread(tmp_path)) as server:
+        assert server.get("/exit").status == 500
+        with pytest.raises(IncompleteRead):
+            server.get("/exit-later")
+        assert server.get("/").body == b"hello"
+        until(
+            "both are logged",
+            lambda: server.log_file.read_text().count("RuntimeError: the application raised Sys") == 2,
+        )
+        assert len(server.workers()) == 1

@@ -141,6 +141,11 @@ def test_the_page_agrees_with_the_table() -> None:
             "container needs",
         ),
         (
+            "--umask 022",
+            "--umask=022 (command line) can't be accepted: the server stays in the foreground, as a container needs: "
+            "leave it out",
+        ),
+        (
             "--forwarded-allow-ips *",
             "--forwarded-allow-ips=* (command line) can't be accepted: set TRUSTED_PROXIES (forwarded headers are "
             "ignored unless it names the trusted proxies)",

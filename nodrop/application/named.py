@@ -24,7 +24,7 @@ def find_application(name: str) -> "WSGIApplication":
     """
     import_path.application_first()
     if not name:
-        with explaining("WSGI_APP is not set, and the application"):
+        with explaining("WSGI_APP is not set, and the application", loaded="it as `flask run` does, without WSGI_APP"):
             return checked(unnamed.find())
     parts = reference(name)
     assert parts, "the setting accepts no other"

@@ -29,8 +29,11 @@ def find(name: str, *, setting: str) -> Any:
 
 
 @contextlib.contextmanager
-def explaining(what: str) -> Iterator[None]:
-    """Begin every FindError of the block with `what`, such as `HOOKS=shop:hooks`; note it on errors of other code."""
+def explaining(what: str, *, loaded: str = "") -> Iterator[None]:
+    """Begin every FindError of the block with `what`, such as `HOOKS=shop:hooks`; note it on errors of other code.
+
+    loaded: what the note says was loaded, if not `what`.
+    """
     try:
         yield
     except FindError as error:
@@ -45,7 +48,7 @@ def explaining(what: str) -> Iterator[None]:
     except Exception as error:
         if told := explained(error):
             raise FindError(f"{what} can't be loaded: {told}") from error
-        error.add_note(f"This came from the application's own code, loading {what}.")
+        error.add_note(f"This came from the application's own code, loading {loaded or what}.")
         raise
 
 

@@ -22,6 +22,7 @@ from nodrop.options.table import option, spelling
 
 COMMAND_LINE = "command line"
 CMD_ARGS = "GUNICORN_CMD_ARGS"
+_OCTAL = frozenset({"umask", "control_socket_mode"})
 CONFIG_FILE = "gunicorn.conf.py"
 """What gunicorn reads in the working directory when no --config is given."""
 
@@ -44,6 +45,8 @@ class GivenOption:
     @property
     def shown(self) -> str:
         """The value for people."""
+        if self.name in _OCTAL and isinstance(self.value, int):
+            return f"0{self.value:o}"
         return ",".join(map(str, self.value)) if isinstance(self.value, list) else str(self.value)
 
 

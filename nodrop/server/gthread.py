@@ -146,7 +146,7 @@ class _Watched:
         except BaseException as error:
             self._leave_if_forked(environ, error)
             self._report.request_finished(number)
-            raise
+            raise _as_exception(error) from error
         self._leave_if_forked(environ)
         if isinstance(body, environ["wsgi.file_wrapper"]):
             # The kernel sends it, and nobody sees how far that is; gunicorn knows the file by its very type.
@@ -160,6 +160,12 @@ class _Watched:
         """End a child process that the application has forked, and that has come back from there."""
         if children.is_child:
             children.leave(f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')!r}", error)
+
+
+def _as_exception(error: BaseException) -> Exception:
+    """The error; one that ends a program, such as SystemExit, as another: gunicorn would end the worker with it, and
+    after an exit with the status 3 the whole server."""
+    return error if isinstance(error, Exception) else RuntimeError(f"the application raised {error!r} in a request")
 
 
 def _call_when_closed(body: Any, call: Callable[[], None]) -> None:
@@ -184,9 +190,14 @@ class _Body:
         self._number = number
 
     def __iter__(self) -> Iterator[bytes]:
-        for piece in self._body:
-            self._report.request_progressed(self._number)
-            yield piece
+        try:
+            for piece in self._body:
+                self._report.request_progressed(self._number)
+                yield piece
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            raise _as_exception(error) from error
 
     def close(self) -> None:
         try:
