@@ -29,7 +29,10 @@ PY     := $(VENV)/bin/python
 # As it stands in this checkout, so that a change of it counts at once.
 install_nodrop = $(1) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 # With bytecode kept, whatever the environment says: each server that a test starts would compile everything again.
-pytest  = PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX='$(CURDIR)/build/bytecode' $(PY) -m coverage run -m pytest
+pytest  = PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX='$(CURDIR)/build/bytecode' $(PY) $(if $(counted),-m coverage run )-m pytest
+# What takes long is left to CI, as is counting the branches that the tests take. `make test CI=true` does all of it.
+counted  = $(if $(ARGS),,$(CI))
+but_long = $(if $(CI),, and not long)
 tool    = $$($(PYTHON) scripts/tools.py path $(1))
 
 # The application's own dependencies, and where they are pinned together with those of the serving layer.
@@ -81,13 +84,11 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	$(PY) scripts/proof_docs.py --check
 	@mkdir -p build/coverage && rm -f build/coverage/*
 	@# Most tests wait, so many run at once; those that measure time or CPU run afterwards, one at a time.
-	$(if $(ARGS),$(pytest) $(ARGS),$(pytest) --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder -m 'not alone')
-	$(if $(ARGS),@:,$(pytest) -m alone)
-	@$(PY) -m coverage combine --quiet
-	@# Of a part of the tests nothing can be said.
-	@$(PY) -m coverage report $(if $(ARGS),--fail-under=0 >/dev/null)
-	@$(if $(ARGS),:,$(PY) -m coverage json --quiet -o build/coverage/report.json && \
-	  $(PY) scripts/branch_coverage.py build/coverage/report.json)
+	$(if $(ARGS),$(pytest) $(ARGS),$(pytest) --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder -m 'not alone$(but_long)')
+	$(if $(ARGS),@:,$(pytest) -m 'alone$(but_long)')
+	@$(if $(counted),$(PY) -m coverage combine --quiet && $(PY) -m coverage report && \
+	  $(PY) -m coverage json --quiet -o build/coverage/report.json && \
+	  $(PY) scripts/branch_coverage.py build/coverage/report.json,:)
 
 # Tests that find no browser, HAProxy or nginx are skipped with that reason, and in CI they fail.
 .PHONY: test-packages
