@@ -1,6 +1,7 @@
 """Nothing secret gets into a log, wherever in a request or a text it is, and what is harmless stays."""
 
 import json
+import logging
 import time
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from nodrop.logs import urls
 from nodrop.logs.fields import redact_fields
+from nodrop.logs.formats import JsonFormatter, PlainFormatter
 from nodrop.logs.redaction import redact_end, redact_text
 from nodrop.logs.refused_requests import redact_refusal
 from nodrop.logs.urls import redact_url
@@ -155,6 +157,27 @@ PLANTED = [
     'Content-Disposition: form-data; name="password"\r\n\r\n{}\r\n--x',
     "b'name=\"pw\"\\r\\n\\r\\n{}\\r\\n--x'",
     *("AccountKey={}==;EndpointSuffix=x", "PRIVATE_KEY => {}", "X-Amz-Signature={}", "ghp_0123456789abcdef{}"),
+    "Command '['psql', '--password', '{}', '-c', 'x']' returned non-zero exit status 1.",
+    "Command '['curl', '-u', 'bob:{}', 'h']' returned non-zero exit status 1.",
+    "Command '['/usr/bin/mysql', '-h', 'db', '-p{}']' timed out after 3 seconds",
+    *(
+        "mysql -h db -p{} shop",
+        "sshpass -p {} ssh h",
+        "redis-cli -p 6379 -a {} ping",
+        "docker login -u u -p {} h",
+        "password    : {}",
+        "password :     {}",
+        "Authorization bEARER {}",
+    ),
+    *('<input type="hidden" name="csrf_token" value="{}">', '<add key="Password" value="{}"/>', "secret\\u003d{}"),
+    *("<meta content='{}' name='csrf-token'>", '{{"value": "{}", "name": "password"}}', 'token="""{}"""'),
+    *(
+        '{{\\"value\\": \\"{}\\", \\"name\\": \\"password\\"}}',
+        '{{"password","{}"}}',
+        "password\uff1a{}",
+        "the secret {}-ab",
+    ),
+    *("{{&quot;password&quot;: &quot;{}&quot;}}", "token='''a\n{}\n'''", "\\u0022password\\u0022:\\u0022{}\\u0022"),
 ]
 
 
@@ -222,11 +245,32 @@ def test_no_surroundings_make_a_parameter_visible(before: str, mark: str, name: 
         *("hello ada", "mailto:bob@example.org", "git@github.com:org/repo", "x = y ? a : b", "monkey=1 turkey=2"),
         *("POST /orders/1234/items?page=2 took 17 ms", "saved /var/lib/app/report-2026-01-31.csv", "a -> b", "[a](b)"),
         *("commit 9944b09199c62bcf9418ad846dd0e4bbdfc6ee4b", "order 550e8400-e29b-41d4-a716-446655440000 was paid"),
+        *(
+            "Command '['ls', '-p', 'x']' returned 1",
+            '<input type="text" name="city" value="Ulm">',
+            "the key of it is here",
+        ),
+        *('{"value": "Ulm", "name": "city"}', "a basic idea", "docker run -p 8000:80 shop", "id -u", "cp -a x y"),
         *('{"level": "info", "count": 3}', "SELECT * FROM users WHERE id = 7", "token: expired", "PWD=/work"),
     ],
 )
 def test_harmless_texts_are_shown_as_they_are(text: str) -> None:
     assert redact_text(text) == text
+
+
+def test_what_stands_behind_an_option_in_a_list_is_masked() -> None:
+    shown = redact_fields(
+        {"argv": ["psql", "--password", "s3cret", "-c", "x"], "curl": ("curl", "-u", "bob:s3cret", "h")}
+    )
+    assert shown["argv"] == ["psql", "--password", "REDACTED", "-c", "x"]
+    assert shown["curl"] == ["curl", "-u", "REDACTED", "h"]
+    assert redact_fields({"list": ["password", "s3cret"]}) == {"list": ["password", "REDACTED"]}
+
+
+def test_the_name_of_a_logger_is_shown_without_secrets() -> None:
+    record = logging.makeLogRecord({"name": "a.token=s3cret", "msg": "x", "levelname": "INFO"})
+    assert json.loads(JsonFormatter().format(record))["logger"] == "a.token=REDACTED"
+    assert "s3cret" not in PlainFormatter(colours=False).format(record)
 
 
 def test_fields_are_masked_by_their_names_and_structures_inside_out() -> None:

@@ -6,6 +6,7 @@ The caller's `extra` may hold anything: structures with a password somewhere ins
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 from collections.abc import Mapping
 from functools import lru_cache
@@ -50,9 +51,14 @@ def _shown_name(name: str) -> str:
     return _cached_name(name, known_secrets.version()) if len(name) <= _LONGEST_CACHED else redact_text(name)
 
 
+def shown_logger(record: logging.LogRecord) -> str:
+    """The name of the record's logger without secrets. The logging module keeps loggers, whatever their length."""
+    return _cached_name(record.name, known_secrets.version())
+
+
 @lru_cache(maxsize=1024)
 def _cached_name(name: str, version: int) -> str:  # noqa: ARG001  # the version is a part of the key
-    return redact_text(name)
+    return redact_text(safe_text(name))
 
 
 def redact_value(value: object, depth: int = DEPTH) -> Any:
@@ -85,8 +91,17 @@ def _redact_structure(value: Any, depth: int) -> Any:
         if len(items) == 2 and _is_secret_text(items[0]) and not isinstance(value, set | frozenset):
             # A header, a parameter or the like.
             return [items[0], _masked(items[0], items[1])]
-        return [redact_value(item, depth) for item in items]
+        shown = [redact_value(item, depth) for item in items]
+        for at, item in enumerate(items[:-1]):
+            if type(item) is str and item[:1] == "-" and _is_password_behind(item, items[at + 1]):
+                shown[at + 1] = REDACTED
+        return shown
     raise TypeError
+
+
+def _is_password_behind(option: str, argument: object) -> bool:
+    """Whether the argument behind an option in the list of a command's is a password."""
+    return is_secret(option) or (option in ("-u", "--user") and ":" in str(argument))
 
 
 def _is_secret_text(value: object) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 
 from nodrop import current_request
 from nodrop.logs.credentials import mask_of_request
-from nodrop.logs.fields import redact_fields, safe_text
+from nodrop.logs.fields import redact_fields, safe_text, shown_logger
 from nodrop.logs.names import REDACTED, is_secret
 from nodrop.logs.redaction import redact_end, redact_text
 from nodrop.logs.refused_requests import REFUSAL, redact_refusal
@@ -165,7 +165,7 @@ class JsonFormatter(_Formatter):
         entry: dict[str, Any] = {
             "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "logger": record.name,
+            "logger": shown_logger(record),
             "message": message_of(record),
         }
         if request and record.name != ACCESS:
@@ -225,7 +225,8 @@ class PlainFormatter(_Formatter):
             fields = "".join(
                 f" {_printable(name)}={_printable(safe_text(value))}" for name, value in self.fields_of(record).items()
             )
-            line = f"{self._paint(_DIM, at)} {level} {_printable(record.name)}: {message}{self._paint(_DIM, fields)}"
+            name = _printable(shown_logger(record))
+            line = f"{self._paint(_DIM, at)} {level} {name}: {message}{self._paint(_DIM, fields)}"
         traceback = self.traceback_of(record)
         return f"{line}\n    {_lines(traceback)}" if traceback else line
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import quote_plus
 
-from nodrop.logs import known_secrets
+from nodrop.logs import commands, known_secrets, markup
 from nodrop.logs.credentials import mask_of_request
 from nodrop.logs.names import REDACTED, is_secret, squashed
 from nodrop.logs.urls import USERINFO, redact_query, redact_url
@@ -22,8 +22,9 @@ _LONGEST = 2 * MAX_LENGTH
 """What is longer is cut even before known secrets are looked for."""
 
 # Without one of these there is nothing to find.
-_MARKS = re.compile("[=:@?/<%'\"_-]|eyJ|earer|asic|EARER|oken")
+_MARKS = re.compile("[=:@?/<%'\"_\\-]|eyJ|[\uff1a\uff1d]")
 
+_SHORTEST = len("Bearer x")
 _HINTS = (
     *("token", "secret", "pass", "key", "auth", "pw", "sess", "cookie", "credential", "bearer", "basic", "sig", "jwt"),
     *("query", "assertion", "saml", "sid", "pin", "otp", "mfa", "cvv", "cvc", "salt", "code", "digest", "negotiate"),
@@ -50,15 +51,16 @@ _BARE_USERINFO = re.compile(
 # The two conditions in front let a run of such characters be tried once, at its beginning.
 _NAMED = re.compile(
     r"(?<![\w\-.\[\]$])(?<!%(?!(?:25)*(?:3[dDaA]|2[26cC])))(?P<name>(?:[\w\-.\[\]$]|%(?!(?:25)*(?:3[dDaA]|2[26cC])))++)"
-    r"(?:(?:\\*[\"'])?\]?\s{0,3}(?:=>|:=|[:=](?![:=]))\s{0,3}"  # name=, name: and "name":
+    # name=, name: and "name": with as many blanks as there are
+    r"(?:(?:\\*[\"']|&quot;|&#3[49];|\\+u0022)?\]?(?:[^\S\r\n]*+|\s{0,3})(?:=>|:=|[:=](?![:=])|[\uff1a\uff1d]|\\+u003[dDaA])"
+    r"(?:[^\S\r\n]{4,}+|\s{0,3})"
     r"|(?:%(?:25)*22)?%(?:25)*3[dDaA]"  # the same percent-encoded
     r"|\\*[\"'],\s{0,3}\\*[\"']value\\*[\"']\s{0,3}:\s{0,3}"  # {"name": "name", "value": "value"}
-    r"|(?P<pair>\\*[\"']\s?,\s{0,3}(?=[bB]?\\*[\"']))"  # ("name", "value")
+    r"|(?P<pair>\\*[\"']\s?,\s{0,3}(?=[bB]?\\*[\"']))"  # ("name", "value") and ['--name', 'value']
     r"|\\*[\"'](?:(?:\r?\n){2}|(?:\\r)?\\n(?:\\r)?\\n)"  # name="name", an empty line, value
     r"|(?P<element>>))"  # <name>value</name>
 )
 _OPTION = re.compile(r"(?<!\S)--?(?P<name>[\w\-]{1,60}+)[ \t=]{1,3}(?=[^\s\-])")
-_USER_OPTION = re.compile(r"(?<!\S)(-u|--user|--proxy-user|-U)([ =]?[\"']?)[^\s:\"']{0,100}:[^\s\"']+")
 _MULTI_DICT = re.compile(r"Dict\(\[")
 _STRING = r"'[^'\\]*+(?:\\.[^'\\]*+)*+'|\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\""
 # Name, value, and what is behind.
@@ -89,12 +91,12 @@ _SAYS_NOTHING = frozenset(
 # --- Shapes ----------------------------------------------------------------------------------------------------------
 
 _SCHEMES = re.compile(
-    r"(?<![\w-])([Bb]earer|BEARER)([ \t]+|%20|\+)(?!(?:tokens?|auth\w*|schemes?|headers?|credentials?|is|was|not|of"
+    r"(?<![\w-])((?i:bearer))([ \t]+|%20|\+)(?!(?:tokens?|auth\w*|schemes?|headers?|credentials?|is|was|not|of"
     r"|and|or|for|in|to|from|with|has|missing|required)(?![\w-])|realm=|error)[^\s\"',;)\]}<>]+"
-    r"|(?<![\w-])([Bb]asic|BASIC)([ \t]+|%20)(?!Auth|OAuth|HTTP|Access)(?=[A-Za-z0-9+/_-]*[A-Z0-9=])"
+    r"|(?<![\w-])((?i:basic))([ \t]+|%20)(?!Auth|OAuth|HTTP|Access)(?=[A-Za-z0-9+/_-]*[A-Z0-9=])"
     r"[A-Za-z0-9+/_-]{4,}={0,2}"
-    r"|(?<![\w-])(Digest)([ \t]+)(?=username=)[^\r\n]*"
-    r"|(?<![\w-])(Negotiate|Token|token)([ \t]+)(?=[A-Za-z]*[0-9])[A-Za-z0-9+/._-]{16,}={0,2}"
+    r"|(?<![\w-])((?i:digest))([ \t]+)(?=username=)[^\r\n]*"
+    r"|(?<![\w-])((?i:negotiate|token))([ \t]+)(?=[A-Za-z]*[0-9])[A-Za-z0-9+/._-]{16,}={0,2}"
 )
 _SHAPES = re.compile(
     r"eyJ[\w-]{5,1000}+\.[\w-]+(?:\.[\w-]*)*"
@@ -111,7 +113,7 @@ def redact_text(text: str) -> str:
     text = mask_of_request(text)
     if len(text) > MAX_LENGTH:
         text = _first_words(text, MAX_LENGTH)
-    if not _MARKS.search(text):
+    if not _MARKS.search(text) and (len(text) < _SHORTEST or not _has_word(text.lower())):
         return text
     if "%" in text and known_secrets.is_in_encoded(text):
         text = _ENCODED_WORD.sub(_without_known, text)
@@ -122,11 +124,22 @@ def redact_text(text: str) -> str:
     lower = text.lower()
     if "-" in text or "_" in text or "eyJ" in text or "AIza" in text or "hvs." in text:
         text = _SHAPES.sub(REDACTED, text)
-        if "-u" in lower:
-            text = _USER_OPTION.sub(rf"\1\2{REDACTED}", text)
+        if "-" in text:
+            text = commands.redact(text, lower)
+    if "value" in lower or "content=" in lower:
+        text = markup.redact(text)
     if "Dict([" in text:
         text = _redact_multi_dicts(text)
     return _redact_named_values(text) if "%" in text or _has_hint(lower) else text
+
+
+def _has_word(lower: str) -> bool:
+    """Whether a text without punctuation, in lower case, may have a secret behind one of these: of `token` and `key`,
+    `pass` and `session` a part that they share. Written out, since most texts come here."""
+    return (
+        "ke" in lower or "ss" in lower or "secr" in lower or "cook" in lower or "cred" in lower or "jwt" in lower
+        or "bear" in lower or "basic" in lower or "negot" in lower
+    )  # fmt: skip
 
 
 def _has_hint(lower: str) -> bool:
@@ -260,7 +273,7 @@ def _redact_named(text: str, found: re.Match[str]) -> int:
         return end if end >= 0 else len(text)
     if found["pair"] is not None:
         ahead = text[max(0, start - 6) : start].rstrip("\\\"'bB")
-        return _value_end(text, begin, "", whole_line=False) if ahead[-1:] in ("(", "[") else 0
+        return _value_end(text, begin, "", whole_line=False) if name[0] == "-" or ahead[-1:] in _BRACKETS else 0
     if name in ("PWD", "OLDPWD") and text[begin] == "/":
         return 0
     closed = text[found.end("name") : begin].lstrip("\\")[:1] in ('"', "'")
@@ -290,6 +303,9 @@ def _value_end(text: str, begin: int, around: str, *, whole_line: bool) -> int:
         if len(mark) > 1:
             end = text.find(mark, quote.end())
             return end + len(mark) if end >= 0 else _line_end(text, begin)
+        if mark != around and text.startswith(mark * 2, quote.end()):
+            end = text.find(mark * 3, quote.end() + 2)
+            return end + 3 if end >= 0 else len(text)
         if mark != around:
             closed = _QUOTED[mark].match(text, quote.end())
             return closed.end() if closed else _line_end(text, begin)

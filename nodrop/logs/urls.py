@@ -149,28 +149,26 @@ def _redact_path(path: str) -> str:
             # Or a path that begins with two slashes.
             before = "" if segments[0] else segment
         elif segment:
-            after_lead = not _WORD_OF_PATH.fullmatch(segment) and _is_behind_lead(segment, before, further)
+            after_lead = before != "" and not _WORD_OF_PATH.fullmatch(segment) and _is_led(segment, before, further)
             if after_lead or _needs_a_look(segment):
                 segments[at] = _redact_segment(segment, before, after_lead=after_lead)
             further, before = before, segment if "%" not in segment else decoded(segment).rpartition("/")[2]
     return "/".join(segments)
 
 
-def _is_behind_lead(segment: str, before: str, further: str) -> bool:
+def _is_led(segment: str, before: str, further: str) -> bool:
     """Whether a segment that is no word stands behind one that leads to a token, `before` it or `further` in front."""
-    if _leads_to_token(before):
+    # No longer one is a lead, and what a client makes up must not fill the memory.
+    if len(before) <= _LONGEST_LEAD and _leads_to_token(before):
         # A short number is a code there, but behind a key it is the key's.
         return not _NO_TOKEN.fullmatch(segment) or (segment.isdecimal() and squashed(before) not in ("key", "keys"))
-    return _leads_to_token(further) and not _NO_TOKEN.fullmatch(segment)
-
-
-def _leads_to_token(segment: str) -> bool:
-    # No longer one is a lead, and what a client makes up must not fill the memory.
-    return len(segment) <= _LONGEST_LEAD and _is_lead(segment)
+    if not further or len(further) > _LONGEST_LEAD or not _leads_to_token(further):
+        return False
+    return not _NO_TOKEN.fullmatch(segment)
 
 
 @lru_cache(maxsize=1024)
-def _is_lead(segment: str) -> bool:
+def _leads_to_token(segment: str) -> bool:
     return _LEADS_TO_TOKEN.fullmatch(squashed(segment)) is not None
 
 
