@@ -20,9 +20,9 @@ if os.environ.get("GUNICORN_PID"):
     sys.exit("an upgrade in place (SIGUSR2) is not supported: start a new server, as a rollout does")
 
 from nodrop.config.sources import Environment, SettingsError
-from nodrop.logs import known_secrets
-from nodrop.logs.own_messages import redact_own
-from nodrop.logs.redaction import redact_text
+from nodrop.logs.masking import known_secrets
+from nodrop.logs.masking.own_messages import redact_own
+from nodrop.logs.masking.redaction import redact_text
 from nodrop.options import configuration, given_options
 from nodrop.options.startup import settings_to_start_with
 from nodrop.server import own_hooks

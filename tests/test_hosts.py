@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodrop.wsgi.hosts import is_allowed
+from nodrop.wsgi.edge.hosts import is_allowed
 from tests.log_lines import access_line
 from tests.raw import exchange, split
 from tests.serving_process import Server, own_application, serving, until

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from nodrop.logs import known_secrets
-from nodrop.logs.fields import redact_fields
-from nodrop.logs.redaction import redact_text
+from nodrop.logs.masking import known_secrets
+from nodrop.logs.masking.fields import redact_fields
+from nodrop.logs.masking.redaction import redact_text
 
 
 @pytest.fixture(autouse=True)

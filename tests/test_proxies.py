@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodrop.config.network_types import TrustedProxies, trusted_proxies
-from nodrop.wsgi import proxies
-from nodrop.wsgi.client_address import parse_address
+from nodrop.wsgi.edge import proxies
+from nodrop.wsgi.edge.client_address import parse_address
 from tests.log_lines import access_line
 from tests.raw import exchange, split
 from tests.seen import SEEN

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodrop.logs import urls
-from nodrop.logs.fields import redact_fields
 from nodrop.logs.formats import JsonFormatter, PlainFormatter
-from nodrop.logs.redaction import redact_end, redact_text
+from nodrop.logs.masking import urls
+from nodrop.logs.masking.fields import redact_fields
+from nodrop.logs.masking.redaction import redact_end, redact_text
+from nodrop.logs.masking.urls import redact_url
 from nodrop.logs.refused_requests import redact_refusal
-from nodrop.logs.urls import redact_url
 
 SECRET_NAMES = [
     *("token", "access_token", "id_token", "refresh_token", "password", "passwd", "secret", "client_secret"),

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nodrop.logs import known_secrets
 from nodrop.logs.access import access_fields
-from nodrop.logs.fields import redact_fields
 from nodrop.logs.formats import JsonFormatter
-from nodrop.logs.redaction import redact_end, redact_text
+from nodrop.logs.masking import known_secrets
+from nodrop.logs.masking.fields import redact_fields
+from nodrop.logs.masking.redaction import redact_end, redact_text
+from nodrop.logs.masking.urls import redact_url
 from nodrop.logs.refused_requests import REFUSAL, redact_refusal
-from nodrop.logs.urls import redact_url
 from tests.serving_process import Server
 
 LONG = 32_000

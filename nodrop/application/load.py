@@ -17,14 +17,15 @@ from nodrop.config.settings import KEY_BYTES, ServingSettings
 from nodrop.config.sources import Environment, SettingsError
 from nodrop.config.types import MAKE_KEY, is_guessable
 from nodrop.importing.find import FindError
-from nodrop.logs import known_secrets
-from nodrop.logs.own_messages import redact_own
-from nodrop.logs.redaction import redact_text
+from nodrop.logs.masking import known_secrets
+from nodrop.logs.masking.own_messages import redact_own
+from nodrop.logs.masking.redaction import redact_text
 from nodrop.metrics.worker_metrics import server_metrics
 from nodrop.tracing import opentelemetry as tracing
-from nodrop.wsgi import problems, proxies, session_cookies
-from nodrop.wsgi.hosts import AllowedHosts
-from nodrop.wsgi.prefix import UrlPrefix
+from nodrop.wsgi import problems, session_cookies
+from nodrop.wsgi.edge import proxies
+from nodrop.wsgi.edge.hosts import AllowedHosts
+from nodrop.wsgi.edge.prefix import UrlPrefix
 from nodrop.wsgi.request_context import RequestContextMiddleware
 from nodrop.wsgi.security_headers import SecurityHeaders
 

@@ -14,9 +14,9 @@ from nodrop.config.sources import Environment, SettingsError
 from nodrop.health.readiness import find_check
 from nodrop.importing.find import FindError
 from nodrop.importing.frames import is_own
-from nodrop.logs import known_secrets
-from nodrop.logs.own_messages import redact_own
-from nodrop.logs.redaction import redact_text
+from nodrop.logs.masking import known_secrets
+from nodrop.logs.masking.own_messages import redact_own
+from nodrop.logs.masking.redaction import redact_text
 from nodrop.options import foreign_variables
 from nodrop.options.startup import settings_to_start_with
 from nodrop.server import own_hooks

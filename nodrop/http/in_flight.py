@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nodrop.logs.access import path_of
-from nodrop.logs.credentials import mask_of
+from nodrop.logs.masking.credentials import mask_of
 
 
 class InFlight:

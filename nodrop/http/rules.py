@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from nodrop.http.answers.refusals import Refusal
-from nodrop.wsgi.hosts import is_valid
+from nodrop.wsgi.edge.hosts import is_valid
 
 _ABSOLUTE = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)")
 

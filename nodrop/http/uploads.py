@@ -18,7 +18,7 @@ from nodrop.http.connection.chunked import MAX_OVERHEAD
 from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.spool import Budget, BudgetExceeded
 from nodrop.http.connection.stages import Stage
-from nodrop.wsgi.client_address import parse_address
+from nodrop.wsgi.edge.client_address import parse_address
 
 PEER_SHARE = 0.75
 """The part of the room that one client may take. Behind a proxy all clients are one, unless it is trusted to say who

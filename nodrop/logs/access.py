@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from nodrop.logs import known_secrets
-from nodrop.logs.credentials import credentials_of, mask, mask_of
 from nodrop.logs.formats import cut
-from nodrop.logs.redaction import redact_text
-from nodrop.logs.urls import policy, redact_segments, redact_url, secret_segments
+from nodrop.logs.masking import known_secrets
+from nodrop.logs.masking.credentials import credentials_of, mask, mask_of
+from nodrop.logs.masking.redaction import redact_text
+from nodrop.logs.masking.urls import policy, redact_segments, redact_url, secret_segments
 
 # Bytes of the JSON that a client can make long. An access line takes at most 4096 with all of them at their longest,
 # which is what the kernel writes in one piece whatever else is going on.

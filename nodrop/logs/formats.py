@@ -17,12 +17,12 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from nodrop import current_request
-from nodrop.logs.credentials import mask_of_request
-from nodrop.logs.fields import redact_fields, safe_text, shown_logger
-from nodrop.logs.names import REDACTED, is_secret
-from nodrop.logs.redaction import redact_end, redact_text
+from nodrop.logs.masking.credentials import mask_of_request
+from nodrop.logs.masking.fields import redact_fields, safe_text, shown_logger
+from nodrop.logs.masking.names import REDACTED, is_secret
+from nodrop.logs.masking.redaction import redact_end, redact_text
+from nodrop.logs.masking.urls import redact_url
 from nodrop.logs.refused_requests import REFUSAL, redact_refusal
-from nodrop.logs.urls import redact_url
 
 MAX_LINE_BYTES = 16 * 1024
 """No line is longer, its end included: container runtimes cut longer ones into pieces that are not JSON any more."""

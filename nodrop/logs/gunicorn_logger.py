@@ -12,7 +12,7 @@ from gunicorn import glogging
 
 from nodrop.logs import output as logs
 from nodrop.logs.access import access_fields, access_message
-from nodrop.logs.redaction import redact_text
+from nodrop.logs.masking.redaction import redact_text
 
 
 class _LastingLogger(logging.Logger):

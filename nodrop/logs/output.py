@@ -24,9 +24,9 @@ from typing import Any
 
 from nodrop.config.settings import ServingSettings
 from nodrop.config.sources import Environment
-from nodrop.logs import known_secrets, urls
 from nodrop.logs.formats import JsonFormatter, PlainFormatter
-from nodrop.logs.redaction import redact_end
+from nodrop.logs.masking import known_secrets, urls
+from nodrop.logs.masking.redaction import redact_end
 
 PATIENCE_SECONDS = 1.0
 _uncaught = logging.getLogger("uncaught")

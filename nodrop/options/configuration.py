@@ -36,7 +36,7 @@ def values(settings: ServingSettings) -> dict[str, Any]:
         "limit_request_line": 0 if settings.server == "nodrop" else min(settings.max_header_bytes, 8190),
         "limit_request_field_size": settings.max_header_bytes,
         # gunicorn would trust the headers of a proxy at 127.0.0.1, which to a pod is any container beside it. Here
-        # TRUSTED_PROXIES alone says who is trusted (nodrop/wsgi/proxies.py).
+        # TRUSTED_PROXIES alone says who is trusted (nodrop/wsgi/edge/proxies.py).
         "forwarded_allow_ips": "",
         "secure_scheme_headers": {},
         "forwarder_headers": "",

@@ -24,7 +24,7 @@ from nodrop.health.readiness import Checker, CheckResults, find_check, in_contex
 from nodrop.health.worker_state import WorkerState
 from nodrop.importing import import_path
 from nodrop.importing.find import FindError
-from nodrop.logs.redaction import redact_text
+from nodrop.logs.masking.redaction import redact_text
 from nodrop.options import configuration, foreign_variables, given_options
 from nodrop.server.replacement import Replacement, Replacements
 from nodrop.system.addresses import bound, shown

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from nodrop import current_request
 from nodrop.config.sources import SettingsError
-from nodrop.logs.credentials import mask_of
-from nodrop.logs.fields import safe_text
-from nodrop.logs.redaction import redact_end, redact_text
-from nodrop.logs.urls import redact_url
+from nodrop.logs.masking.credentials import mask_of
+from nodrop.logs.masking.fields import safe_text
+from nodrop.logs.masking.redaction import redact_end, redact_text
+from nodrop.logs.masking.urls import redact_url
 from nodrop.wsgi import body
 from nodrop.wsgi.request_context import set_trace
 

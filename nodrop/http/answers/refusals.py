@@ -12,9 +12,9 @@ from gunicorn.http.wsgi import default_environ
 
 from nodrop.config.settings import ServingSettings
 from nodrop.http.answers.response import Response
-from nodrop.logs.credentials import mask_of
+from nodrop.logs.masking.credentials import mask_of
 from nodrop.metrics.worker_metrics import ServerMetrics
-from nodrop.wsgi import proxies
+from nodrop.wsgi.edge import proxies
 from nodrop.wsgi.problems import CONTENT_TYPE, problem_body
 from nodrop.wsgi.request_context import RequestContextMiddleware
 from nodrop.wsgi.security_headers import security_headers

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from nodrop.logs import known_secrets
-from nodrop.logs.names import REDACTED, is_secret
-from nodrop.logs.redaction import redact_text
+from nodrop.logs.masking import known_secrets
+from nodrop.logs.masking.names import REDACTED, is_secret
+from nodrop.logs.masking.redaction import redact_text
 
 DEPTH = 6
 """Structures further inside are shown as text."""

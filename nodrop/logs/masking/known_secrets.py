@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from nodrop.config.settings import ServingSettings
-from nodrop.logs.names import MOST_DECODINGS, REDACTED, is_secret
+from nodrop.logs.masking.names import MOST_DECODINGS, REDACTED, is_secret
 
 MIN_LENGTH = 8
 """Shorter values are not looked for: they would mask parts of words."""

@@ -16,8 +16,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from nodrop.config.network_types import Network, TrustedProxies, clean_prefix
-from nodrop.wsgi.client_address import MAX_LENGTH, parse_address
-from nodrop.wsgi.hosts import HOST, is_valid
+from nodrop.wsgi.edge.client_address import MAX_LENGTH, parse_address
+from nodrop.wsgi.edge.hosts import HOST, is_valid
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from nodrop import current_request
-from nodrop.logs import known_secrets
-from nodrop.logs.names import REDACTED, decoded, is_secret
+from nodrop.logs.masking import known_secrets
+from nodrop.logs.masking.names import REDACTED, decoded, is_secret
 
 MIN_LENGTH = 6
 """Shorter ones are not looked for."""

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from nodrop.logs import known_secrets
-from nodrop.logs.names import HARMLESS_PARAMETERS, REDACTED, decoded, is_secret, is_secret_parameter, squashed
+from nodrop.logs.masking import known_secrets
+from nodrop.logs.masking.names import HARMLESS_PARAMETERS, REDACTED, decoded, is_secret, is_secret_parameter, squashed
 
 
 @dataclass
@@ -131,7 +131,7 @@ def _may_be_shown(name: str, value: str) -> bool:
 
 def _is_or_has_secret(value: str, encoded: str) -> bool:
     """Whether a value, which is decoded here, is a token, or has parameters, JSON or a URL in it that hold a secret."""
-    from nodrop.logs.redaction import redact_text  # which redacts URLs with this module
+    from nodrop.logs.masking.redaction import redact_text  # which redacts URLs with this module
 
     if decoded(value) != value:
         # Encoded more often than anything is; each level would be looked into, one inside the other.

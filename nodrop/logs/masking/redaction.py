@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable
 from urllib.parse import quote_plus
 
-from nodrop.logs import commands, known_secrets, markup
-from nodrop.logs.credentials import mask_of_request
-from nodrop.logs.names import REDACTED, is_secret, squashed
-from nodrop.logs.urls import USERINFO, redact_query, redact_url
+from nodrop.logs.masking import commands, known_secrets, markup
+from nodrop.logs.masking.credentials import mask_of_request
+from nodrop.logs.masking.names import REDACTED, is_secret, squashed
+from nodrop.logs.masking.urls import USERINFO, redact_query, redact_url
 
 MAX_LENGTH = 32 * 1024
 """What is longer is cut first: a line has room for less."""

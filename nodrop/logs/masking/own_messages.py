@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
-from nodrop.logs import known_secrets
-from nodrop.logs.names import REDACTED
-from nodrop.logs.urls import USERINFO, redact_query
+from nodrop.logs.masking import known_secrets
+from nodrop.logs.masking.names import REDACTED
+from nodrop.logs.masking.urls import USERINFO, redact_query
 
 # Of a URL, or of a path of one; as far as a blank or the quote around it.
 _QUERY = re.compile(r"\?([^\s?'\"]*=[^\s'\"]*)")

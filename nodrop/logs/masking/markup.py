@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from nodrop.logs.names import REDACTED, is_secret
+from nodrop.logs.masking.names import REDACTED, is_secret
 
 _TAG = re.compile(r"<[A-Za-z][^<>]*")
 _NAME = re.compile(r"(?i)(?<![\w-])(?:name|key|id|property)\s?=\s?\\*[\"']?([\w.:\[\]-]{1,100})")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from nodrop.logs.names import REDACTED
+from nodrop.logs.masking.names import REDACTED
 
 # How an argument is told from its option: not at all, by a blank, by an equals sign, or as the next one of a list.
 _THEN = r"(?:\\*[\"'],\s?\\*[\"']|[ =]?[\"']?)"
