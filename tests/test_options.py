@@ -343,7 +343,10 @@ def test_a_reload_that_would_change_an_option_says_so_and_serves_on(tmp_path: Pa
     ("source", "line"),
     [
         ("workers = 3", "workers = 3 (configuration file) can't be accepted: set WEB_CONCURRENCY=3"),
-        ("certfile = 'x'", "certfile = x (configuration file) can't be accepted: terminate TLS at the proxy"),
+        (
+            "certfile = 'x'",
+            "certfile = x (configuration file) can't be accepted: leave it out; terminate TLS at the proxy",
+        ),
         ("worker_class = 'sync'", "worker_class = sync (configuration file) can't be accepted: set SERVER"),
         ("worker_class = 'gone:Worker'", "worker_class = gone:Worker (configuration file) can't be accepted"),
         ("timeout = 1", "timeout = 1 (configuration file) can't be accepted: set STALL_TIMEOUT"),

@@ -51,8 +51,10 @@ def test_an_application_that_takes_the_wakeup_descriptor_gets_its_signals_and_th
         os.kill(server.workers()[0], signal.SIGUSR1)
         until("the application has got its signal", lambda: "asyncio SIGUSR1" in told(tmp_path), timeout=5)
         assert slow_request_while_it_stops(server, tmp_path) == 0
-    assert told(tmp_path).index("answered") < len(told(tmp_path)) - 2
-    assert told(tmp_path)[-2:] == ["atexit, in a view", "atexit, at import"]
+    # The application's own thread, which gets the signal, may be the last to write.
+    lines = [line for line in told(tmp_path) if not line.startswith("asyncio")]
+    assert lines.index("answered") < len(lines) - 2
+    assert lines[-2:] == ["atexit, in a view", "atexit, at import"]
 
 
 def test_ctrl_c_stops_a_worker_at_once_but_runs_what_the_application_has_registered(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import os
 # What is wrong with one, our settings say. In the server gunicorn has imported it before anything of ours.
 _given = os.environ.pop("WEB_CONCURRENCY", None)
 try:
-    import gunicorn.config  # noqa: F401
+    from gunicorn.config import Config  # noqa: F401 - for what its import does
 finally:
     if _given is not None:
         os.environ["WEB_CONCURRENCY"] = _given
