@@ -165,7 +165,7 @@ class JsonFormatter(_Formatter):
         entry: dict[str, Any] = {
             "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "logger": shown_logger(record),
+            "logger": ACCESS if record.name == ACCESS else shown_logger(record),
             "message": message_of(record),
         }
         if request and record.name != ACCESS:
