@@ -130,6 +130,17 @@ def test_what_took_long_once_does_not(redact: Callable[[str], object], part: str
     must_be_in_proportion(redact, "mysql -p 'value' s3cret%43ANARYvalue9 ", part)
 
 
+@pytest.mark.parametrize("part", ["/%", "%;", "://u:p@", "?a=%25", "a "])
+def test_a_megabyte_in_one_record_takes_no_longer_than_a_line_is_worth(part: str) -> None:
+    text = part * (30_000 // len(part))
+    body = {f"{text[:200]}{number}": [text, {"x": [text] * 3}] for number in range(30)}
+    record = logging.makeLogRecord({"name": "shop", "levelname": "INFO", "msg": "%s %s", "body": body})
+    record.args = ("/" + text * 30, text * 30)
+    began = time.process_time()
+    JsonFormatter().format(record)
+    assert time.process_time() - began < 1
+
+
 def test_a_hostile_client_does_not_delay_others(talkative: Server) -> None:
     ended = threading.Event()
     sent: list[Any] = []
