@@ -11,7 +11,7 @@ import pytest
 
 from tests.serving_process import ROOT, Server, environment, free_port, until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 
 SHOP = """
 import flask, humanize

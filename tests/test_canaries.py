@@ -20,6 +20,8 @@ from tests.raw import exchange
 from tests.serving_process import ROOT, Server, environment, free_port, request, serving, until
 from tests.test_tracing import attributes, collecting
 
+pytestmark = pytest.mark.long
+
 # Letters and digits, no two alike, and nothing of a token's length.
 CANARIES = (f"c4n{number:03}ry" for number in range(1, 10_000))
 END = b"\r\nConnection: close\r\n\r\n"

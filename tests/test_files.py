@@ -230,6 +230,7 @@ def cpu_of_downloads(url: str, pid: int) -> float:
     return used() - before
 
 
+@pytest.mark.alone
 def test_a_large_download_costs_no_more_than_with_gunicorns_threads(tmp_path: Path, record_property: Any) -> None:
     path = tmp_path / "download"
     with path.open("wb") as file:

@@ -13,6 +13,8 @@ import pytest
 
 from tests.serving_process import Server, at_full_speed, serving, until
 
+pytestmark = pytest.mark.long
+
 REFUSED = 20_000
 ROUND = 10_000
 """Of which some 8,000 are refused; the others are valid after all, or break off."""

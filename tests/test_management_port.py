@@ -20,6 +20,8 @@ from tests.management_process import Usage, health_server, usage
 from tests.raw import split
 from tests.serving_process import ROOT, Server, at_full_speed, serving, tcp_table, until
 
+pytestmark = pytest.mark.long
+
 PROBE = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -302,6 +304,7 @@ def test_with_few_descriptors_it_has_fewer_connections_and_probes_are_answered(t
         ]
 
 
+@pytest.mark.alone
 def test_without_a_descriptor_it_waits_for_one_and_neither_spins_nor_ends(tmp_path: Path) -> None:
     with at_full_speed(), serving(tmp_path) as server:
         pid = health_server(server)

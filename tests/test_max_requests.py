@@ -15,6 +15,8 @@ from tests.probing import errors, probing, records_in
 from tests.serving_process import Server, at_full_speed, own_application, serving, until
 from traffic import SLOW_MS
 
+pytestmark = pytest.mark.long
+
 LONGEST_WAIT_SECONDS = 1.5
 """Of any request, from when it was due. A replacement that loads shares two cores with the rest; a gap in which nobody
 accepts would last as long as the application takes to load, which is three seconds here."""

@@ -17,6 +17,8 @@ import pytest
 from tests.raw import receive_all
 from tests.serving_process import Server, command, environment, free_port, request, serving, starting, until
 
+pytestmark = pytest.mark.long
+
 APPLICATION = "tests.monkey_patched:app"
 
 

@@ -31,7 +31,7 @@ from nodrop.wsgi.security_headers import ALWAYS
 from tests.serving_process import ROOT, Server, environment, free_port, own_application, serving, until
 
 # The first test waits until the applications are installed.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 
 PINS = ROOT / "tests" / "applications.txt"
 UPLOAD_BYTES = 50 * 1024**2

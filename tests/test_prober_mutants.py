@@ -10,6 +10,8 @@ from tests import test_prober as checks
 from tests import test_prober_look_ups as look_ups
 from tests.probing import copy, mutate
 
+pytestmark = pytest.mark.long
+
 Check = Callable[[Path, Path], object]
 
 

@@ -20,6 +20,8 @@ from nodrop.logs.masking.urls import redact_url
 from nodrop.logs.refused_requests import REFUSAL, redact_refusal
 from tests.serving_process import Server
 
+pytestmark = pytest.mark.alone
+
 LONG = 32_000
 # What the patterns are made of.
 CHARACTERS = "%=:@?/<>'\"_-.\\,;()[]{&#+$ \na0eJ"
@@ -128,6 +130,17 @@ def test_no_two_characters_take_long(redact: Callable[[str], object], first: str
 )
 def test_what_took_long_once_does_not(redact: Callable[[str], object], part: str) -> None:
     must_be_in_proportion(redact, "mysql -p 'value' s3cret%43ANARYvalue9 ", part)
+
+
+@pytest.mark.parametrize("part", ["/%", "%;", "://u:p@", "?a=%25", "a "])
+def test_a_megabyte_in_one_record_takes_no_longer_than_a_line_is_worth(part: str) -> None:
+    text = part * (30_000 // len(part))
+    body = {f"{text[:200]}{number}": [text, {"x": [text] * 3}] for number in range(30)}
+    record = logging.makeLogRecord({"name": "shop", "levelname": "INFO", "msg": "%s %s", "body": body})
+    record.args = ("/" + text * 30, text * 30)
+    began = time.process_time()
+    JsonFormatter().format(record)
+    assert time.process_time() - began < 1
 
 
 def test_a_hostile_client_does_not_delay_others(talkative: Server) -> None:

@@ -19,6 +19,8 @@ from nodrop.http.uploads import client_of
 from tests.raw import RawAnswer, connect, receive_all, split
 from tests.serving_process import Server, own_application, serving, until
 
+pytestmark = pytest.mark.long
+
 APPLICATION = """
 import time
 from flask import Flask, request

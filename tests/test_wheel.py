@@ -18,7 +18,7 @@ import pytest
 from tests.serving_process import ROOT, Server, free_port, until
 
 # The first test waits until the packages are installed, some of them from source.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 
 
 @pytest.fixture(scope="session")

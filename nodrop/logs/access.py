@@ -24,6 +24,10 @@ ROUTE_BYTES = 200
 HOST_BYTES = 200
 SHORT_BYTES = 64
 _MESSAGE_URL_BYTES = 300
+_SHOWN = (
+    *("nodrop.request_id", "nodrop.trace_id", "REMOTE_ADDR", "REQUEST_METHOD", "HTTP_HOST"),
+    *("RAW_URI", "HTTP_USER_AGENT", "HTTP_REFERER"),
+)
 _LONGEST_CACHED = 400
 """Longer texts are redacted each time: what clients make up must not fill the memory."""
 _LONGEST = 4
@@ -38,13 +42,13 @@ def access_fields(resp: Any, environ: Mapping[str, Any], milliseconds: float) ->
     """
     get = environ.get
     status = resp.status
-    own = credentials_of(environ)
+    own = _repeated(environ)
     route = get("nodrop.route") or ""
     request_id, trace_id = get("nodrop.request_id", ""), get("nodrop.trace_id", "")
     fields = {
         # One that was made here is the trace's too, and no secret.
-        "request_id": mask(request_id if request_id == trace_id else known_secrets.mask(request_id), own),
-        "trace_id": mask(trace_id, own),
+        "request_id": request_id if request_id == trace_id else known_secrets.mask(request_id),
+        "trace_id": trace_id,
         "span_id": get("nodrop.span_id", ""),
         "client": _text(get("REMOTE_ADDR") or "", SHORT_BYTES, own),
         "method": _text(get("REQUEST_METHOD") or "", SHORT_BYTES, own),
@@ -58,9 +62,21 @@ def access_fields(resp: Any, environ: Mapping[str, Any], milliseconds: float) ->
         "protocol": _text(get("SERVER_PROTOCOL") or "", SHORT_BYTES, own),
         "user_agent": _text(get("HTTP_USER_AGENT") or "", USER_AGENT_BYTES, own),
     }
+    if own:
+        fields |= {name: mask(fields[name], own) for name in ("request_id", "trace_id")}
     if referer := get("HTTP_REFERER"):
         fields["referer"] = _url(referer, REFERER_BYTES, "", "", own)
     return fields
+
+
+def _repeated(environ: Mapping[str, Any]) -> tuple[str, ...]:
+    """The request's credentials if what is shown of it has one of them in it; mostly none, which is cheap to tell."""
+    own = credentials_of(environ)
+    if own:
+        shown = "\n".join([environ.get(name) or "" for name in _SHOWN])
+        if mask(shown, own) == shown:
+            return ()
+    return own
 
 
 def access_message(fields: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from nodrop import current_request
 from nodrop.logs.masking.credentials import mask_of_request
 from nodrop.logs.masking.fields import redact_fields, safe_text, shown_logger
 from nodrop.logs.masking.names import REDACTED, is_secret
-from nodrop.logs.masking.redaction import redact_end, redact_text
+from nodrop.logs.masking.redaction import MAX_LENGTH, redact_end, redact_text
 from nodrop.logs.masking.urls import redact_url
 from nodrop.logs.refused_requests import REFUSAL, redact_refusal
 
@@ -79,8 +79,13 @@ def _redacted_arguments(message: object, args: Any) -> Any:
         args = tuple(REDACTED if at in secret and isinstance(arg, str | bytes) else arg for at, arg in enumerate(args))
     for each in args:
         if type(each) is str and (each[:1] == "/" or "://" in each[:30]):
-            return tuple(redact_url(arg) if type(arg) is str and _URL.match(arg) else arg for arg in args)
+            return tuple(_redacted_url(arg) if type(arg) is str and _URL.match(arg) else arg for arg in args)
     return args
+
+
+def _redacted_url(url: str) -> str:
+    # Whole segments, since a part of a secret may not show that it is one.
+    return redact_url(url if len(url) <= MAX_LENGTH else url[:MAX_LENGTH].rpartition("/")[0] + "/...")
 
 
 _CONVERSION = re.compile(r"%([^a-zA-Z%]*)([a-zA-Z%])")
@@ -165,7 +170,7 @@ class JsonFormatter(_Formatter):
         entry: dict[str, Any] = {
             "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "logger": shown_logger(record),
+            "logger": ACCESS if record.name == ACCESS else shown_logger(record),
             "message": message_of(record),
         }
         if request and record.name != ACCESS:

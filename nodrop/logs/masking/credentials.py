@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,6 +22,8 @@ MIN_LENGTH_OF_COOKIES = 16
 _MOST = 64
 """More are not looked for. A request has a few; each that a client makes up takes time in each line."""
 _MOST_NAMES = 1000
+_LONGEST_NAME = 60
+_LONGEST_CACHED = 1000
 
 _ENCODED_WORD = re.compile(r"(?<!\S)[^\s%]*+%\S*")
 _harmless: set[str] = set()
@@ -63,20 +66,36 @@ def _has_any(text: str, credentials: tuple[str, ...]) -> bool:
 
 def credentials_of(environ: Mapping[str, Any]) -> tuple[str, ...]:
     """The values of the headers that carry credentials, and of the route's parameters that do, the longest first."""
-    # In the order in which they count; without doubles.
-    found: dict[str, None] = {}
+    if _harmless.issuperset(environ):
+        return ()
+    found: list[tuple[str, ...]] = []
     for key in [key for key in environ if key not in _harmless]:
         if key == "werkzeug.request":
             matched = getattr(environ[key], "view_args", None) or {}
-            found |= {value: None for name, value in matched.items() if isinstance(value, str) and is_secret(name)}
+            parameters = (text for name, text in matched.items() if isinstance(text, str) and is_secret(name))
+            found.append(_longest_first(parameters))
         elif not key.startswith("HTTP_") or not is_secret(key[5:]):
-            if len(_harmless) < _MOST_NAMES and len(key) < 60:
+            if len(_harmless) < _MOST_NAMES and len(key) < _LONGEST_NAME:
                 _harmless.add(key)
         elif isinstance(value := environ[key], str):
-            found |= dict.fromkeys(_in_cookies(value) if key == "HTTP_COOKIE" else _in_header(value))
-    if not found:
-        return ()
-    return tuple(sorted([text for text in found if len(text) >= MIN_LENGTH][:_MOST], key=len, reverse=True))
+            # Longer ones are not kept: they are made up.
+            find = _cached_credentials if len(value) <= _LONGEST_CACHED else _credentials_in
+            found.insert(0 if key != "HTTP_COOKIE" else len(found), find(key, value))
+    return found[0] if len(found) == 1 else _longest_first(each for credentials in found for each in credentials)
+
+
+def _longest_first(credentials: Iterable[str]) -> tuple[str, ...]:
+    """As many as are looked for, without doubles."""
+    long_enough = [each for each in dict.fromkeys(credentials) if len(each) >= MIN_LENGTH]
+    return tuple(sorted(long_enough[:_MOST], key=len, reverse=True))
+
+
+def _credentials_in(key: str, value: str) -> tuple[str, ...]:
+    return _longest_first(_in_cookies(value) if key == "HTTP_COOKIE" else _in_header(value))
+
+
+# Clients send the same with each request.
+_cached_credentials = lru_cache(maxsize=256)(_credentials_in)
 
 
 def _in_cookies(header: str) -> list[str]:

@@ -9,18 +9,31 @@ import contextlib
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from nodrop.logs.masking import known_secrets
 from nodrop.logs.masking.names import REDACTED, is_secret
-from nodrop.logs.masking.redaction import redact_text
+from nodrop.logs.masking.redaction import MAX_LENGTH, redact_text
 
 DEPTH = 6
 """Structures further inside are shown as text."""
 _LONGEST_CACHED = 100
 MOST_ITEMS = 6000
 """More have no room in a line."""
+MOST_CHARACTERS = 2 * MAX_LENGTH
+"""Texts behind so many characters of others are not shown: they have no room in a line, and take time all the same."""
+_NOT_SHOWN = "..."
+_SHORTEST = len("pw=x")
+"""What is shorter holds no secret."""
+
+
+@dataclass(slots=True)
+class _Room:
+    """What all parts of a record share."""
+
+    left: int = MOST_CHARACTERS
 
 
 def safe_text(value: object) -> str:
@@ -31,18 +44,26 @@ def safe_text(value: object) -> str:
         return f"<{type(value).__name__} that can't be shown>"
 
 
-def redact_fields(fields: Mapping[Any, Any], depth: int = DEPTH) -> dict[str, Any]:
+def redact_fields(fields: Mapping[Any, Any]) -> dict[str, Any]:
     """The fields with secrets masked, of types that JSON has."""
+    return _redact_fields(fields, DEPTH, _Room())
+
+
+def _redact_fields(fields: Mapping[Any, Any], depth: int, room: _Room) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for given, value in list(fields.items())[:MOST_ITEMS]:
+        if room.left <= 0:
+            shown[_NOT_SHOWN] = _NOT_SHOWN
+            break
         name = given if type(given) is str else safe_text(given)
+        room.left -= len(name) + 1
         if is_secret(name):
             shown[_shown_name(name)] = _masked(name, value)
         elif name in ("value", "val") and any(_is_secret_text(fields.get(key)) for key in ("name", "key", "header")):
             # {"name": "Authorization", "value": "..."}
             shown[name] = REDACTED
         else:
-            shown[_shown_name(name)] = redact_value(value, depth)
+            shown[_shown_name(name)] = _redact_value(value, depth, room)
     return shown
 
 
@@ -61,11 +82,11 @@ def _cached_name(name: str, version: int) -> str:  # noqa: ARG001  # the version
     return redact_text(safe_text(name))
 
 
-def redact_value(value: object, depth: int = DEPTH) -> Any:
+def _redact_value(value: object, depth: int, room: _Room) -> Any:
     """The value as JSON can say it, with secrets masked."""
     kind = type(value)
     if kind is str:
-        return redact_text(value)  # type: ignore[arg-type]
+        return _redact_text(value, room)  # type: ignore[arg-type]
     if value is None or kind is bool:
         return value
     if isinstance(value, float) and math.isfinite(value):
@@ -75,23 +96,33 @@ def redact_value(value: object, depth: int = DEPTH) -> Any:
         return _masked_number(int(value))
     with contextlib.suppress(Exception):
         if depth:
-            return _redact_structure(value, depth - 1)
+            return _redact_structure(value, depth - 1, room)
     # str.__str__: what a subclass makes of itself may be no str.
-    return redact_text(str.__str__(value) if isinstance(value, str) else safe_text(value))
+    return _redact_text(str.__str__(value) if isinstance(value, str) else safe_text(value), room)
 
 
-def _redact_structure(value: Any, depth: int) -> Any:
+def _redact_text(text: str, room: _Room) -> str:
+    if len(text) < _SHORTEST:
+        return text
+    if room.left <= 0:
+        return _NOT_SHOWN
+    room.left -= len(text) + 1
+    return redact_text(text)
+
+
+def _redact_structure(value: Any, depth: int, room: _Room) -> Any:
     """A structure with its parts redacted; raises TypeError for what is none."""
     if isinstance(value, Mapping):
-        return redact_fields(value, depth)
+        return _redact_fields(value, depth, room)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return redact_fields(dict(zip(value._fields, value, strict=True)), depth)
+        return _redact_fields(dict(zip(value._fields, value, strict=True)), depth, room)
     if isinstance(value, list | tuple | set | frozenset):
-        items = list(value)[:MOST_ITEMS]
+        items = list(value)[: min(MOST_ITEMS, max(room.left, 0))]
+        room.left -= len(items)
         if len(items) == 2 and _is_secret_text(items[0]) and not isinstance(value, set | frozenset):
             # A header, a parameter or the like.
             return [items[0], _masked(items[0], items[1])]
-        shown = [redact_value(item, depth) for item in items]
+        shown = [_redact_value(item, depth, room) for item in items]
         for at, item in enumerate(items[:-1]):
             if type(item) is str and item[:1] == "-" and _is_password_behind(item, items[at + 1]):
                 shown[at + 1] = REDACTED
@@ -114,7 +145,7 @@ def _masked(name: str, value: object) -> Any:
         return value if not isinstance(value, bytes) else ""
     if isinstance(value, int | float) and name.lower().endswith("s"):
         # How many tokens, not which.
-        return redact_value(value)
+        return _redact_value(value, 0, _Room())
     return REDACTED
 
 
