@@ -28,7 +28,11 @@ FAST_BYTES_A_SECOND = 50_000_000
 FILE_SECONDS = 2.0
 """A client that takes a file at this rate, or faster, keeps a thread for so long; then the loop sends the rest."""
 FILE_SLICE_BYTES = 16 * 1024 * 1024
-"""Bytes of a file after which a thread looks how fast its client is."""
+"""Bytes of a file after which a thread looks for the first time how fast its client is."""
+FILE_SLICE_SECONDS = 0.25
+MOST_FILE_SLICE_BYTES = 64 * 1024 * 1024
+"""Then it looks as often as it takes the client so long, but for so much at most. Where CPU time is short, each look may
+cost the thread its turn."""
 MAX_FLUSH = 1024 * 1024
 """Bytes that the loop sends to one client before it looks after the others."""
 MAX_PIECE = 256 * 1024
@@ -103,15 +107,17 @@ class Outgoing:
     def _send_file_now(self, file: int, offset: int, size: int) -> int:
         """Send for as long as the client is fast: how many bytes. Raises as `_send_from` does."""
         began = time.monotonic()
-        left = size
+        left, piece = size, FILE_SLICE_BYTES
         # The kernel waits for a fast client at half of what poll() costs.
         self._block(PATIENCE_SECONDS)
         try:
-            while left and (sent := self._send_from(file, offset + size - left, min(left, FILE_SLICE_BYTES))):
+            while left and (sent := self._send_from(file, offset + size - left, min(left, piece))):
                 left -= sent
                 took = time.monotonic() - began
                 if took > FILE_SECONDS or (took > PATIENCE_SECONDS and size - left < took * FAST_BYTES_A_SECOND):
                     break
+                at_this_rate = int((size - left) / max(took, 1e-6) * FILE_SLICE_SECONDS)
+                piece = min(max(at_this_rate, FILE_SLICE_BYTES), MOST_FILE_SLICE_BYTES)
         finally:
             self._block(0)
         return size - left
