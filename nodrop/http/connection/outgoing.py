@@ -31,8 +31,8 @@ FILE_SLICE_BYTES = 16 * 1024 * 1024
 """Bytes of a file after which a thread looks for the first time how fast its client is."""
 FILE_SLICE_SECONDS = 0.25
 MOST_FILE_SLICE_BYTES = 64 * 1024 * 1024
-"""Then it looks as often as it takes the client so long, but for so much at most. Where CPU time is short, each look may
-cost the thread its turn."""
+"""Then it looks as often as it takes the client so long, but for so much at most. Where CPU time is short, each look
+may cost the thread its turn."""
 MAX_FLUSH = 1024 * 1024
 """Bytes that the loop sends to one client before it looks after the others."""
 MAX_PIECE = 256 * 1024
