@@ -142,8 +142,8 @@ def test_the_page_agrees_with_the_table() -> None:
         ),
         (
             "--umask 022",
-            "--umask=022 (command line) can't be accepted: the server stays in the foreground, as a container needs: "
-            "leave it out",
+            "--umask=022 (command line) can't be accepted: leave it out; the server stays in the foreground, as a "
+            "container needs",
         ),
         (
             "--forwarded-allow-ips *",
