@@ -174,18 +174,21 @@ class Scrapes:
     # --- The thread --------------------------------------------------------------------------------------------------
 
     def _render_for_ever(self) -> None:
+        began = time.thread_time()
         while True:
             with self._changed:
                 self._changed.wait_for(self._next)
                 scrape = self._next()
             if not scrape:
                 continue
-            began = time.thread_time()
             response = self._render(scrape)
             with self._changed:
                 self._rendered.append((scrape, response))
             self._wake()
-            time.sleep(min(KEEP_SECONDS, (time.thread_time() - began) * (1 / SHARE - 1)))
+            now = time.thread_time()
+            # What it costs to sleep and to be woken counts for the next, or many small scrapes would take more.
+            used, began = now - began, now
+            time.sleep(min(KEEP_SECONDS, used * (1 / SHARE - 1)))
 
     def _next(self) -> Scrape | None:
         """What is to be rendered next: scrapes of everything first, since few differ and most have come for them."""
