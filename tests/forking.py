@@ -1,6 +1,7 @@
 """An application that makes child processes, in every way in which applications do."""
 
 import contextlib
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -17,6 +18,21 @@ from prometheus_client import Counter
 app = Flask(__name__)
 fork = multiprocessing.get_context("fork")
 counted = Counter("counted", "By the application, in whichever process")
+
+
+STUCK = Path("stuck.txt")
+"""Where a child that still lives after STUCK_SECONDS writes what it is doing, all of it in one go."""
+STUCK_SECONDS = 10
+_stuck = STUCK.open("w")
+
+
+def _watch() -> None:
+    # A child of another thread ends with it, which it would not as long as this watches.
+    if threading.current_thread().name.startswith("request-"):
+        faulthandler.dump_traceback_later(STUCK_SECONDS, file=_stuck)
+
+
+os.register_at_fork(after_in_child=_watch)
 
 
 @app.get("/")
@@ -151,6 +167,7 @@ def live_on() -> dict[str, int]:
     """A child that outlives everything, as a daemon does."""
     pid = os.fork()
     if pid == 0:
+        faulthandler.cancel_dump_traceback_later()
         os.setsid()
         time.sleep(60)
         os._exit(0)

@@ -13,15 +13,22 @@ from pathlib import Path
 import pytest
 
 from tests.raw import exchange, receive_all
-from tests.serving_process import Server, is_held, serving, until
+from tests.serving_process import Server, at_full_speed, is_held, serving, until
 
 APPLICATION = "tests.forking:app"
+STUCK = "stuck.txt"
+"""What tests/forking.py calls the file in which a child that hangs says where."""
 
 
 @pytest.fixture(scope="module")
 def forking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of the application that forks, for the tests that do not stop it."""
-    with serving(tmp_path_factory.mktemp("forking"), WSGI_APP=APPLICATION, STALL_TIMEOUT="60") as server:
+    """A server of the application that forks, for the tests that do not stop it.
+
+    Without coverage: a fork copies its lock as it is, and the child would wait for ever to save what was measured if
+    another thread held it.
+    """
+    folder = tmp_path_factory.mktemp("forking")
+    with at_full_speed(), serving(folder, WSGI_APP=APPLICATION, STALL_TIMEOUT="60") as server:
         yield server
 
 
@@ -35,6 +42,7 @@ def goes_on(request: pytest.FixtureRequest) -> Iterator[None]:
         assert server.manage("/livez").status == 200
         assert len(server.workers()) == 1
         assert server.get("/").body == b"ok"
+        assert (server.log_file.parent / STUCK).read_text() == "", "a child hangs"
 
 
 @pytest.mark.parametrize("after", [0, 0.3])

@@ -211,6 +211,13 @@ def test_check_says_where_a_slow_import_is(tmp_path: Path) -> None:
     assert f"the import of slow.models, {tmp_path}/slow/models.py, line 2 (connect)" in done.stderr
 
 
+def test_an_application_that_fails_to_load_and_then_takes_long_to_end_is_told_of_once(tmp_path: Path) -> None:
+    """What keeps a worker alive while it loads must not go on when gunicorn has closed its own part of it."""
+    source = "import atexit, time\natexit.register(time.sleep, 3)\ntime.sleep(1.2)\nimport nowhere\n"
+    line = refused(tmp_path, {"shop.py": source}, WSGI_APP="shop:app")
+    assert "imports 'nowhere', which is not installed" in line
+
+
 def test_a_first_page_that_takes_longer_than_its_limit_names_the_setting(tmp_path: Path) -> None:
     source = "import time\n" + FLASK + "@app.get('/')\ndef index(): time.sleep(3); return 'slow'\n"
     variables = own_application(tmp_path, source)

@@ -36,18 +36,23 @@ class SlowLoad:
         self._report = report
         self._alive = alive
         self._loader = threading.get_ident()
+        self._watching = False
         # Each is held until what it is named after has come to pass.
         self._loaded, self._watched = allocate_lock(), allocate_lock()
 
     def begin(self) -> None:
         """The application is about to be loaded."""
         self._started = time.monotonic()
+        self._watching = True
         self._loaded.acquire()
         self._watched.acquire()
         start_new_thread(self._look, ())
 
     def end(self) -> None:
-        """The application is loaded, or can't be."""
+        """The application is loaded, or can't be. May be called more than once."""
+        if not self._watching:
+            return
+        self._watching = False
         self._loaded.release()
         # What is loaded may fork, and a child must not inherit what this thread holds.
         self._watched.acquire()

@@ -13,6 +13,7 @@ from time import sleep
 from types import FrameType
 from typing import Any, NoReturn
 
+from nodrop.application.slow_load import SlowLoad
 from nodrop.config.settings import ServingSettings
 from nodrop.health.worker_state import WorkerReport
 from nodrop.server.replacement import Replacement
@@ -29,9 +30,10 @@ class WorkerProcess:
     """Mixed into a gunicorn worker, before it."""
 
     settings: ServingSettings
-    """Set by the hook post_fork, as are `report`, `replacement` and `server`."""
+    """Set by the hook post_fork, as are `report`, `replacement`, `loading` and `server`."""
     report: WorkerReport
     replacement: Replacement
+    loading: SlowLoad
     server: Any
     """gunicorn's master as it was at the fork, which the hook worker_exit is given."""
     replaces: int = 0
@@ -70,6 +72,9 @@ class WorkerProcess:
                 raise
             self.log.exception("the worker that was to replace %d can't load the application: %s", self.replaces, error)
             raise SystemExit(1) from error
+        finally:
+            # gunicorn closes next what it tells that the worker is alive.
+            self.loading.end()
 
     def load_wsgi(self) -> None:
         """Load the application, whatever gunicorn's command line names: WSGI_APP has it by now.
