@@ -47,8 +47,9 @@ class Proxy:
         for line in self.log_file.read_text(errors="replace").splitlines():
             if line.startswith("seen "):
                 _, client, server, status = line.split(" ", 4)[:4]
-                # HAProxy names the server, nginx the server's status, both something else where there was none.
-                found.append(Logged(client, server not in ("<NOSRV>", "-"), int(status)))
+                # HAProxy tells how long it took to connect to the server, nginx the server's status. HAProxy's name of
+                # the server would not do: it may refuse what follows the head before it has connected.
+                found.append(Logged(client, server not in ("-1", "-"), int(status)))
         return found
 
 
@@ -56,7 +57,7 @@ HAPROXY = """
 defaults
   mode http
   log stdout format raw local0
-  log-format "seen %ci %s %ST %HM %HU"
+  log-format "seen %ci %Tc %ST %HM %HU"
   timeout connect 5s
   timeout client {short}
   timeout http-request {short}
