@@ -24,11 +24,13 @@ STUCK = Path("stuck.txt")
 """Where a child that still lives after STUCK_SECONDS writes what it is doing, all of it in one go."""
 STUCK_SECONDS = 10
 _stuck = STUCK.open("w")
+_worker = os.getpid()
 
 
 def _watch() -> None:
-    # A child of another thread ends with it, which it would not as long as this watches.
-    if threading.current_thread().name.startswith("request-"):
+    # A child of another thread ends with it, which it would not as long as this watches. And a child's child would wait
+    # for the thread that watches the child.
+    if threading.current_thread().name.startswith("request-") and os.getppid() == _worker:
         faulthandler.dump_traceback_later(STUCK_SECONDS, file=_stuck)
 
 
@@ -78,6 +80,10 @@ def _come_back(way: str) -> str:
         raise RuntimeError("in the child")
     if way == "exit":
         sys.exit(3)
+    if way == "exit with a text":
+        sys.exit("no disk")
+    if way == "interrupt":
+        raise KeyboardInterrupt
     return "child"
 
 
@@ -100,6 +106,16 @@ def come_back() -> Any:
         yield str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
     return Response(parts())
+
+
+@app.get("/grandchild")
+def grandchild() -> dict[str, int]:
+    """A child that has one of its own, whose exit status it takes over."""
+    pid = os.fork()
+    if pid == 0:
+        own = os.fork()
+        os._exit(7 if own == 0 else os.waitstatus_to_exitcode(os.waitpid(own, 0)[1]))
+    return {"code": os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}
 
 
 @app.get("/thread")

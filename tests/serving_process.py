@@ -30,6 +30,8 @@ START_SECONDS = 20.0
 LOWEST_PORT, PORT_RANGES, PORTS_EACH = 10_000, 16, 1_400
 # Not from the same one in each run: another run may be going on beside this one, or have ended just now.
 _ports = itertools.count(random.randrange(PORTS_EACH))
+COVERAGE = "COVERAGE_PROCESS_CONFIG"
+"""The variable by which coverage measures the processes that a measured one starts."""
 WARNING = re.compile(rf"{re.escape(str(ROOT))}/(?:app|nodrop)/\S+:\d+: \w*Warning: .*")
 """A warning of this project's code, by the logger py.warnings in either format, or of before there are loggers."""
 
@@ -179,15 +181,20 @@ def environment(**variables: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": heard, **variables}
 
 
+def measured() -> dict[str, str]:
+    """What a process needs in its environment for its coverage to be measured, if that of the tests is."""
+    return {name: os.environ[name] for name in [COVERAGE] if name in os.environ}
+
+
 @contextmanager
 def at_full_speed() -> Iterator[None]:
     """Servers that are started in the block have no coverage measured, which would make them several times slower."""
-    measured = os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+    kept = measured()
+    os.environ.pop(COVERAGE, None)
     try:
         yield
     finally:
-        if measured is not None:
-            os.environ["COVERAGE_PROCESS_CONFIG"] = measured
+        os.environ.update(kept)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nodrop.config.settings import ServingSettings
-from tests.serving_process import ROOT, command, environment
+from tests.serving_process import COVERAGE, ROOT, command, environment
 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -21,7 +21,7 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 def run_in(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """The same in this folder."""
-    kept = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")
+    kept = ("PATH", "HOME", "LANG", COVERAGE)
     base = {name: os.environ[name] for name in kept if name in os.environ}
     return subprocess.run(
         [sys.executable, "-m", "nodrop", *arguments],

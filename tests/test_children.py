@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from nodrop.system.children import sockets_at
 from tests.raw import exchange, receive_all
 from tests.serving_process import Server, at_full_speed, is_held, serving, until
 
@@ -22,13 +23,8 @@ STUCK = "stuck.txt"
 
 @pytest.fixture(scope="module")
 def forking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of the application that forks, for the tests that do not stop it.
-
-    Without coverage: a fork copies its lock as it is, and the child would wait for ever to save what was measured if
-    another thread held it.
-    """
-    folder = tmp_path_factory.mktemp("forking")
-    with at_full_speed(), serving(folder, WSGI_APP=APPLICATION, STALL_TIMEOUT="60") as server:
+    """A server of the application that forks, for the tests that do not stop it."""
+    with serving(tmp_path_factory.mktemp("forking"), WSGI_APP=APPLICATION, STALL_TIMEOUT="60") as server:
         yield server
 
 
@@ -66,13 +62,16 @@ def test_spawned_children_work(forking: Server) -> None:
     assert forking.get("/spawn").json() == {"result": [1]}
 
 
-@pytest.mark.parametrize(("way", "code"), [("return", 0), ("exit", 3), ("raise", 1)])
+@pytest.mark.parametrize(
+    ("way", "code"),
+    [("return", 0), ("exit", 3), ("exit%20with%20a%20text", 1), ("raise", 1), ("interrupt", -signal.SIGINT)],
+)
 def test_a_child_that_comes_back_is_ended_and_the_client_gets_one_answer(forking: Server, way: str, code: int) -> None:
     before = access_lines(forking)
     request = f"GET /come-back?way={way}&where=body HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     answer = exchange(forking, request.encode())
     assert answer.count(b"HTTP/1.1") == 1
-    assert answer.partition(b"\r\n\r\n")[2] == f"1\r\na\r\n1\r\n{code}\r\n0\r\n\r\n".encode()
+    assert answer.partition(b"\r\n\r\n")[2] == f"1\r\na\r\n{len(str(code))}\r\n{code}\r\n0\r\n\r\n".encode()
     # The worker writes its own after the client has the answer; a child would have written one before.
     until("it is logged", lambda: access_lines(forking) > before)
     assert access_lines(forking) == before + 1
@@ -91,12 +90,26 @@ def test_a_child_that_returns_from_its_view_is_ended_with_a_line_that_says_so(fo
     assert "let it end itself with os._exit()" in told[0]
 
 
-def test_children_that_are_forked_while_other_threads_are_busy_find_no_lock_held(forking: Server) -> None:
+def test_children_that_are_forked_while_other_threads_are_busy_find_no_lock_held(tmp_path: Path) -> None:
     """Each passes through the worker's metrics, body and log on its way back; one that hung would be waited for."""
     paths = ["/come-back?way=return&where=view", "/come-back?way=return&where=body", "/", "/log", "/count"]
-    with ThreadPoolExecutor(6) as clients:
-        answers = list(clients.map(lambda number: forking.get(paths[number % 5], timeout=15).status, range(150)))
+    # Coverage has a lock that a fork copies as it is: a child would wait for it when it saves what was measured.
+    with at_full_speed(), serving(tmp_path, WSGI_APP=APPLICATION) as server, ThreadPoolExecutor(6) as clients:
+        answers = list(clients.map(lambda number: server.get(paths[number % 5], timeout=15).status, range(600)))
+        assert (tmp_path / STUCK).read_text() == ""
     assert set(answers) == {200}
+
+
+def test_a_child_may_have_children_of_its_own(forking: Server) -> None:
+    assert forking.get("/grandchild").json() == {"code": 7}
+
+
+def test_the_sockets_of_a_port_are_found_and_no_others() -> None:
+    unix, datagram = socket.socket(socket.AF_UNIX), socket.socket(type=socket.SOCK_DGRAM)
+    with unix, datagram, socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        datagram.bind(address)
+        assert sockets_at([address, "/a/unix/socket"]) == {listener.fileno()}
 
 
 def test_a_child_that_is_forked_in_a_thread_of_the_application_ends_with_it(forking: Server) -> None:

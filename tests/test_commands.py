@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nodrop import __version__
-from tests.serving_process import ROOT, free_port, request, until
+from tests.serving_process import ROOT, free_port, measured, request, until
 from tests.test_check import run
 
 NODROP = [sys.executable, "-m", "nodrop"]
@@ -19,7 +19,7 @@ NODROP = [sys.executable, "-m", "nodrop"]
 def environment(folder: Path, **variables: str) -> dict[str, str]:
     """What a command in `folder` needs."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {"PATH": path, "HOME": str(folder), "PYTHONPATH": str(ROOT), **variables}
+    return {**measured(), "PATH": path, "HOME": str(folder), "PYTHONPATH": str(ROOT), **variables}
 
 
 def run_in(folder: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:

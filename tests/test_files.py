@@ -22,7 +22,7 @@ from tests.serving_process import ROOT, Server, at_full_speed, free_port, own_ap
 
 MIB = 1024 * 1024
 APPLICATION = """
-import io
+import io, os
 from flask import Flask, Response, request, send_file
 app = Flask(__name__)
 closed = []
@@ -32,6 +32,22 @@ def index(): return "ok"
 def file(): return send_file(request.args["path"], conditional="whole" not in request.args)
 @app.get("/memory")
 def memory(): return send_file(io.BytesIO(b"m" * 300_000), mimetype="text/plain")
+class Reader:
+    def read(self, size): return left.pop()
+@app.get("/reader")
+def reader():
+    global left
+    left = [b"", b"r" * 1000]
+    return in_a_wrapper(Reader())
+@app.get("/pipe")
+def pipe():
+    reading, writing = os.pipe()
+    os.write(writing, b"r" * 1000)
+    os.close(writing)
+    return in_a_wrapper(os.fdopen(reading, "rb"))
+def in_a_wrapper(file):
+    body = request.environ["wsgi.file_wrapper"](file)
+    return Response(body, headers={"Content-Length": "1000"}, direct_passthrough=True)
 class Noted(io.FileIO):
     def close(self):
         if not self.closed: closed.append(self.name)
@@ -162,6 +178,12 @@ def test_parts_heads_and_unchanged_files_are_answered_as_such(server: Server, fo
 def test_what_only_looks_like_a_file_is_sent_too(server: Server) -> None:
     answer = server.get("/memory")
     assert (answer.status, answer.body) == (200, b"m" * 300_000)
+
+
+@pytest.mark.parametrize("path", ["/reader", "/pipe"])
+def test_what_can_be_read_and_nothing_else_is_sent_too(server: Server, path: str) -> None:
+    answer = server.get(path)
+    assert (answer.status, answer.body) == (200, b"r" * 1000)
 
 
 def test_a_file_is_counted_and_logged_by_what_was_sent(folder: Path, tmp_path: Path) -> None:

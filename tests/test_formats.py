@@ -4,12 +4,13 @@ import json
 import logging
 import math
 import re
+import sys
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodrop.logs.formats import JsonFormatter, PlainFormatter, cut
+from nodrop.logs.formats import MAX_LINE_BYTES, JsonFormatter, PlainFormatter, cut
 
 texts = st.text(st.characters())
 
@@ -63,3 +64,23 @@ def test_values_that_json_has_no_word_for_are_said_in_another_way() -> None:
     assert kept == {
         "nan": "nan", "large": str(2**80), "set": [1], "none": None, "yes": True, "half": 0.5, "3": [1, 2],
     }  # fmt: skip
+
+
+def test_an_argument_whose_place_is_not_known_is_formatted_as_it_is() -> None:
+    record = logging.makeLogRecord({"msg": "password=%s, in a column of %*d", "args": ("x", 6, 1), "levelname": "INFO"})
+    assert json.loads(JsonFormatter().format(record))["message"].endswith("in a column of      1")
+
+
+def test_of_a_record_that_is_too_long_the_end_of_its_traceback_is_kept_and_what_else_there_is_room_for() -> None:
+    try:
+        raise ValueError("x" * 20_000 + " the end")
+    except ValueError:
+        record = logging.makeLogRecord({"msg": "m" * 9000, "exc_info": sys.exc_info(), "levelname": "ERROR"})
+    record.__dict__.update({f"field{number}": "y" * 9000 for number in range(40)})
+    line = JsonFormatter().format(record)
+    told = json.loads(line)
+    assert len(line) < MAX_LINE_BYTES
+    assert told["cut"]
+    assert told["traceback"].endswith(" the end")
+    assert "field0" in told
+    assert "field39" not in told

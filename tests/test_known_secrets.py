@@ -2,7 +2,7 @@
 
 import base64
 import json
-import time
+import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nodrop.logs.masking import known_secrets
 from nodrop.logs.masking.fields import redact_fields
 from nodrop.logs.masking.redaction import redact_text
+from tests.cpu_time import cpu_seconds
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +86,18 @@ def test_secrets_are_found_in_every_kind_of_variable_and_file(tmp_path: Path) ->
 
 def test_a_part_of_a_long_secret_is_masked_too_and_learning_takes_no_time() -> None:
     secret = "".join(f"{number:x}z" for number in range(20_000))
-    began = time.process_time()
-    known_secrets.hide_environment({"LONG_TOKEN": secret, "URLS": "://" * 300_000 + "@", "FORM": "password=" * 100_000})
-    assert time.process_time() - began < 3
+    variables = {"LONG_TOKEN": secret, "URLS": "://" * 300_000 + "@", "FORM": "password=" * 100_000}
+    assert cpu_seconds(lambda: known_secrets.hide_environment(variables)) < 3
     assert secret[3000:4000] not in known_secrets.mask(secret[:9000])
+
+
+def test_what_only_looks_like_base64_is_left_as_it_is() -> None:
+    known_secrets.hide("s3cretCANARYvalue9")
+    harmless = base64.b64encode(b"nothing that is a secret of anybody").decode()
+    assert known_secrets.mask(harmless) == harmless
+
+
+def test_a_secrets_file_that_is_none_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "password")
+    known_secrets.hide_environment({"DB_PASSWORD_FILE": str(tmp_path / "password")})
+    known_secrets.hide_environment({"DB_PASSWORD_FILE": str(tmp_path)})

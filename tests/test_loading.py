@@ -1,15 +1,20 @@
 """An application that can't be loaded, or takes long, is told of in words that name the cause and the remedy."""
 
+import builtins
 import errno
 import os
+import runpy
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.serving_process import ROOT, Server, own_application, serving, starting, until
+from nodrop.application.slow_load import place
+from tests.serving_process import ROOT, Server, measured, own_application, serving, starting, until
 
 
 def refused(tmp_path: Path, files: dict[str, str], **variables: str) -> str:
@@ -204,7 +209,7 @@ def test_check_says_where_a_slow_import_is(tmp_path: Path) -> None:
     write(tmp_path, SLOW)
     done = subprocess.run(
         [sys.executable, "-m", "nodrop", "check", "slow:app"],
-        cwd=tmp_path, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path, env={**measured(), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0
@@ -232,3 +237,52 @@ def test_a_first_page_of_fifteen_seconds_starts_by_default(tmp_path: Path) -> No
         until("it is ready", server.is_ready, timeout=40)
         asked = [entry for entry in server.log() if entry["message"].startswith("GET / 200")]
         assert len(asked) == 1
+
+
+# --- Where a thread is ------------------------------------------------------------------------------------------------
+
+
+def place_of(run: Callable[[threading.Event], object], began: threading.Event) -> str:
+    """Where a thread is said to be that waits in `run` for an event, once `began` is set."""
+    goes_on = threading.Event()
+    thread = threading.Thread(target=run, args=(goes_on,))
+    thread.start()
+    try:
+        assert began.wait(10)
+        until("it waits", lambda: "(wait)" in place(thread.ident or 0))
+        return place(thread.ident or 0)
+    finally:
+        goes_on.set()
+        thread.join()
+
+
+def test_the_place_is_the_line_of_the_applications_own_and_the_one_in_other_code_that_it_waits_for() -> None:
+    began = threading.Event()
+
+    def connect(goes_on: threading.Event) -> None:
+        began.set()
+        goes_on.wait()
+
+    told = place_of(connect, began)
+    assert told.startswith(f"{__file__}, line {connect.__code__.co_firstlineno + 2} (connect), in ")
+    assert f"{threading.__file__}, line " in told
+
+
+def test_the_place_names_the_module_that_is_being_imported(tmp_path: Path) -> None:
+    (tmp_path / "waits.py").write_text("import builtins\nbuiltins.waits_for.set()\nbuiltins.goes_on.wait()\n")
+    began = threading.Event()
+
+    def load(goes_on: threading.Event) -> None:
+        given = {"waits_for": began, "goes_on": goes_on}
+        vars(builtins).update(given)
+        try:
+            runpy.run_path(str(tmp_path / "waits.py"), run_name="shop.models")
+        finally:
+            for name in given:
+                delattr(builtins, name)
+
+    assert place_of(load, began).startswith(f"the import of shop.models, {tmp_path}/waits.py, line 3 (<module>), in ")
+
+
+def test_the_place_of_a_thread_that_has_ended_is_not_known() -> None:
+    assert place(0) == "an unknown line"

@@ -28,8 +28,22 @@ SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose management port is attacked."""
-    with at_full_speed(), serving(tmp_path_factory.mktemp("attacked")) as server:
+    """A server whose management port is attacked, for the tests that measure time or CPU."""
+    with at_full_speed(), unharmed(tmp_path_factory.mktemp("attacked")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def bothered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for the others."""
+    with unharmed(tmp_path_factory.mktemp("bothered")) as server:
+        yield server
+
+
+@contextmanager
+def unharmed(folder: Path) -> Iterator[Server]:
+    """A server that is ready in the end, and has logged no error."""
+    with serving(folder) as server:
         yield server
         assert server.is_ready()
         assert [entry for entry in server.log() if entry["level"] in ("error", "critical")] == []
@@ -137,37 +151,37 @@ def test_probes_are_answered_while_scrapers_ask_in_thousands_of_words(attacked: 
         ("", "Accept-Encoding: " + "gzip," * 300, 431),
     ],
 )
-def test_what_a_scraper_asks_for_has_to_be_short(attacked: Server, query: str, header: str, status: int) -> None:
+def test_what_a_scraper_asks_for_has_to_be_short(bothered: Server, query: str, header: str, status: int) -> None:
     name, _, value = header.partition(": ")
-    assert attacked.manage(f"/metrics{query}", headers={name: value} if name else {}).status == status
+    assert bothered.manage(f"/metrics{query}", headers={name: value} if name else {}).status == status
 
 
-def test_there_are_at_most_64_connections_and_the_newest_is_served(attacked: Server) -> None:
-    pid = health_server(attacked)
+def test_there_are_at_most_64_connections_and_the_newest_is_served(bothered: Server) -> None:
+    pid = health_server(bothered)
     before = usage(pid)
     with ExitStack() as stack:
         for _ in range(300):
-            stack.enter_context(connect(attacked, PROBE[:-2]))
+            stack.enter_context(connect(bothered, PROBE[:-2]))
         # Its second half follows later: it is not pushed out by those that are there already.
-        newest = stack.enter_context(connect(attacked, PROBE[:-2]))
+        newest = stack.enter_context(connect(bothered, PROBE[:-2]))
         time.sleep(0.2)
         newest.sendall(b"\r\n")
         assert split(newest.recv(1000))[0].status == 200
-        assert attacked.manage("/livez").status == 200
+        assert bothered.manage("/livez").status == 200
         during = usage(pid)
         assert during.threads == before.threads
         assert during.files <= before.files + MOST_CONNECTIONS
 
 
-def test_the_connection_that_is_closed_is_the_one_that_has_made_no_progress_for_longest(attacked: Server) -> None:
-    pid = health_server(attacked)
+def test_the_connection_that_is_closed_is_the_one_that_has_made_no_progress_for_longest(bothered: Server) -> None:
+    pid = health_server(bothered)
     before = usage(pid).files
     with ExitStack() as stack:
-        clients = [stack.enter_context(connect(attacked, PROBE[:-2])) for _ in range(MOST_CONNECTIONS)]
+        clients = [stack.enter_context(connect(bothered, PROBE[:-2])) for _ in range(MOST_CONNECTIONS)]
         until("all are accepted", lambda: usage(pid).files == before + MOST_CONNECTIONS, timeout=2)
         clients[0].sendall(b"\r\n")
         assert b" 200 " in clients[0].recv(1000)
-        stack.enter_context(connect(attacked, PROBE[:-2]))
+        stack.enter_context(connect(bothered, PROBE[:-2]))
         assert received(clients[1]) == b""
         clients[0].sendall(PROBE)
         assert b" 200 " in clients[0].recv(1000)
@@ -176,8 +190,8 @@ def test_the_connection_that_is_closed_is_the_one_that_has_made_no_progress_for_
 # --- Time -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_request_has_its_time_as_a_whole_however_it_trickles(attacked: Server) -> None:
-    with connect(attacked, b"GET /livez HTTP/1.1\r\nX: ") as client:
+def test_a_request_has_its_time_as_a_whole_however_it_trickles(bothered: Server) -> None:
+    with connect(bothered, b"GET /livez HTTP/1.1\r\nX: ") as client:
         began = time.monotonic()
         client.settimeout(0.25)
         answer = b""
@@ -191,12 +205,12 @@ def test_a_request_has_its_time_as_a_whole_however_it_trickles(attacked: Server)
     assert SECONDS[Phase.READING] - 0.5 < took < SECONDS[Phase.READING] + 1
 
 
-def test_a_scraper_that_reads_nothing_is_cut_off(attacked: Server) -> None:
-    pid = health_server(attacked)
+def test_a_scraper_that_reads_nothing_is_cut_off(bothered: Server) -> None:
+    pid = health_server(bothered)
     quiet = usage(pid)
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.connect(("127.0.0.1", attacked.management_port))
+        client.connect(("127.0.0.1", bothered.management_port))
         client.setblocking(False)
         began = time.monotonic()
         with contextlib.suppress(ConnectionError):
@@ -212,29 +226,29 @@ def test_a_scraper_that_reads_nothing_is_cut_off(attacked: Server) -> None:
     assert after.files <= quiet.files
 
 
-def test_a_client_that_has_closed_its_side_is_answered_in_full_and_closed(attacked: Server) -> None:
+def test_a_client_that_has_closed_its_side_is_answered_in_full_and_closed(bothered: Server) -> None:
     for data in (PROBE, SCRAPE, SCRAPE * 3):
-        with connect(attacked, data) as client:
+        with connect(bothered, data) as client:
             client.shutdown(socket.SHUT_WR)
             answers = split(b"".join(iter(lambda: client.recv(100), b"")))
             assert [answer.status for answer in answers] == [200] * data.count(b"GET")
 
 
-def test_a_client_that_has_closed_its_side_and_reads_nothing_is_bounded_too(attacked: Server) -> None:
-    pid = health_server(attacked)
+def test_a_client_that_has_closed_its_side_and_reads_nothing_is_bounded_too(bothered: Server) -> None:
+    pid = health_server(bothered)
     before = usage(pid).files
     with ExitStack() as stack:
         for _ in range(100):
             client = stack.enter_context(socket.socket())
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-            client.connect(("127.0.0.1", attacked.management_port))
+            client.connect(("127.0.0.1", bothered.management_port))
             client.sendall(SCRAPE)
             client.shutdown(socket.SHUT_WR)
-        assert attacked.manage("/livez").status == 200
+        assert bothered.manage("/livez").status == 200
         assert before < usage(pid).files <= before + MOST_CONNECTIONS
         longest = SECONDS[Phase.ANSWERING] + SECONDS[Phase.CLOSING]
         until("they are cut off", lambda: usage(pid).files <= before, timeout=longest + 1)
-        assert orphans(attacked.management_port) == 0
+        assert orphans(bothered.management_port) == 0
 
 
 def orphans(port: int) -> int:
@@ -243,8 +257,8 @@ def orphans(port: int) -> int:
     return sum(fields[1].endswith(f":{port:04X}") and fields[3] in half_closed for fields in tcp_table())
 
 
-def test_a_client_that_sends_a_body_without_end_is_answered_and_closed(attacked: Server) -> None:
-    with connect(attacked, b"GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n") as client:
+def test_a_client_that_sends_a_body_without_end_is_answered_and_closed(bothered: Server) -> None:
+    with connect(bothered, b"GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n") as client:
         began = time.monotonic()
         with contextlib.suppress(ConnectionError):
             while time.monotonic() - began < 2 * SECONDS[Phase.CLOSING]:
@@ -255,12 +269,12 @@ def test_a_client_that_sends_a_body_without_end_is_answered_and_closed(attacked:
 
 
 @pytest.mark.alone
-def test_what_one_connection_sends_at_once_is_served_in_turns_with_the_others(attacked: Server) -> None:
+def test_what_one_connection_sends_at_once_is_served_in_turns_with_the_others(bothered: Server) -> None:
     """400 requests in one piece: a probe that comes after them is not answered after them."""
-    with connect(attacked) as client:
+    with connect(bothered) as client:
         client.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n" * 400)
         began = time.monotonic()
-        assert attacked.manage("/livez").status == 200
+        assert bothered.manage("/livez").status == 200
         took = time.monotonic() - began
         data, count = b"", 0
         while count < 400:
@@ -306,7 +320,7 @@ def test_with_few_descriptors_it_has_fewer_connections_and_probes_are_answered(t
 
 @pytest.mark.alone
 def test_without_a_descriptor_it_waits_for_one_and_neither_spins_nor_ends(tmp_path: Path) -> None:
-    with at_full_speed(), serving(tmp_path) as server:
+    with serving(tmp_path) as server:
         pid = health_server(server)
         with descriptors(pid, lowest_free_descriptor(pid)), connect(server, PROBE) as client:
             before = usage(pid).cpu_seconds
@@ -334,13 +348,13 @@ def lowest_free_descriptor(pid: int) -> int:
     return lowest
 
 
-def test_after_standing_still_in_an_attack_it_answers_at_once(attacked: Server) -> None:
+def test_after_standing_still_in_an_attack_it_answers_at_once(bothered: Server) -> None:
     """As when its CPU time is used up, and the queue of the kernel is full of connections when it goes on."""
-    pid = health_server(attacked)
-    with attack(attacked, count=1000, rate=1000):
+    pid = health_server(bothered)
+    with attack(bothered, count=1000, rate=1000):
         os.kill(pid, signal.SIGSTOP)
         time.sleep(1)
         os.kill(pid, signal.SIGCONT)
         began = time.monotonic()
-        assert attacked.manage("/livez", timeout=2).status == 200
+        assert bothered.manage("/livez", timeout=2).status == 200
         print(f"{1000 * (time.monotonic() - began):.0f} ms")

@@ -151,3 +151,19 @@ def test_no_other_applications_default_is_changed() -> None:
         assert usual.get_cookie_secure(other) is False
         assert app.session_interface.get_cookie_secure(app) is True
     assert app.session_interface.get_cookie_secure(app) is False
+
+
+def test_another_class_for_configurations_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(flask.Config):
+        pass
+
+    monkeypatch.setattr(flask.Flask, "config_class", Own)
+    with noting_what_is_set():
+        assert type(flask.Flask("own").config) is Own
+
+
+def test_a_session_interface_that_knows_nothing_of_secure_cookies_is_left_alone() -> None:
+    app, interface = flask.Flask("own"), object()
+    app.session_interface = interface  # type: ignore[assignment]
+    harden(app)
+    assert app.session_interface is interface

@@ -78,12 +78,16 @@ def test_what_is_said_when_there_is_none(tmp_path: Path, files: dict[str, str], 
 @pytest.mark.parametrize(
     "named",
     ["shop", "shop.web", "shop.web:site", "shop.web:create_app", "shop.web:create_app()", "shop/web.py",
-     "shop/web.py:site", "src/store.py"],
+     "shop/web.py:site", "src/store.py", "shop/__init__.py"],
 )  # fmt: skip
 def test_flask_app_takes_precedence(tmp_path: Path, named: str) -> None:
     source = FLASK + "site = flask.Flask('one')\ndef create_app(): return site"
     files = {"shop/__init__.py": "from shop.web import site", "shop/web.py": source, "src/store.py": source}
     assert loaded(tmp_path, {**files, "app.py": "raise Exception"}, FLASK_APP=named) == ("one", "")
+
+
+def test_a_name_that_is_no_modules_is_refused(tmp_path: Path) -> None:
+    assert "FLASK_APP=my shop is no module:name: set WSGI_APP" in loaded(tmp_path, {}, FLASK_APP="my shop")[1]
 
 
 @pytest.mark.parametrize(

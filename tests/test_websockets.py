@@ -57,6 +57,16 @@ def taken():
     sock.settimeout(30)
     sock.sendall(b"mine")
     return "not sent"
+@app.get("/taken-and-fails")
+def taken_and_fails():
+    request.environ["gunicorn.socket"].sendall(b"mine")
+    # As some libraries end.
+    if request.args["how"] == "stop": raise StopIteration
+    raise ValueError("after the connection was taken over")
+@app.get("/interrupts")
+def interrupts(): raise KeyboardInterrupt
+# Flask would answer in the place of these errors.
+app.config["PROPAGATE_EXCEPTIONS"] = True
 """
 SOCKET_IO = """
 from flask import Flask
@@ -190,6 +200,26 @@ def test_a_socket_io_session_over_websocket_is_counted_as_101_and_no_exception(t
         until(
             "the sessions leave nothing", lambda: threads_and_sockets(server) <= (before[0] + 1, before[1]), timeout=10
         )
+
+
+@pytest.mark.parametrize(("how", "lines"), [("fail", 1), ("stop", 0)])
+def test_what_fails_on_a_connection_that_was_taken_over_is_logged_and_sends_nothing(
+    server: Server, how: str, lines: int
+) -> None:
+    def told() -> int:
+        messages = [line["message"] for line in server.log()]
+        return messages.count("Error on a connection that the application has taken over")
+
+    before = told()
+    assert exchange(server, f"GET /taken-and-fails?how={how} HTTP/1.1\r\nHost: a\r\n\r\n".encode()) == b"mine"
+    assert server.get("/").status == 200
+    assert told() == before + lines
+
+
+def test_an_application_that_interrupts_its_request_ends_that_connection_alone(server: Server) -> None:
+    assert exchange(server, b"GET /interrupts HTTP/1.1\r\nHost: a\r\n\r\n") == b""
+    assert server.get("/").status == 200
+    assert "Error handling request" in [line["message"] for line in server.log()]
 
 
 def test_asking_the_socket_does_not_lose_the_answer(server: Server) -> None:

@@ -170,11 +170,10 @@ class Answering:
                 response.close()
             else:
                 complete = sent
-        except ClientGone as gone:
-            _leave_if_forked(environ, gone)
-            raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             _leave_if_forked(environ, error)
+            if isinstance(error, ClientGone) or not isinstance(error, Exception | SystemExit):
+                raise
             self._failed(error, response, environ, connection)
         return complete
 
