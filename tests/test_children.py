@@ -166,6 +166,7 @@ def test_children_that_outlive_the_server_hold_neither_its_port_nor_its_folder(t
             server.process.kill()
             server.process.wait()
             until("the worker has ended", lambda: not is_held(folder))
+            until("the management process has ended", lambda: is_free(server.management_port))
             again = {"PORT": str(server.port), "MANAGEMENT_PORT": str(server.management_port)}
         os.kill(children[0], 0)
         with serving(tmp_path, WSGI_APP=APPLICATION, **again) as second:
@@ -174,6 +175,17 @@ def test_children_that_outlive_the_server_hold_neither_its_port_nor_its_folder(t
     finally:
         for child in children:
             os.kill(child, signal.SIGKILL)
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen there."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @pytest.mark.parametrize("way", ["return", "exit"])

@@ -1,10 +1,12 @@
 """A connection's way out, without a server: what is kept for a slow client, and what when nothing can be kept."""
 
 import errno
+import os
 import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +118,24 @@ def test_what_does_not_fit_waits_until_there_is_room(pair: Pair) -> None:
     assert pair.read_all(len(ANSWER)) == ANSWER
     thread.join(5)
     assert raised == []
+
+
+def test_a_file_that_becomes_shorter_while_it_is_sent_ends_the_connection(pair: Pair, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"x" * 100)
+    with (tmp_path / "log").open("rb") as file, pytest.raises(ClientGone, match="shorter"):
+        pair.connection.outgoing.send_file(file.fileno(), 0, 200)
+    assert pair.client.recv(1000) == b"x" * 100
+
+
+def test_what_the_kernel_can_not_send_as_a_file_is_left_to_the_caller(pair: Pair) -> None:
+    reading, writing = os.pipe()
+    try:
+        with pytest.raises(OSError, match=r"Invalid argument|Illegal seek"):
+            pair.connection.outgoing.send_file(reading, 0, 10)
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert not pair.connection.broken
 
 
 def test_a_disk_that_fails_holds_the_thread_and_loses_nothing(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

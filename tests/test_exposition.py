@@ -2,8 +2,10 @@
 
 import gzip
 import os
+import shutil
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 import metrics_docs
 from nodrop.health.worker_state import WorkerState
+from nodrop.metrics.exposition import Exposition
 from nodrop.metrics.process_usage import Processes
 from nodrop.metrics.saturation import Saturation, accept_queue
+from nodrop.system.runtime_folder import OWN_METRICS
 from tests.serving_process import Server, free_port, serving, until
 
 OPENMETRICS = {"Accept": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;q=0.3"}
@@ -32,6 +36,17 @@ def samples(collector: Saturation | Processes) -> dict[str, float]:
 def test_a_server_that_has_taken_its_folder_away_has_no_workers(tmp_path: Path) -> None:
     """As it is seen by a health process that is still ending."""
     assert WorkerState(tmp_path / "gone").workers() == []
+
+
+def test_merging_ends_when_another_server_has_removed_what_a_killed_one_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "metrics" / OWN_METRICS).mkdir(parents=True)
+    exposition = Exposition(tmp_path, WorkerState(tmp_path / "workers"), address="127.0.0.1", port=1, master=1)
+    shutil.rmtree(tmp_path)
+    exposition.start_merging()
+    until("it has ended", lambda: "merge" not in [thread.name for thread in threading.enumerate()], timeout=5)
+    assert caplog.records == []
 
 
 def test_saturation_is_summed_over_the_workers(tmp_path: Path) -> None:

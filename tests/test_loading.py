@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from nodrop.application.slow_load import place
+from nodrop.importing.frames import caller, frame_of
 from tests.serving_process import ROOT, Server, measured, own_application, serving, starting, until
 
 
@@ -250,6 +251,7 @@ def place_of(run: Callable[[threading.Event], object], began: threading.Event) -
     try:
         assert began.wait(10)
         until("it waits", lambda: "(wait)" in place(thread.ident or 0))
+        assert caller(frame_of(thread.ident or 0)) in place(thread.ident or 0)
         return place(thread.ident or 0)
     finally:
         goes_on.set()
@@ -285,4 +287,4 @@ def test_the_place_names_the_module_that_is_being_imported(tmp_path: Path) -> No
 
 
 def test_the_place_of_a_thread_that_has_ended_is_not_known() -> None:
-    assert place(0) == "an unknown line"
+    assert (place(0), caller(frame_of(0))) == ("an unknown line", "")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nodrop.logs.formats import JsonFormatter, PlainFormatter
 from nodrop.logs.masking import urls
 from nodrop.logs.masking.fields import redact_fields
-from nodrop.logs.masking.redaction import redact_end, redact_text
+from nodrop.logs.masking.redaction import MAX_LENGTH, redact_end, redact_text
 from nodrop.logs.masking.urls import redact_url
 from nodrop.logs.refused_requests import redact_refusal
 from tests.cpu_time import cpu_seconds
@@ -356,3 +356,13 @@ def test_redacting_takes_time_in_proportion_to_the_length(part: str) -> None:
         redact_fields({"text": text})
 
     assert cpu_seconds(redact) < 2
+
+
+@pytest.mark.parametrize("length", [MAX_LENGTH + 1, 10 * MAX_LENGTH])
+def test_a_long_text_is_cut_at_a_word_and_a_traceback_at_a_line(length: int) -> None:
+    text = "password=s3cretvalue " + "word " * (length // 5)
+    assert redact_text(text).startswith("password=REDACTED word ")
+    assert redact_text(text).endswith(" word ...")
+    traceback = "line\n" * (length // 5) + "ValueError: password=s3cretvalue"
+    assert redact_end(traceback).startswith("...line\n")
+    assert redact_end(traceback).endswith("\nValueError: password=REDACTED")

@@ -62,6 +62,9 @@ class Exposition:
                     while archive.merge():
                         pass
             except Exception as error:
+                if not self._folder.exists():
+                    # The master was killed, and the next server has removed what it left.
+                    return
                 # Nothing is lost: what could not be merged is read as it is, and tried again.
                 _log.error("can't merge the metrics of dead workers", exc_info=error)
                 time.sleep(10 * MERGE_SECONDS)
