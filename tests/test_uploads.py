@@ -19,7 +19,8 @@ from nodrop.http.uploads import client_of
 from tests.raw import RawAnswer, connect, receive_all, split
 from tests.serving_process import Server, own_application, serving, until
 
-pytestmark = pytest.mark.long
+# The server compares how fast clients send, which other tests beside it would decide.
+pytestmark = [pytest.mark.long, pytest.mark.alone]
 
 APPLICATION = """
 import time
