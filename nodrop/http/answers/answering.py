@@ -182,9 +182,7 @@ class Answering:
     ) -> None:
         """Handle an error of the application: answer in its place, if nothing has been sent."""
         if connection.taken_over:
-            # What libraries for WebSockets do at their end, for want of a better way.
-            if not isinstance(error, StopIteration):
-                self._log.exception("Error on a connection that the application has taken over")
+            self._log.exception("Error on a connection that the application has taken over")
             return
         if isinstance(error, MalformedAnswerError):
             self._log.error("Error handling request %s: %s", path_of(environ), error)
