@@ -66,15 +66,16 @@ class NameServer:
 
     def _answer(self) -> None:
         while True:
+            # `close` may come while an answer is made: then there is nothing to send it with.
             try:
                 query, client = self._socket.recvfrom(4096)
+                if not query:
+                    return
+                self.asked += 1
+                if not self.silent:
+                    self._socket.sendto(self._reply(query), client)
             except OSError:
                 return
-            if not query:
-                return
-            self.asked += 1
-            if not self.silent:
-                self._socket.sendto(self._reply(query), client)
 
     def _reply(self, query: bytes) -> bytes:
         # One question: its name ends with an empty label, then come type and class.
