@@ -243,6 +243,8 @@ def test_a_socket_can_not_be_used_after_its_request(server: Server) -> None:
     with connect(server) as client:
         client.sendall(b"GET /keeps HTTP/1.1\r\nHost: x\r\n\r\n")
         assert client.recv(1000).endswith(b"kept")
+        # The client has its answer a moment before the request is over.
+        until("it is over", lambda: any(entry["message"].startswith("GET /keeps 200") for entry in server.log()))
         assert b"is over" in server.get("/uses-it-later").body
         client.setblocking(False)
         with pytest.raises(BlockingIOError):

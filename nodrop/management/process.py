@@ -59,16 +59,18 @@ def _serve(folder: Path, port: int, master: int) -> NoReturn:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     sys.setswitchinterval(SWITCH_SECONDS)
     settings = ServingSettings.from_environment()
+    address = settings.bind_address
+    # First of all: a probe that comes now waits for a moment, and is not refused.
+    listener = listen(address, port)
     health = Health(folder, settings)
     health.watch_start()
-    address = settings.bind_address
     exposition = Exposition(folder, WorkerState(folder / "workers"), address=address, port=settings.port, master=master)
     exposition.start_merging()
     waker = Waker()
     scrapes = Scrapes(exposition, waker.wake)
     scrapes.start()
     paths = Paths(health, scrapes)
-    server = Server(listen(address, port), respond=paths.respond, forget=paths.forget)
+    server = Server(listener, respond=paths.respond, forget=paths.forget)
     server.call_on(waker, scrapes.deliver)
     server.serve_forever()
 
