@@ -69,20 +69,26 @@ def run_to_its_end(command: list[str], environment: dict[str, str] | None = None
     next deployment refuses. So Ctrl-C, which reaches it anyway, is left to it, and SIGTERM is passed on.
     """
     running: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
+
+    def pass_on(number: int, _: object) -> None:
+        if running:
+            running[0].send_signal(number)
+        else:
+            # It may have been started, and not be known here yet.
+            early.append(number)
+
     # Set before it starts, so that none is missed; a handler, unlike SIG_IGN, is not inherited by it.
     interrupt = signal.signal(signal.SIGINT, lambda *_: None)
-    terminate = signal.signal(signal.SIGTERM, lambda number, _: _pass_on(number, running))
+    terminate = signal.signal(signal.SIGTERM, pass_on)
     try:
         running.append(subprocess.Popen(command, env=environment))
+        for number in early:
+            running[0].send_signal(number)
         return running[0].wait()
     finally:
         signal.signal(signal.SIGTERM, terminate)
         signal.signal(signal.SIGINT, interrupt)
-
-
-def _pass_on(number: int, running: list[subprocess.Popen[bytes]]) -> None:
-    for process in running:
-        process.send_signal(number)
 
 
 @contextmanager

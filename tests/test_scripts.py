@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -228,9 +229,9 @@ def test_the_kubeconfig_of_a_pipeline_does_not_stay_behind(tmp_path: Path) -> No
 
 SLOW_HELM = """#!/bin/bash
 [ "$1" = version ] && echo {version} && exit
-echo started > {folder}/state
 finish() {{ echo interrupted > {folder}/state; sleep 1; echo rolled back > {folder}/state; exit 1; }}
 trap finish INT TERM
+echo started > {folder}/state
 while :; do sleep 0.1; done
 """
 
@@ -265,6 +266,18 @@ def test_an_interrupted_deployment_lets_helm_roll_back_and_leaves_no_secret(
     assert process.returncode == 1
     assert "Traceback" not in said
     assert not list(tmp_path.glob("*.kubeconfig"))
+
+
+def test_a_stop_at_the_very_moment_helm_starts_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = subprocess.Popen
+
+    def start_and_be_stopped(*arguments: Any, **options: Any) -> Any:
+        started = start(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return started
+
+    monkeypatch.setattr(subprocess, "Popen", start_and_be_stopped)
+    assert deploy.run_to_its_end(["sleep", "30"]) == -signal.SIGTERM
 
 
 # --- an interrupted or broken cluster -------------------------------------------------------------------------------
