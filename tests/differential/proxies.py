@@ -53,7 +53,10 @@ class Proxy:
         return found
 
 
+# With one thread, since of two that log at the same moment HAProxy drops one's line.
 HAPROXY = """
+global
+  nbthread 1
 defaults
   mode http
   log stdout format raw local0
