@@ -59,24 +59,28 @@ class Uploads:
         """The upload that has to give way so that `newest` finds room, which may be itself; and which one it is, for
         the log.
 
-        It is the slowest, of late: of one client's if that has used up its share, else of all. exceeded: what `newest`
-        was told.
+        It is the slowest, of late: of one client's if that has used up its share, else of all. One that has only begun
+        is passed over, since the quickest client has sent no more by then than one that trickles, unless its client
+        takes up more than its fair part. exceeded: what `newest` was told.
         """
         now = time.monotonic()
         arriving = [each for each in connections if each.stage is Stage.BODY and each.incoming.kept]
         candidates = {*arriving, newest}
+        known = {each for each in candidates if each.incoming.speed.is_known(now)}
         room = exceeded.budget
         if room is not self.room:
-            own = (each for each in candidates if each.incoming.room is room)
-            return min(own, key=lambda each: each.incoming.speed.at(now)), "the slowest of those of its client"
+            own = {each for each in candidates if each.incoming.room is room}
+            slowest = min(own & known or own, key=lambda each: each.incoming.speed.at(now))
+            return slowest, "the slowest of those of its client"
         fair = max(self._largest, room.limit // len({id(each.incoming.room) for each in candidates}))
+        greedy = {each for each in candidates if each.incoming.room.used > fair}
 
         def counted_speed(each: Connection) -> float:
             speed = each.incoming.speed.at(now)
-            return speed / HANDICAP if each.incoming.room.used > fair else speed
+            return speed / HANDICAP if each in greedy else speed
 
-        chosen = min(candidates, key=counted_speed)
-        if chosen.incoming.room.used > fair:
+        chosen = min(greedy | known or candidates, key=counted_speed)
+        if chosen in greedy:
             return chosen, "the slowest of a client that takes up more than its fair part"
         return chosen, "the slowest"
 

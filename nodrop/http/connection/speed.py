@@ -25,6 +25,10 @@ class Speed:
         self._speed = self._faded(now) + size / MEMORY_SECONDS
         self._at = now
 
+    def is_known(self, now: float) -> bool:
+        """Whether it has been arriving for long enough for its speed to say something."""
+        return now - self._began >= SHORTEST_SECONDS
+
     def at(self, now: float) -> float:
         """The speed, in bytes a second."""
         age = max(now - self._began, SHORTEST_SECONDS)
