@@ -75,7 +75,7 @@ def run_to_its_end(command: list[str], environment: dict[str, str] | None = None
         if running:
             running[0].send_signal(number)
         else:
-            # It may have been started, and not be known here yet.
+            # It may be running already: Popen has not returned yet.
             early.append(number)
 
     # Set before it starts, so that none is missed; a handler, unlike SIG_IGN, is not inherited by it.

@@ -267,6 +267,9 @@ def test_the_speed_of_a_body_that_has_only_begun_is_that_since_its_beginning() -
     assert 100_000 < speed.at(100.3) < 120_000
 
 
+NOW = 1000.0
+
+
 @dataclass
 class Sending:
     """A connection that sends a body, as far as it is looked at to see who gives way."""
@@ -279,19 +282,24 @@ class Sending:
 
 def sending(rooms: Uploads, client: str, *parts: tuple[float, int], kept: int = 1 << 20) -> Any:
     """An upload of this client: what came so many seconds ago, from its beginning on, of which so much is kept."""
-    now = time.monotonic()
-    speed = Speed(now - parts[0][0])
+    speed = Speed(NOW - parts[0][0])
     for seconds, size in parts:
-        speed.add(size, now - seconds)
+        speed.add(size, NOW - seconds)
     room = rooms.room_of(cast(Any, SimpleNamespace(client=(client,))), None)
     room.take(kept)
     return Sending(SimpleNamespace(kept=kept, room=room, speed=speed))
 
 
+@pytest.fixture
+def rooms(monkeypatch: pytest.MonkeyPatch) -> Uploads:
+    """The room for bodies by default, at the time NOW."""
+    monkeypatch.setattr("nodrop.http.uploads.time", SimpleNamespace(monotonic=lambda: NOW))
+    return Uploads(ServingSettings.read(Environment({}))[0], lambda *_: "")
+
+
 @pytest.mark.parametrize("own", [True, False], ids=["its own share is full", "all is full"])
-def test_an_upload_that_has_only_begun_does_not_give_way_to_those_that_trickle(own: bool) -> None:
+def test_an_upload_that_has_only_begun_does_not_give_way_to_those_that_trickle(rooms: Uploads, own: bool) -> None:
     """What it has sent by then says nothing: a burst of theirs a second ago would count for more."""
-    rooms = Uploads(ServingSettings.read(Environment({}))[0], lambda *_: "")
     slow, recent = (sending(rooms, "192.0.2.1", (ago, 5 << 20)) for ago in (1.5, 0.6))
     begun = sending(rooms, "192.0.2.1" if own else "192.0.2.2", (0.01, 64 << 10))
     full = BudgetExceeded(begun.incoming.room if own else rooms.room, 1)
@@ -300,8 +308,7 @@ def test_an_upload_that_has_only_begun_does_not_give_way_to_those_that_trickle(o
     assert rooms.to_give_way([begun, also_begun], begun, full)[0] is also_begun, "if nothing is known of any, it counts"
 
 
-def test_a_client_that_takes_up_most_of_the_room_gives_way_with_what_it_has_only_begun() -> None:
-    rooms = Uploads(ServingSettings.read(Environment({}))[0], lambda *_: "")
+def test_a_client_that_takes_up_most_of_the_room_gives_way_with_what_it_has_only_begun(rooms: Uploads) -> None:
     honest = sending(rooms, "192.0.2.1", (5, 1 << 20), (1, 1 << 20), (0.1, 1 << 20))
     greedy = [sending(rooms, "192.0.2.9", (0.01, 256 << 10), kept=12 << 20) for _ in range(5)]
     chosen, why = rooms.to_give_way([honest, *greedy], greedy[-1], BudgetExceeded(rooms.room, 1))

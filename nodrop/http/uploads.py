@@ -59,9 +59,9 @@ class Uploads:
         """The upload that has to give way so that `newest` finds room, which may be itself; and which one it is, for
         the log.
 
-        It is the slowest, of late: of one client's if that has used up its share, else of all. One that has only begun
-        is passed over, since the quickest client has sent no more by then than one that trickles, unless its client
-        takes up more than its fair part. exceeded: what `newest` was told.
+        It is the slowest, of late: of one client's if that has used up its share, else of all. One that has only just
+        begun is passed over, because its speed is not known yet, unless its client takes up more than its fair part.
+        exceeded: what `newest` was told.
         """
         now = time.monotonic()
         arriving = [each for each in connections if each.stage is Stage.BODY and each.incoming.kept]

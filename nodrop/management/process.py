@@ -60,7 +60,7 @@ def _serve(folder: Path, port: int, master: int) -> NoReturn:
     sys.setswitchinterval(SWITCH_SECONDS)
     settings = ServingSettings.from_environment()
     address = settings.bind_address
-    # First of all: a probe that comes now waits for a moment, and is not refused.
+    # First of all, so that a probe waits for a moment instead of being refused.
     listener = listen(address, port)
     health = Health(folder, settings)
     health.watch_start()

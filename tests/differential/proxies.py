@@ -53,7 +53,7 @@ class Proxy:
         return found
 
 
-# With one thread, since of two that log at the same moment HAProxy drops one's line.
+# One thread: where two log at the same moment, HAProxy drops a line.
 HAPROXY = """
 global
   nbthread 1
