@@ -104,7 +104,10 @@ MUTANTS = (
         name="no preStop delay",
         caught_by="rolling update",
         break_chart=without(DEPLOYMENT, "lifecycle:"),
-        values=MANY_AT_ONCE,
+        # A pod terminates as soon as another is ready: kube-proxy has just written its rules, and waits a second
+        # (minSyncPeriod) before it writes them again. After a pause it writes them at once, which can be before the
+        # pod's server has closed, and then no request is lost.
+        values=MANY_AT_ONCE | {"rollout.minReadySeconds": "0"},
         traffic=FAST,
         standard=True,
     ),
