@@ -213,7 +213,9 @@ import time, pathlib
 import cluster
 folder = pathlib.Path({folder!r})
 def create(name, kubeconfig):
-    (folder / "made").write_text(name)
+    (folder / "making").write_text(name)
+    # It is whole as soon as it is there: the test ends this process then.
+    (folder / "making").rename(folder / "made")
     time.sleep(60)
 cluster.exists = lambda name: False
 cluster.create = create
