@@ -257,6 +257,21 @@ def orphans(port: int) -> int:
     return sum(fields[1].endswith(f":{port:04X}") and fields[3] in half_closed for fields in tcp_table())
 
 
+@pytest.mark.parametrize("data", [PROBE, SCRAPE, SCRAPE * 50], ids=["probe", "scrape", "scrapes"])
+def test_clients_that_are_gone_before_their_answer_leave_no_connection(bothered: Server, data: bytes) -> None:
+    """The answer resets the connection, and the kernel goes on counting it as not received."""
+    pid = health_server(bothered)
+    before = usage(pid).files
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for _ in range(20):
+            connect(bothered, data).close()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert bothered.manage("/livez").status == 200
+    until("their connections are closed", lambda: usage(pid).files <= before, timeout=3)
+
+
 def test_a_client_that_sends_a_body_without_end_is_answered_and_closed(bothered: Server) -> None:
     with connect(bothered, b"GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n") as client:
         began = time.monotonic()

@@ -260,9 +260,14 @@ class Server:
         if connection.has_all():
             self._close(connection)
             return
-        # It may still read. Closed now, what it does not take would be the kernel's to keep, without a bound of ours.
-        with contextlib.suppress(OSError):
+        try:
+            # It may still read. If this closed now, the kernel would keep what the client does not take, without a
+            # bound of ours.
             connection.finish()
+        except OSError:
+            # The client has reset the connection, and the kernel counts what it was sent as not received for ever.
+            self._close(connection)
+            return
         self._watch(connection, 0)
 
     def _send(self, connection: Connection, pieces: list[memoryview] | None = None) -> None:
