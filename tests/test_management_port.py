@@ -257,7 +257,7 @@ def orphans(port: int) -> int:
     return sum(fields[1].endswith(f":{port:04X}") and fields[3] in half_closed for fields in tcp_table())
 
 
-@pytest.mark.parametrize("data", [PROBE, SCRAPE, SCRAPE * 50], ids=["probe", "scrape", "scrapes"])
+@pytest.mark.parametrize("data", [PROBE, SCRAPE], ids=["probe", "scrape"])
 def test_clients_that_are_gone_before_their_answer_leave_no_connection(bothered: Server, data: bytes) -> None:
     """The answer resets the connection, and the kernel goes on counting it as not received."""
     pid = health_server(bothered)
