@@ -109,6 +109,21 @@ class ServingSettings(Settings):
         meaning="Threads of each worker: the number of requests that it runs at once.",
         common=True,
     )
+    max_streams: int = setting(
+        "MAX_STREAMS",
+        integer(0, 4096),
+        group="Capacity",
+        default=400,
+        meaning="Event streams, WebSockets and other answers that go on for longer than a moment, of each worker, which "
+        "do not count among `WEB_THREADS`.",
+    )
+    queue_timeout: int = setting(
+        "QUEUE_TIMEOUT",
+        seconds(0, 3600),
+        group="Timeouts",
+        default=15,
+        meaning="Time that a request waits for a thread. Then it is answered 503. 0 disables it.",
+    )
     max_requests: int = setting(
         "MAX_REQUESTS",
         integer(0, 10**9),

@@ -22,18 +22,20 @@ from nodrop.system.processes import is_alive
 # Last turn of the loop, since when a request waits for a thread (0 if none), ready (0 or 1), threads, waiting requests,
 # connections.
 _HEADER = struct.Struct("=ddiiii")
-_SLOT = struct.Struct("=dd")  # of a thread's request: its start and its last progress by time.monotonic(); 0 when idle
+# Of a thread's request: its start and its last progress, by time.monotonic(), 0 when idle; whether it streams (0 or 1).
+_SLOT = struct.Struct("=ddd")
 
 
 class WorkerReport:
     """The worker's end: it writes the file. `folder` must exist."""
 
-    def __init__(self, folder: Path, pid: int, threads: int) -> None:
-        """Create the file of a worker that has `threads` threads and is not ready."""
+    def __init__(self, folder: Path, pid: int, threads: int, streams: int = 0) -> None:
+        """Create the file of a worker that has `threads` threads, for streams so many more, and is not ready."""
         self.threads = threads
+        self._size = _HEADER.size + (threads + streams) * _SLOT.size
         # Under a name that is not read, until it is complete.
         new, path = folder / f".{pid}", folder / str(pid)
-        new.write_bytes(bytes(_HEADER.size + threads * _SLOT.size))
+        new.write_bytes(bytes(self._size))
         with new.open("r+b") as file:
             self._write_to(mmap.mmap(file.fileno(), 0))
         self._counts[1] = threads
@@ -48,7 +50,7 @@ class WorkerReport:
 
     def _detach(self) -> None:
         """In a child process: write to memory of its own from now on. The file is the worker's."""
-        self._write_to(bytearray(_HEADER.size + self.threads * _SLOT.size))
+        self._write_to(bytearray(self._size))
 
     def set_ready(self, ready: bool) -> None:
         """Report whether the worker has loaded the application and is not stopping. Safe in a signal handler."""
@@ -62,28 +64,33 @@ class WorkerReport:
         self._counts[2] = waiting
         self._counts[3] = connections
 
-    def request_started(self, thread: int) -> None:
-        """The thread with this number, from 0, has started a request."""
-        now = time.monotonic()
+    def request_started(self, thread: int, now: float | None = None) -> None:
+        """The thread with this number, from 0, has started a request, now or at this time.monotonic()."""
+        now = now or time.monotonic()
         # In this order: with a start there is always a progress that belongs to it.
-        self._slots[2 * thread + 1] = now
-        self._slots[2 * thread] = now
+        self._slots[3 * thread + 1] = now
+        self._slots[3 * thread] = now
 
     def request_progressed(self, thread: int) -> None:
         """The thread's request has read or written something."""
-        self._slots[2 * thread + 1] = max(self._slots[2 * thread + 1], time.monotonic())
+        self._slots[3 * thread + 1] = max(self._slots[3 * thread + 1], time.monotonic())
 
     def request_exempt(self, thread: int) -> None:
         """The thread's request may go without progress for any time."""
-        self._slots[2 * thread + 1] = math.inf
+        self._slots[3 * thread + 1] = math.inf
+
+    def request_streams(self, thread: int) -> None:
+        """The thread's request has given its place among the threads to another."""
+        self._slots[3 * thread + 2] = 1.0
 
     def stalled_for(self, thread: int, now: float) -> float:
         """Seconds since the last progress of the thread's request; 0 when it is idle."""
-        return now - self._slots[2 * thread + 1] if self._slots[2 * thread] else 0.0
+        return now - self._slots[3 * thread + 1] if self._slots[3 * thread] else 0.0
 
     def request_finished(self, thread: int) -> None:
         """The thread is idle."""
-        self._slots[2 * thread] = 0.0
+        self._slots[3 * thread] = 0.0
+        self._slots[3 * thread + 2] = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,9 @@ class WorkerStatus:
     connections: int
     """Open connections, idle ones included."""
     requests: tuple[tuple[float, float], ...]
-    """Of each request in flight: its start and its last progress, by time.monotonic()."""
+    """Of each request that one of `threads` runs: its start and its last progress, by time.monotonic()."""
+    streams: tuple[tuple[float, float], ...] = ()
+    """Likewise of each that has given its place to another."""
 
     @property
     def busy(self) -> int:
@@ -125,9 +134,9 @@ class WorkerState:
 
     folder: Path
 
-    def report(self, pid: int, threads: int) -> WorkerReport:
+    def report(self, pid: int, threads: int, streams: int = 0) -> WorkerReport:
         """Create the file of a new worker, for that worker to write."""
-        return WorkerReport(self.folder, pid, threads)
+        return WorkerReport(self.folder, pid, threads, streams)
 
     def forget(self, pid: int) -> None:
         """Remove the file of a worker that has exited. May be called more than once."""
@@ -154,6 +163,7 @@ def _read(path: Path) -> WorkerStatus | None:
     except FileNotFoundError:
         return None
     turned, since, ready, threads, waiting, connections = _HEADER.unpack_from(data)
-    slots = _SLOT.iter_unpack(data[_HEADER.size :])
-    requests = tuple((started, progressed) for started, progressed in slots if started)
-    return WorkerStatus(int(path.name), bool(ready), turned, threads, waiting, since, connections, requests)
+    slots = [slot for slot in _SLOT.iter_unpack(data[_HEADER.size :]) if slot[0]]
+    requests = tuple((started, progressed) for started, progressed, streams in slots if not streams)
+    streams = tuple((started, progressed) for started, progressed, streams in slots if streams)
+    return WorkerStatus(int(path.name), bool(ready), turned, threads, waiting, since, connections, requests, streams)
