@@ -19,9 +19,9 @@ from nodrop.system.processes import is_alive
 
 # Native and aligned. A writer assigns one number at a time through a view of the memory, which happens in one piece;
 # struct's own writing does not, and a reader would now and then see half of a number.
-# Last turn of the loop, since when a request waits for a thread (0 if none), ready (0 or 1), threads, waiting requests,
-# connections.
-_HEADER = struct.Struct("=ddiiii")
+# Last turn of the loop, since when the oldest request waits for a thread, and since when one waits and no thread has
+# taken any (both 0 if none); ready (0 or 1), threads, waiting requests, connections.
+_HEADER = struct.Struct("=dddiiii")
 # Of a thread's request: its start and its last progress, by time.monotonic(), 0 when idle; whether it streams (0 or 1).
 _SLOT = struct.Struct("=ddd")
 
@@ -44,8 +44,8 @@ class WorkerReport:
 
     def _write_to(self, memory: mmap.mmap | bytearray) -> None:
         view = memoryview(memory)
-        self._times = view[:16].cast("d")
-        self._counts = view[16 : _HEADER.size].cast("i")
+        self._times = view[:24].cast("d")
+        self._counts = view[24 : _HEADER.size].cast("i")
         self._slots = view[_HEADER.size :].cast("d")
 
     def _detach(self) -> None:
@@ -56,11 +56,12 @@ class WorkerReport:
         """Report whether the worker has loaded the application and is not stopping. Safe in a signal handler."""
         self._counts[0] = int(ready)
 
-    def set_load(self, waiting: int, connections: int, since: float = 0.0) -> None:
-        """How many requests wait for a thread, the oldest since when, by time.monotonic(), and how many connections are
-        open. Called by the loop, at each turn."""
+    def set_load(self, waiting: int, connections: int, since: float = 0.0, blocked_since: float = 0.0) -> None:
+        """How many requests wait for a thread, the oldest since when, since when none was taken, by time.monotonic(),
+        and how many connections are open. Called by the loop, at each turn."""
         self._times[0] = time.monotonic()
         self._times[1] = since
+        self._times[2] = blocked_since
         self._counts[2] = waiting
         self._counts[3] = connections
 
@@ -107,6 +108,8 @@ class WorkerStatus:
     """Requests that are complete and wait for a thread."""
     waiting_since: float
     """When the oldest of these began to wait, by time.monotonic(); 0 if there is none."""
+    blocked_since: float
+    """Since when requests wait and no thread has taken one, by time.monotonic(); 0 if none waits."""
     connections: int
     """Open connections, idle ones included."""
     requests: tuple[tuple[float, float], ...]
@@ -119,9 +122,13 @@ class WorkerStatus:
         """Threads that have a request in flight."""
         return len(self.requests)
 
-    def longest_stall(self, now: float) -> float:
-        """Of the requests in flight, the longest time without progress, in seconds; 0 if there are none."""
-        return max((now - progressed for _, progressed in self.requests), default=0.0)
+    def wedged_for(self, now: float) -> float:
+        """For how long, in seconds, every thread has run a request without progress while others waited; 0 if it has
+        not. A worker in which one thread can make progress is not wedged, nor is one that nobody waits for."""
+        if self.busy < self.threads or not self.blocked_since:
+            return 0.0
+        since = max(self.blocked_since, *(progressed for _, progressed in self.requests))
+        return max(0.0, now - since)
 
     def longest_idle_wait(self, now: float) -> float:
         """How long a request has waited although every thread is idle, in seconds: they take none, for some reason."""
@@ -162,8 +169,10 @@ def _read(path: Path) -> WorkerStatus | None:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
-    turned, since, ready, threads, waiting, connections = _HEADER.unpack_from(data)
+    turned, since, blocked, ready, threads, waiting, connections = _HEADER.unpack_from(data)
     slots = [slot for slot in _SLOT.iter_unpack(data[_HEADER.size :]) if slot[0]]
     requests = tuple((started, progressed) for started, progressed, streams in slots if not streams)
     streams = tuple((started, progressed) for started, progressed, streams in slots if streams)
-    return WorkerStatus(int(path.name), bool(ready), turned, threads, waiting, since, connections, requests, streams)
+    return WorkerStatus(
+        int(path.name), bool(ready), turned, threads, waiting, since, blocked, connections, requests, streams
+    )

@@ -130,7 +130,8 @@ class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has 
         self._queue.put(finish)
 
     def _report_load(self) -> None:
-        self.report.set_load(len(self._queue), len(self._loop.connections), self._queue.waiting_since)
+        queue = self._queue
+        self.report.set_load(len(queue), len(self._loop.connections), queue.waiting_since, queue.blocked_since)
 
     def own_descriptors(self) -> set[int]:
         """The loop's and the watch's too."""
