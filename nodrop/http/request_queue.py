@@ -61,6 +61,7 @@ class RequestQueue:
                 continue
             break
         else:
+            self.blocked_since = 0.0
             return None
         self.blocked_since = now if self._waiting else 0.0
         return work
