@@ -114,7 +114,7 @@ class ServingSettings(Settings):
         integer(0, 4096),
         group="Capacity",
         default=400,
-        meaning="Event streams, WebSockets and other answers that go on for longer than a moment, of each worker, which "
+        meaning="Event streams, WebSockets and other answers that go on for longer than a moment, of each worker, that "
         "do not count among `WEB_THREADS`.",
     )
     queue_timeout: int = setting(

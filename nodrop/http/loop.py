@@ -1,8 +1,8 @@
 """The loop that does all the waiting: for sockets, for what is due by time, and for what threads want done.
 
 One thread at a time goes round it (threads.py says which). What it keeps may be touched by any thread that holds
-`lock`: the one that goes round holds it but for the wait itself, so that a thread which has finished a request takes its
-connection on by itself, without telling anybody.
+`lock`: the one that goes round holds it but for the wait itself, so that a thread which has finished a request takes
+its connection on by itself, without telling anybody.
 """
 
 from __future__ import annotations

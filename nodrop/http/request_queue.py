@@ -31,8 +31,8 @@ class RequestQueue:
         self._gone = gone
         self._waiting: collections.deque[tuple[float, Work]] = collections.deque()
         self.blocked_since = 0.0
-        """Since when requests wait and no thread has taken one, by time.monotonic(); 0 if none has waited since then. That
-        requests are turned away changes nothing."""
+        """Since when requests wait and no thread has taken one, by time.monotonic(); 0 if none has waited since then.
+        That requests are turned away changes nothing."""
 
     def __len__(self) -> int:
         return len(self._waiting)

@@ -67,7 +67,7 @@ class Threads:
         max_streams: int,
         wake_watch: Callable[[], None],
     ) -> None:
-        """number: WEB_THREADS. log: gunicorn's. wake_watch: called when there is something for the main thread to do."""
+        """number: WEB_THREADS. log: gunicorn's. wake_watch: called when the main thread has something to do."""
         self._number = number
         self._max_streams = max_streams
         self._loop = loop
@@ -250,4 +250,4 @@ def _is_stream(thread: RequestThread, now: float) -> bool:
     if connection is None:
         return False
     began = connection.outgoing.began
-    return connection.taken_over or bool(began) and now - began > STREAM_SECONDS
+    return connection.taken_over or (bool(began) and now - began > STREAM_SECONDS)

@@ -79,9 +79,10 @@ class Watch:
 
     def _wait(self, seconds: float) -> None:
         polls, descriptor = self._threads.main_polls, self._loop.descriptor
-        if polls and descriptor is None:
-            self._ready = self._loop.wait(min(seconds, GREENLET_SECONDS))
-            seconds = 0.0
+        if descriptor is None:
+            if polls:
+                self._ready = self._loop.wait(min(seconds, GREENLET_SECONDS))
+                seconds = 0.0
         elif polls is not self._polling:
             self._polling = polls
             if polls:
