@@ -21,6 +21,7 @@ from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.connection.spool import Budget, BudgetExceeded
 from nodrop.http.connection.stages import CLOSING_SECONDS, LINGER_BYTES, LINGER_SECONDS, Overdue, Owner, Stage
 from nodrop.http.loop import Loop
+from nodrop.http.requests.heads import Heads
 from nodrop.http.uploads import Uploads
 from nodrop.metrics.worker_metrics import ServerMetrics
 
@@ -65,7 +66,7 @@ class Lifecycle:
         self._report = report
         self._refusals = refusals
         self._metrics = metrics
-        self._cfg = cfg
+        self._heads = Heads(cfg)
         self._log = log
         self._hand_over = hand_over
         self._hand_over_finish = hand_over_finish
@@ -85,7 +86,7 @@ class Lifecycle:
         """A client has connected. client, server: the addresses of both ends."""
         sock.setblocking(False)
         connection = Connection(
-            sock, client, server, cfg=self._cfg, services=self, answers=self._answers, limits=self._limits,
+            sock, client, server, heads=self._heads, services=self, answers=self._answers, limits=self._limits,
         )  # fmt: skip
         self._loop.connections.add(connection)
         connection.allow(self._settings.read_timeout)

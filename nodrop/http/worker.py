@@ -60,7 +60,7 @@ class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has 
         # gunicorn made this pipe for signals to write to.
         watch = self._watch = Watch(self.PIPE, self.signals.pass_on)
         in_flight = InFlight(log)
-        refusals = Refusals(cfg, log, metrics, settings)
+        refusals = Refusals(log, metrics, settings)
         lifecycle = Lifecycle(
             loop, settings, self.report, refusals, metrics, cfg=cfg, log=log,
             hand_over=self._hand_over, hand_over_finish=self._hand_over_finish,
