@@ -19,7 +19,7 @@ from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.limits import Limits
 from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.connection.spool import Budget, BudgetExceeded
-from nodrop.http.connection.stages import CLOSING_SECONDS, LINGER_BYTES, LINGER_SECONDS, Overdue, Owner, Stage
+from nodrop.http.connection.stages import CLOSING_SECONDS, LINGER_BYTES, LINGER_SECONDS, TABLE, Overdue, Owner, Stage
 from nodrop.http.loop import Loop
 from nodrop.http.requests.heads import Heads
 from nodrop.http.uploads import Uploads
@@ -76,6 +76,7 @@ class Lifecycle:
         self._limits = Limits(
             head=settings.max_header_bytes, body=settings.max_body_bytes, write_seconds=settings.write_timeout
         )
+        self._seconds = {stage: rule.deadline(settings) for stage, rule in TABLE.items()}
         loop.on_event = self._on_event
         loop.on_error = self._cut
         loop.ticks.append(self._look_at_deadlines)
@@ -94,8 +95,7 @@ class Lifecycle:
         self._loop.run(connection, self._on_readable)
 
     def _enter(self, connection: Connection, stage: Stage) -> None:
-        connection.enter(stage, 0)
-        connection.allow(connection.rule.deadline(self._settings))
+        connection.enter(stage, self._seconds[stage])
 
     def _on_event(self, connection: Connection, events: int) -> None:
         if events & EVENT_WRITE:
@@ -184,7 +184,7 @@ class Lifecycle:
         else:
             # A thread has nothing for the loop to send at the moment; or "100 Continue" is out, and the body is what
             # is waited for again.
-            connection.allow(connection.rule.deadline(self._settings))
+            connection.allow(self._seconds[connection.stage])
             self._loop.watch(connection)
 
     def _await_client(self, connection: Connection) -> None:

@@ -79,11 +79,11 @@ class Connection:
     @property
     def events(self) -> int:
         """What the loop should wait for."""
-        return (EVENT_READ if self.rule.reads else 0) | (EVENT_WRITE if self.outgoing.behind else 0)
+        return (EVENT_READ if TABLE[self.stage].reads else 0) | (EVENT_WRITE if self.outgoing.behind else 0)
 
     def enter(self, stage: Stage, seconds: float) -> None:
         """Begin a stage, which may last so long."""
-        if stage not in self.rule.next:
+        if stage not in TABLE[self.stage].next:
             raise RuntimeError(f"a connection can't go from {self.stage} to {stage}")
         self.stage = stage
         self.allow(seconds)
