@@ -1,9 +1,9 @@
 """The gunicorn worker: threads run the application, one loop does all the waiting for clients.
 
 A request is handed to a thread when it is complete, its body included, and an answer that its client is slow to take is
-left to the loop. So a slow client costs memory or disk space, and no thread, within limits. gunicorn's parser and
-response classes do the HTTP. Its own threaded worker gives a thread to each slow client (docs/behaviour.md has the
-figures of both).
+left to the loop. So a slow client costs memory or disk space, and no thread, within limits. gunicorn's parser decides
+about every request that is out of the ordinary. Its own threaded worker gives a thread to each slow client
+(docs/behaviour.md has the figures of both).
 """
 
 from __future__ import annotations

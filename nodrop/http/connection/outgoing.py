@@ -156,7 +156,10 @@ class Outgoing:
         sent = 0 if self.behind else self._send(data)
         if sent < len(data):
             view = memoryview(data)[sent:]
-            self._leave_to_loop(view if self.behind else self._send_now(view))
+            if not self.behind:
+                view = self._send_now(view)
+            if view:
+                self._leave_to_loop(view)
         self._services.progressed(self._connection)
 
     def _send_now(self, view: memoryview) -> memoryview:
@@ -169,9 +172,7 @@ class Outgoing:
         return view
 
     def _leave_to_loop(self, view: memoryview) -> None:
-        """Keep `view`, if anything is left of it, for the loop, waiting for room as long as the client is not cut off."""
-        if not view:
-            return
+        """Keep `view` for the loop, waiting for room as long as the client is not cut off."""
         while view:
             kept, broken_disk = self._keep(view)
             view = view[kept:]
