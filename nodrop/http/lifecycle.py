@@ -19,8 +19,9 @@ from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.limits import Limits
 from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.connection.spool import Budget, BudgetExceeded
-from nodrop.http.connection.stages import CLOSING_SECONDS, LINGER_BYTES, LINGER_SECONDS, Overdue, Owner, Stage
+from nodrop.http.connection.stages import CLOSING_SECONDS, LINGER_BYTES, LINGER_SECONDS, TABLE, Overdue, Owner, Stage
 from nodrop.http.loop import Loop
+from nodrop.http.requests.heads import Heads
 from nodrop.http.uploads import Uploads
 from nodrop.metrics.worker_metrics import ServerMetrics
 
@@ -65,7 +66,7 @@ class Lifecycle:
         self._report = report
         self._refusals = refusals
         self._metrics = metrics
-        self._cfg = cfg
+        self._heads = Heads(cfg)
         self._log = log
         self._hand_over = hand_over
         self._hand_over_finish = hand_over_finish
@@ -75,6 +76,7 @@ class Lifecycle:
         self._limits = Limits(
             head=settings.max_header_bytes, body=settings.max_body_bytes, write_seconds=settings.write_timeout
         )
+        self._seconds = {stage: rule.deadline(settings) for stage, rule in TABLE.items()}
         loop.on_event = self._on_event
         loop.on_error = self._cut
         loop.ticks.append(self._look_at_deadlines)
@@ -85,7 +87,7 @@ class Lifecycle:
         """A client has connected. client, server: the addresses of both ends."""
         sock.setblocking(False)
         connection = Connection(
-            sock, client, server, cfg=self._cfg, services=self, answers=self._answers, limits=self._limits,
+            sock, client, server, heads=self._heads, services=self, answers=self._answers, limits=self._limits,
         )  # fmt: skip
         self._loop.connections.add(connection)
         connection.allow(self._settings.read_timeout)
@@ -93,8 +95,7 @@ class Lifecycle:
         self._loop.run(connection, self._on_readable)
 
     def _enter(self, connection: Connection, stage: Stage) -> None:
-        connection.enter(stage, 0)
-        connection.allow(connection.rule.deadline(self._settings))
+        connection.enter(stage, self._seconds[stage])
 
     def _on_event(self, connection: Connection, events: int) -> None:
         if events & EVENT_WRITE:
@@ -183,7 +184,7 @@ class Lifecycle:
         else:
             # A thread has nothing for the loop to send at the moment; or "100 Continue" is out, and the body is what
             # is waited for again.
-            connection.allow(connection.rule.deadline(self._settings))
+            connection.allow(self._seconds[connection.stage])
             self._loop.watch(connection)
 
     def _await_client(self, connection: Connection) -> None:

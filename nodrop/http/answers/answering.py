@@ -12,23 +12,21 @@ from http import HTTPStatus
 from typing import Any
 
 from gunicorn.http.body import Body
-from gunicorn.http.wsgi import create
 
+from nodrop.http.answers.environ import Environments
 from nodrop.http.answers.files import FileBody
 from nodrop.http.answers.refusals import Refusal
-from nodrop.http.answers.response import MalformedAnswerError, Response, Spooled
+from nodrop.http.answers.response import MalformedAnswerError, Response
 from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.outgoing import ClientGone
-from nodrop.http.connection.spool import Spool
-from nodrop.http.connection.takeover import TakenOver
+from nodrop.http.connection.spool import Spool, Spooled
 from nodrop.http.in_flight import InFlight
 from nodrop.logs.access import path_of
 from nodrop.metrics.worker_metrics import ServerMetrics
 from nodrop.system import children
-from nodrop.wsgi.input import Input
 
 
-@dataclass
+@dataclass(slots=True)
 class _Answer:
     """A request that is being answered."""
 
@@ -65,7 +63,7 @@ class Answering:
         self._application = application
         self._in_flight = in_flight
         self._metrics = metrics
-        self._cfg = cfg
+        self._environments = Environments(cfg)
         self._log = log
         self._stopping = stopping
         self._security_headers = security_headers
@@ -121,21 +119,14 @@ class Answering:
         request = connection.request
         if decoded is not None:
             request.body = Body(Spooled(decoded))
-        response: Response
-        environ: dict[str, Any]
         try:
             if self._pre_request:
                 self._pre_request(request)
-            response, environ = create(
-                request, connection, connection.client, connection.server, self._cfg, response_class=Response
-            )
+            response = Response(request, connection)
+            environ = self._environments.of(connection, response)
         except Exception as error:
             self._log.exception("Error handling request")
             raise Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed", request) from error
-        environ["wsgi.multithread"] = True
-        environ["wsgi.file_wrapper"] = FileBody
-        environ["wsgi.input"] = Input(request.body, connection.progressed)
-        environ["gunicorn.socket"] = TakenOver(connection)
         if decoded is not None:
             # Its length is known by now; without it Werkzeug cuts a body at MAX_CONTENT_LENGTH and says nothing.
             environ["CONTENT_LENGTH"] = str(len(decoded))

@@ -151,25 +151,24 @@ class Outgoing:
 
     def sendall(self, data: bytes) -> None:
         """Send `data`, or leave it to the loop. Raises ClientGone."""
-        view = memoryview(data)
         self.began = self.began or time.monotonic()
         # The loop sends only what was left to it, so that the two never send at once.
-        if not self.behind:
-            view = self._send_now(view)
-        if view:
-            self._leave_to_loop(view)
+        sent = 0 if self.behind else self._send(data)
+        if sent < len(data):
+            view = memoryview(data)[sent:]
+            if not self.behind:
+                view = self._send_now(view)
+            if view:
+                self._leave_to_loop(view)
         self._services.progressed(self._connection)
 
     def _send_now(self, view: memoryview) -> memoryview:
-        """Send until patience with the client is used up; what is left."""
-        while view:
+        """Send until patience with the client, which takes nothing at the moment, is used up; what is left."""
+        while view and self._patience > 0:
+            began = time.monotonic()
+            _wait_writable(self._sock, self._patience)
+            self._patience -= time.monotonic() - began
             view = view[self._send(view) :]
-            if view:
-                if self._patience <= 0:
-                    break
-                began = time.monotonic()
-                _wait_writable(self._sock, self._patience)
-                self._patience -= time.monotonic() - began
         return view
 
     def _leave_to_loop(self, view: memoryview) -> None:
