@@ -116,6 +116,8 @@ class WorkerStatus:
     """Of each request that one of `threads` runs: its start and its last progress, by time.monotonic()."""
     streams: tuple[tuple[float, float], ...] = ()
     """Likewise of each that has given its place to another."""
+    max_streams: int = 0
+    """How many may have done so."""
 
     @property
     def busy(self) -> int:
@@ -170,9 +172,11 @@ def _read(path: Path) -> WorkerStatus | None:
     except FileNotFoundError:
         return None
     turned, since, blocked, ready, threads, waiting, connections = _HEADER.unpack_from(data)
-    slots = [slot for slot in _SLOT.iter_unpack(data[_HEADER.size :]) if slot[0]]
+    all_slots = list(_SLOT.iter_unpack(data[_HEADER.size :]))
+    slots = [slot for slot in all_slots if slot[0]]
     requests = tuple((started, progressed) for started, progressed, streams in slots if not streams)
     streams = tuple((started, progressed) for started, progressed, streams in slots if streams)
     return WorkerStatus(
-        int(path.name), bool(ready), turned, threads, waiting, since, blocked, connections, requests, streams
-    )
+        int(path.name), bool(ready), turned, threads, waiting, since, blocked, connections, requests, streams,
+        len(all_slots) - threads,
+    )  # fmt: skip
