@@ -124,6 +124,10 @@ class WorkerStatus:
         """Threads that have a request in flight."""
         return len(self.requests)
 
+    def blocked_for(self, now: float) -> float:
+        """For how long, in seconds, no thread has taken a request although some came; 0 if a thread is free."""
+        return max(0.0, now - self.blocked_since) if self.blocked_since else 0.0
+
     def wedged_for(self, now: float) -> float:
         """For how long, in seconds, every thread has run a request without progress while others waited; 0 if it has
         not. A worker in which one thread can make progress is not wedged, nor is one that nobody waits for."""
