@@ -1,5 +1,6 @@
-"""How often all pods of a Deployment are away from its Service at once, when all of them are hopeless and know nothing of
-each other (PEER_SERVICE is not set): a simulation of nodrop/health/leaving.py and the kubelet.
+"""How often all pods of a Deployment are away at once, when all are hopeless and PEER_SERVICE is not set.
+
+A simulation of nodrop/health/leaving.py and the kubelet.
 
     python bench/hopeless_pods.py
 """
