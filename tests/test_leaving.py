@@ -180,6 +180,12 @@ def test_a_pod_that_is_away_comes_back_when_no_other_is_ready() -> None:
     cluster.later()
     cluster.listed = [second]
     assert cluster.probe(first), "the other is ready"
+    cluster.listed = [first]
+    cluster.later()
+    assert not cluster.probe(first), "the other is not, and the list is late"
+    cluster.listed = [first, second]
+    cluster.later()
+    assert cluster.probe(first)
     cluster.listed = []
     cluster.now += FRESH_SECONDS + 1
     assert not cluster.probe(first)
