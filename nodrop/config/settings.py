@@ -311,6 +311,14 @@ class ServingSettings(Settings):
         default=2,
         meaning="Time after which a check that has not returned counts as failed. At most `READINESS_CHECK_INTERVAL`.",
     )
+    peer_service: str = setting(
+        "PEER_SERVICE",
+        text("the name of a headless Service, such as shop-peers", "`name`", pattern=r"[A-Za-z0-9]([A-Za-z0-9.-]*)"),
+        group="Health",
+        default="",
+        meaning="A headless Service with the pods that are ready. A pod whose queue is hopeless then leaves only "
+        "while others stay. The chart sets it.",
+    )
     log_level: str = setting(
         "LOG_LEVEL",
         choice(*LOG_LEVELS),

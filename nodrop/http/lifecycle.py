@@ -23,6 +23,7 @@ from nodrop.http.connection.stages import CLOSING_SECONDS, LINGER_BYTES, LINGER_
 from nodrop.http.loop import Loop
 from nodrop.http.requests.heads import Heads
 from nodrop.http.uploads import Uploads
+from nodrop.logs.access import path_of
 from nodrop.metrics.worker_metrics import ServerMetrics
 
 KEEP_ALIVE_LINGER_SECONDS = 5.0
@@ -156,6 +157,7 @@ class Lifecycle:
 
     def refuse_waiting(self, connection: Connection) -> None:
         """The request has waited for a thread for too long."""
+        self._metrics.timed_out()
         detail = "the server is too busy to answer in time"
         why = f"waited {self._settings.queue_timeout} s for a thread (QUEUE_TIMEOUT)"
         refusal = Refusal(
@@ -165,8 +167,15 @@ class Lifecycle:
 
     def drop_waiting(self, connection: Connection) -> None:
         """The client has gone while its request waited for a thread: it is not run."""
-        self._metrics.closed("gave_up")
-        self._log.info("a request of %s is dropped: its client has gone while it waited", connection.client[0])
+        self._metrics.dropped()
+        self._loop.run(connection, self._drop)
+
+    def _drop(self, connection: Connection) -> None:
+        environ = self._refusals.environ_of(connection, connection.request)
+        self._log.info(
+            "request %s %r dropped: its client has gone while it waited for a thread",
+            environ["REQUEST_METHOD"], path_of(environ),
+        )  # fmt: skip
         connection.enter(Stage.SENDING, 0)
         self.close(connection)
 

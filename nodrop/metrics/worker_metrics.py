@@ -24,6 +24,12 @@ class ServerMetrics:
     def refused(self, status: HTTPStatus) -> None:
         """The worker has answered a request itself."""
 
+    def timed_out(self) -> None:
+        """A request has waited for a thread for longer than QUEUE_TIMEOUT."""
+
+    def dropped(self) -> None:
+        """A request is not run, since its client has gone while it waited for a thread."""
+
     def closed(self, reason: str) -> None:
         """The worker has closed a connection that its client had a use for."""
 
@@ -54,6 +60,16 @@ class _Kept(ServerMetrics):
                 ("status",),
                 registry=registry,
             )
+            self._timed_out = Counter(
+                "nodrop_queue_timeouts",
+                "Requests answered 503 since they waited for a thread for longer than QUEUE_TIMEOUT",
+                registry=registry,
+            )
+            self._dropped = Counter(
+                "nodrop_requests_dropped",
+                "Requests that were not run since their client had gone while they waited for a thread",
+                registry=registry,
+            )
             self._closed = Counter(
                 "nodrop_connections_closed",
                 "Connections that the server closed before their client did, by reason",
@@ -67,6 +83,12 @@ class _Kept(ServerMetrics):
     def refused(self, status: HTTPStatus) -> None:
         with self._in_store():
             self._refused.labels(str(status.value)).inc()
+
+    def timed_out(self) -> None:
+        self._timed_out.inc()
+
+    def dropped(self) -> None:
+        self._dropped.inc()
 
     def closed(self, reason: str) -> None:
         with self._in_store():
