@@ -20,9 +20,18 @@ def family(pid: int) -> list[int]:
 
 def pss_mib(pid: int) -> float:
     """The process's proportional set size: a page that n processes share counts a n-th for each. 0 once it is gone."""
+    return _rollup_mib(pid, "Pss:")
+
+
+def anonymous_mib(pid: int) -> float:
+    """The memory that the process has got for itself or from its parent, shared or not. 0 once it is gone."""
+    return _rollup_mib(pid, "Anonymous:")
+
+
+def _rollup_mib(pid: int, field: str) -> float:
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+            if line.startswith(field):
                 return int(line.split()[1]) / MIB
     return 0.0
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.management_process import children, supervisor
-from tests.pod_memory import family, pod_pss_mib, pss_mib
+from tests.pod_memory import anonymous_mib, family, pod_pss_mib, pss_mib
 from tests.serving_process import Server, at_full_speed, own_application, serving, until
 
 IDLE_MIB = 65.0
@@ -161,14 +161,17 @@ def restart_worker(server: Server) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_memory_and_files_are_flat_over_1_000_worker_restarts(tmp_path: Path) -> None:
-    """Of the processes that stay: the master, which waits for each worker, and those that merge each one's metrics."""
+    """Of the processes that stay: the master, which waits for each worker, and those that merge each one's metrics.
+
+    Their anonymous memory, and not their PSS, which changes with the number of processes that share a page.
+    """
 
     def state() -> tuple[float, int, int]:
         # The metrics of the last ones are merged a second later.
         time.sleep(4)
         management = supervisor(server)
         staying = (server.process.pid, management, *children(management))
-        return sum(map(pss_mib, staying)), *files_and_bytes(folder)
+        return sum(map(anonymous_mib, staying)), *files_and_bytes(folder)
 
     with serving(tmp_path, ACCESS_LOG="0") as server:
         folder = runtime_folder(server)
@@ -182,4 +185,6 @@ def test_memory_and_files_are_flat_over_1_000_worker_restarts(tmp_path: Path) ->
         print(f"after {RESTARTS} restarts {taken:.2f} MiB, {files_then} files of {size_then} bytes")
         assert server.metrics()["nodrop_worker_starts_total"] == RESTARTS + 1
         assert taken - settled <= FLAT_MIB
-        assert (files_then, size_then) == (files, size)
+        assert files_then == files
+        # One of them has a number in it, which gets longer.
+        assert abs(size_then - size) < 100

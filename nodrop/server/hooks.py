@@ -78,12 +78,13 @@ class Hooks:
 
     def _look_at_configuration(self, server: Any, *, is_start: bool) -> None:
         """Refuse what a configuration file has changed; on a reload, when the server runs, say so and leave it out."""
-        problems = given_options.in_effect(server.app.cfg, self.ours, self._settings)
+        ours = given_options.Ours(self.ours, self._settings)
+        problems = ours.refusals(server.app.cfg)
         if problems and is_start:
             self._refuse_to_start("\n".join(problems))
         for problem in problems:
             server.log.error("%s", problem)
-        given_options.settle(server.app.cfg, self.ours, self._settings)
+        ours.settle(server.app.cfg)
         # A configuration file may name the application too.
         if server.app.app_uri != configuration.LOADER:
             os.environ["WSGI_APP"] = server.app.app_uri
