@@ -56,10 +56,12 @@ class WorkerReport:
         """Report whether the worker has loaded the application and is not stopping. Safe in a signal handler."""
         self._counts[0] = int(ready)
 
-    def set_load(self, waiting: int, connections: int, since: float = 0.0, blocked_since: float = 0.0) -> None:
+    def set_load(
+        self, waiting: int, connections: int, since: float = 0.0, blocked_since: float = 0.0, now: float = 0.0
+    ) -> None:
         """How many requests wait for a thread, the oldest since when, since when none was taken, by time.monotonic(),
-        and how many connections are open. Called by the loop, at each turn."""
-        self._times[0] = time.monotonic()
+        and how many connections are open. Called by the loop, at each turn. now: the time, if it is known."""
+        self._times[0] = now or time.monotonic()
         self._times[1] = since
         self._times[2] = blocked_since
         self._counts[2] = waiting

@@ -102,7 +102,7 @@ class Lifecycle:
         if events & EVENT_WRITE:
             self._on_writable(connection)
         if events & EVENT_READ and connection.watched & EVENT_READ:
-            if connection.rule.reads:
+            if TABLE[connection.stage].reads:
                 self._on_readable(connection)
             else:
                 self._loop.watch(connection)
@@ -128,7 +128,7 @@ class Lifecycle:
             return
         if complete:
             # It stays watched: mostly nothing comes until it is answered.
-            self._enter(connection, Stage.APPLICATION)
+            connection.enter(Stage.APPLICATION, math.inf)
             connection.handed_over = connection.since
             self._hand_over(connection)
             return
@@ -207,13 +207,17 @@ class Lifecycle:
         finish: what is left to be done by a thread once the rest of the answer's file is sent, or can't be sent. It is
         called with how many bytes were.
         """
+        if keep and finish is None and not (connection.behind or connection.broken or self.stopping):
+            self._await_next(connection)
+            # It can make room for another now.
+            self.on_room()
+            return
         connection.keep = keep
         connection.finish = finish
         self._enter(connection, Stage.SENDING)
         if not keep:
             # Others need the room that the body takes, and the client may take its time.
             connection.incoming.discard()
-        # It can make room for another now.
         self.on_room()
         if connection.broken:
             self.close(connection)
@@ -228,6 +232,10 @@ class Lifecycle:
         if not connection.keep:
             self._half_close(connection)
             return
+        self._await_next(connection)
+
+    def _await_next(self, connection: Connection) -> None:
+        """Wait for the client's next request, unless it is here."""
         self._enter(connection, Stage.IDLE)
         if self.stopping:
             connection.allow(min(KEEP_ALIVE_LINGER_SECONDS, self._settings.keep_alive))

@@ -170,9 +170,9 @@ class Threads:
 
     def _go_on(self, thread: RequestThread) -> bool:
         """Do what is next; whether the thread is still needed."""
-        lock = self._loop.lock
-        if work := self._queue.take():
-            self._run(thread, work)
+        lock, now = self._loop.lock, time.monotonic()
+        if work := self._queue.take(now):
+            self._run(thread, work, now)
         elif self.poller is thread or (self.poller is None and not self.main_polls):
             self.poller = thread
             lock.release()
@@ -193,8 +193,7 @@ class Threads:
                 lock.acquire()
         return True
 
-    def _run(self, thread: RequestThread, work: Work) -> None:
-        began = time.monotonic()
+    def _run(self, thread: RequestThread, work: Work, began: float) -> None:
         if self.poller is thread:
             if began < self._spread_until and self.idle:
                 self._give_to(self.idle.pop())

@@ -37,6 +37,8 @@ class Watch:
         self._polling = False
         self._begun = 0
         self._calm = 0
+        self._suspects = False
+        """The poller may be held up."""
         self._occupied = Occupied()
 
     def over(self, loop: Loop, threads: Threads, queue: RequestQueue) -> None:
@@ -72,9 +74,9 @@ class Watch:
         if threads.main_polls:
             # A stream that goes on for longer than a moment has to be seen, when a request waits for its thread.
             return HELD_UP_SECONDS if self._queue else min(longest, self._loop.until_tick())
-        if threads.away_since:
-            return max(ENOUGH_SECONDS, threads.away_since + HELD_UP_SECONDS - time.monotonic())
-        if self._calm < CALM_LOOKS:
+        if self._suspects:
+            return ENOUGH_SECONDS
+        if threads.away_since or self._calm < CALM_LOOKS:
             return HELD_UP_SECONDS
         threads.watched = False
         return longest
@@ -83,7 +85,7 @@ class Watch:
         polls, descriptor = self._threads.main_polls, self._loop.descriptor
         if descriptor is None:
             if polls:
-                self._ready = self._loop.wait(min(seconds, GREENLET_SECONDS))
+                self._loop.wait(min(seconds, GREENLET_SECONDS))
                 seconds = 0.0
         elif polls is not self._polling:
             self._polling = polls
@@ -97,14 +99,17 @@ class Watch:
                     self._on_wake(read(self._pipe[0], 4096))
 
     def _see_to_the_loop(self) -> None:
-        threads = self._threads
+        threads, now = self._threads, time.monotonic()
         threads.watched = True
+        away = now - threads.away_since if threads.away_since else 0.0
+        self._suspects = away >= ENOUGH_SECONDS
         if threads.main_polls:
             self._loop.handle(self._loop.wait(0))
             threads.appoint()
-        elif threads.away_since and threads.poller:
+        elif self._suspects and threads.poller:
             waits = self._occupied.waits(threads.begun, threads.poller.thread)
-            if waits is not None and time.monotonic() - threads.away_since >= HELD_UP_SECONDS:
+            if waits is not None and away >= HELD_UP_SECONDS:
+                self._suspects = False
                 threads.relieve(waits)
         self._calm = self._calm + 1 if threads.begun == self._begun else 0
         self._begun = threads.begun

@@ -129,9 +129,9 @@ class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has 
         self._threads.finishing += 1
         self._queue.put(finish)
 
-    def _report_load(self) -> None:
+    def _report_load(self, now: float) -> None:
         queue = self._queue
-        self.report.set_load(len(queue), len(self._loop.connections), queue.waiting_since, queue.blocked_since)
+        self.report.set_load(len(queue), len(self._loop.connections), queue.waiting_since, queue.blocked_since, now)
 
     def own_descriptors(self) -> set[int]:
         """The loop's and the watch's too."""

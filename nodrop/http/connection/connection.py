@@ -40,6 +40,8 @@ class Connection:
     ) -> None:
         """client, server: the addresses of both ends. answers: room for them."""
         self.sock = sock
+        self.descriptor: int = sock.fileno()
+        """The socket's."""
         self.client = client
         self.server = server
         self.variables: dict[str, Any] | None = None
