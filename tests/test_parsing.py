@@ -24,6 +24,7 @@ from nodrop.http.requests import names
 from nodrop.http.requests.heads import Heads
 from nodrop.http.requests.ordinary import METHODS, OrdinaryRequest
 from nodrop.options import configuration
+from nodrop.wsgi.edge import hosts
 from tests.corpus import CASES
 from tests.raw import exchange, split
 from tests.serving_process import ROOT, own_application, serving
@@ -233,6 +234,15 @@ def test_names_that_clients_make_up_do_not_fill_the_memory() -> None:
     assert known["X" * 500] == f"HTTP_{'X' * 500}"
     assert len(known) == names.MOST
     assert all(names.field(variable) == name.upper() for name, variable in known.items())
+
+
+def test_hosts_that_are_too_long_are_refused_and_not_remembered() -> None:
+    """A thousand of 20 KB would take 20 MB."""
+    remembered = hosts.is_valid.cache_info().currsize
+    long = b"a" * 20_000
+    for data in (b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n" % long, b"GET http://%b/ HTTP/1.1\r\nHost: x\r\n\r\n" % long):
+        assert agreed(data)[1].startswith("400")
+    assert hosts.is_valid.cache_info().currsize <= remembered + 1
 
 
 def test_a_parser_that_is_installed_beside_changes_nothing(tmp_path: Path) -> None:

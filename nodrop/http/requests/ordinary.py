@@ -12,7 +12,7 @@ from typing import Any
 from gunicorn.http.message import Request
 
 from nodrop.http.requests.names import Names, field
-from nodrop.wsgi.edge.hosts import is_valid
+from nodrop.wsgi.edge.hosts import MAX_LENGTH, is_valid
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 VERSIONS = {"HTTP/1.1": (1, 1), "HTTP/1.0": (1, 0)}
@@ -113,7 +113,8 @@ def parse(head: bytes, cfg: Any, client: Any, number: int, most_fields: int) -> 
 
 def _is_ordinary(variables: dict[str, str], version: str) -> bool:
     host = variables.get("HTTP_HOST")
-    if version == "HTTP/1.1" if host is None else not is_valid(host):
+    # The length first, as in rules.py: what is asked about is remembered.
+    if version == "HTTP/1.1" if host is None else len(host) > MAX_LENGTH or not is_valid(host):
         return False
     if "HTTP_TRANSFER_ENCODING" in variables or "HTTP_EXPECT" in variables:
         return False
