@@ -45,15 +45,17 @@ class _Kept(ServerMetrics):
         # Imported late: prometheus_client decides at import how it keeps values.
         from prometheus_client import CollectorRegistry, Counter, Histogram
 
-        from nodrop.metrics.store import kept_in, own_store
+        from nodrop.metrics.store import StoredHistogram, kept_in, own_store
 
-        self._in_store: Callable[[], AbstractContextManager[None]] = lambda: kept_in(own_store())
+        self._in_store: Callable[[], AbstractContextManager[object]] = lambda: kept_in(own_store())
+        self._store = own_store()
         registry = CollectorRegistry()
-        with self._in_store():
-            self._queue = Histogram(
+        with kept_in(self._store) as made:
+            Histogram(
                 "nodrop_queue_seconds", "Time that requests waited for a thread, in seconds", buckets=QUEUE_BUCKETS,
                 registry=registry,
             )  # fmt: skip
+            self._queue = StoredHistogram(made)
             self._refused = Counter(
                 "nodrop_requests_refused",
                 "Requests that the server answered without the application, by status",
@@ -78,7 +80,10 @@ class _Kept(ServerMetrics):
             )
 
     def queued(self, seconds: float) -> None:
-        self._queue.observe(seconds)
+        store = self._store
+        with store.lock:
+            if store.is_open:
+                self._queue.observe(seconds)
 
     def refused(self, status: HTTPStatus) -> None:
         with self._in_store():

@@ -23,8 +23,9 @@ def when_taken_over(sock: Any, function: Callable[[], None]) -> None:
 
     No answer begins then, where most is noted otherwise.
     """
-    if sock is not None and hasattr(sock, "when_taken_over"):
-        sock.when_taken_over.append(function)
+    functions = getattr(sock, "when_taken_over", None)
+    if functions is not None:
+        functions.append(function)
 
 
 class Watcher:
@@ -60,21 +61,26 @@ def call(
     start_response: StartResponse,
     watcher: Watcher,
     *,
-    keep_lists: bool = False,
+    ends_only: bool = False,
 ) -> Iterable[bytes]:
     """Call the application, and return its answer watched.
 
-    keep_lists: return a list or tuple as it is, and call it closed, as nothing of the application runs any more; the
-    server may want its length. A `wsgi.file_wrapper` always stays the object that it is, since the server recognises
-    it by its type and sends the file without reading it.
+    ends_only: the watcher wants to know of failures and the end alone. So a list or tuple is returned as it is, and
+    called closed, as nothing of the application runs any more; the server may want its length. And an answer that is
+    watched already is not wrapped once more. A `wsgi.file_wrapper` always stays the object that it is, since the server
+    recognises it by its type and sends the file without reading it.
     """
     try:
         watcher.asked()
         body = _answer(application, environ, start_response)
         watcher.answered()
-        if keep_lists and type(body) in (list, tuple):
-            watcher.closed()
-            return body
+        if ends_only:
+            if type(body) is _Body:
+                body.close.others += (watcher,)
+                return body
+            if type(body) in (list, tuple):
+                watcher.closed()
+                return body
         file_wrapper = environ.get("wsgi.file_wrapper")
         if isinstance(file_wrapper, type) and isinstance(body, file_wrapper):
             watcher.file(body)
@@ -104,11 +110,13 @@ def _answer(application: WSGIApplication, environ: WSGIEnvironment, start_respon
 class _Close:
     """Closes an application's answer, then calls it closed. Does nothing the second time."""
 
-    __slots__ = ("_close", "_watcher")
+    __slots__ = ("_close", "_watcher", "others")
 
     def __init__(self, body: Iterable[bytes], watcher: Watcher) -> None:
         self._close = getattr(body, "close", None)
         self._watcher: Watcher | None = watcher
+        self.others: tuple[Watcher, ...] = ()
+        """Those further out, which want to know of failures and the end alone."""
 
     def __call__(self) -> None:
         watcher, self._watcher = self._watcher, None
@@ -121,9 +129,20 @@ class _Close:
                 close()
         except BaseException as error:
             watcher.failed(error)
+            self.failed(error)
             raise
         finally:
-            watcher.closed()
+            try:
+                watcher.closed()
+            finally:
+                others, self.others = self.others, ()
+                for each in others:
+                    each.closed()
+
+    def failed(self, error: BaseException) -> None:
+        """Tell those further out."""
+        for each in self.others:
+            each.failed(error)
 
 
 class _Body:
@@ -149,6 +168,7 @@ class _Body:
             raise
         except BaseException as error:
             watcher.failed(error)
+            self.close.failed(error)
             raise
         watcher.piece(piece)
         return piece
