@@ -177,8 +177,8 @@ class ServingSettings(Settings):
         seconds(0, 86400),
         group="Timeouts",
         default=Computed("4 x GRACEFUL_TIMEOUT", lambda values: 4 * int(values["graceful_timeout"])),
-        meaning="Time without any reads or writes after which a request counts as stalled. The liveness probe then "
-        "fails, and the kubelet restarts the pod. Set it above `GRACEFUL_TIMEOUT`; 0 disables it.",
+        meaning="Time without any reads or writes after which a request counts as stalled and is logged. The liveness "
+        "probe fails if all threads are stalled and requests wait. Set it above `GRACEFUL_TIMEOUT`; 0 disables it.",
     )
     max_connections: int = setting(
         "MAX_CONNECTIONS",
