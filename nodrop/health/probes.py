@@ -21,7 +21,7 @@ from nodrop.health.readiness import CheckResults
 from nodrop.health.worker_state import WorkerState, WorkerStatus
 from nodrop.system.addresses import own_address
 
-STARTUP_INTERVAL_SECONDS = 0.2
+STARTUP_INTERVAL_SECONDS = 0.05
 STILL_SECONDS = 10.0
 """A worker whose loop has not gone round for this long is stuck. It does so every second unless CPU time is short."""
 Answer = tuple[HTTPStatus, str]
