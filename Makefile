@@ -100,10 +100,12 @@ test-packages: ## Install what some tests use, where it is missing (Debian, Ubun
 	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $$missing; }
 
 .PHONY: bench
-bench: $(VENV)/development ## Compare the server with gunicorn's own workers: slow clients, then speed; what probers cost
-	$(PY) bench/slow_clients.py
-	$(PY) bench/throughput.py
-	$(PY) bench/probers.py
+bench: $(VENV)/development build/venv/bench/servers ## Compare servers in 15 minutes (ARGS='--servers nodrop,granian --workloads hello')
+	@$(PY) -m bench $(ARGS)
+
+.PHONY: bench-guard
+bench-guard: $(VENV)/development ## Check that a request is not dearer than it was, compared with gunicorn's threads
+	@$(PY) -m bench.guard $(ARGS)
 
 # What nodrop requires is in pyproject.toml alone. The image installs nodrop without looking at it again.
 .PHONY: lock
@@ -114,6 +116,7 @@ lock: $(VENV)/development ## Pin and hash the requirements, of APP_DIR alone if 
 	} && $(if $(app),$(if $(app_lock),compile $(app_lock) pyproject.toml $(app_requires),echo '$(app) has no requirements.in$(,) \
 	  requirements.txt or pyproject.toml: there is nothing to pin'),compile requirements.txt pyproject.toml requirements.in && \
 	  compile requirements-otel.txt --extra otel pyproject.toml requirements-otel.in && \
+	  compile bench/requirements.txt pyproject.toml bench/requirements.in && \
 	  for name in requirements-build requirements-dev tests/applications; do compile $$name.txt $$name.in || exit 1; done)
 
 .PHONY: wheel
@@ -214,4 +217,14 @@ build/venv/%/runtime: %/requirements.lock requirements-build.txt pyproject.toml
 	@build/venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $< \
 	  --requirement requirements-build.txt
 	@$(call install_nodrop,build/venv/$*/bin/python)
+	@touch $@
+
+# --- The servers of `make bench` --------------------------------------------------------------------------------------
+
+build/venv/bench/servers: bench/requirements.txt requirements-build.txt pyproject.toml
+	@$(PYTHON) scripts/make_venv.py build/venv/bench
+	@echo "installing the servers that are compared"
+	@build/venv/bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $< \
+	  --requirement requirements-build.txt
+	@$(call install_nodrop,build/venv/bench/bin/python)
 	@touch $@
