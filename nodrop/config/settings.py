@@ -109,6 +109,14 @@ class ServingSettings(Settings):
         meaning="Threads of each worker: the number of requests that it runs at once.",
         common=True,
     )
+    max_streams: int = setting(
+        "MAX_STREAMS",
+        integer(0, 4096),
+        group="Capacity",
+        default=400,
+        meaning="How many event streams, WebSockets and other long answers each worker runs in addition to "
+        "`WEB_THREADS`, so that they hold up no other request.",
+    )
     max_requests: int = setting(
         "MAX_REQUESTS",
         integer(0, 10**9),
@@ -132,6 +140,14 @@ class ServingSettings(Settings):
         default=30,
         meaning="Time limit for in-flight requests after SIGTERM. In the chart, set `shutdown.gracefulTimeoutSeconds`.",
         common=True,
+    )
+    queue_timeout: int = setting(
+        "QUEUE_TIMEOUT",
+        seconds(0, 3600),
+        group="Timeouts",
+        default=15,
+        meaning="Time limit for a request to wait for a thread. A request that has waited longer is answered 503 with "
+        "`Retry-After`. 0 disables the limit.",
     )
     keep_alive: int = setting(
         "KEEP_ALIVE",

@@ -103,11 +103,11 @@ class Health:
         return workers
 
     def _stall(self, workers: list[WorkerStatus]) -> str | None:
-        """What is wrong if a request has made no progress for too long. A slow one that reads or writes is fine."""
+        """What is wrong if no thread of a worker has made progress for too long, and requests wait for one."""
         limit = self._settings.stall_timeout
-        longest = max((worker.longest_stall(time.monotonic()) for worker in workers), default=0.0)
+        longest = max((worker.wedged_for(time.monotonic()) for worker in workers), default=0.0)
         if limit and longest > limit:
-            return f"a request has made no progress for {longest:.0f} s (STALL_TIMEOUT={limit})"
+            return f"no thread has made progress for {longest:.0f} s, and requests wait (STALL_TIMEOUT={limit})"
         waited = max((worker.longest_idle_wait(time.monotonic()) for worker in workers), default=0.0)
         if limit and waited > limit:
             return f"a request has waited for {waited:.0f} s while no thread was busy (STALL_TIMEOUT={limit})"

@@ -19,21 +19,23 @@ from nodrop.system.processes import is_alive
 
 # Native and aligned. A writer assigns one number at a time through a view of the memory, which happens in one piece;
 # struct's own writing does not, and a reader would now and then see half of a number.
-# Last turn of the loop, since when a request waits for a thread (0 if none), ready (0 or 1), threads, waiting requests,
-# connections.
-_HEADER = struct.Struct("=ddiiii")
-_SLOT = struct.Struct("=dd")  # of a thread's request: its start and its last progress by time.monotonic(); 0 when idle
+# Last turn of the loop, since when the oldest request waits for a thread, and since when one waits and no thread has
+# taken any (both 0 if none); ready (0 or 1), threads, waiting requests, connections.
+_HEADER = struct.Struct("=dddiiii")
+# Of a thread's request: its start and its last progress, by time.monotonic(), 0 when idle; whether it streams (0 or 1).
+_SLOT = struct.Struct("=ddd")
 
 
 class WorkerReport:
     """The worker's end: it writes the file. `folder` must exist."""
 
-    def __init__(self, folder: Path, pid: int, threads: int) -> None:
-        """Create the file of a worker that has `threads` threads and is not ready."""
+    def __init__(self, folder: Path, pid: int, threads: int, streams: int = 0) -> None:
+        """Create the file of a worker that has `threads` threads, for streams so many more, and is not ready."""
         self.threads = threads
+        self._size = _HEADER.size + (threads + streams) * _SLOT.size
         # Under a name that is not read, until it is complete.
         new, path = folder / f".{pid}", folder / str(pid)
-        new.write_bytes(bytes(_HEADER.size + threads * _SLOT.size))
+        new.write_bytes(bytes(self._size))
         with new.open("r+b") as file:
             self._write_to(mmap.mmap(file.fileno(), 0))
         self._counts[1] = threads
@@ -42,48 +44,54 @@ class WorkerReport:
 
     def _write_to(self, memory: mmap.mmap | bytearray) -> None:
         view = memoryview(memory)
-        self._times = view[:16].cast("d")
-        self._counts = view[16 : _HEADER.size].cast("i")
+        self._times = view[:24].cast("d")
+        self._counts = view[24 : _HEADER.size].cast("i")
         self._slots = view[_HEADER.size :].cast("d")
 
     def _detach(self) -> None:
         """In a child process: write to memory of its own from now on. The file is the worker's."""
-        self._write_to(bytearray(_HEADER.size + self.threads * _SLOT.size))
+        self._write_to(bytearray(self._size))
 
     def set_ready(self, ready: bool) -> None:
         """Report whether the worker has loaded the application and is not stopping. Safe in a signal handler."""
         self._counts[0] = int(ready)
 
-    def set_load(self, waiting: int, connections: int, since: float = 0.0) -> None:
-        """How many requests wait for a thread, the oldest since when, by time.monotonic(), and how many connections are
-        open. Called by the loop, at each turn."""
+    def set_load(self, waiting: int, connections: int, since: float = 0.0, blocked_since: float = 0.0) -> None:
+        """How many requests wait for a thread, the oldest since when, since when none was taken, by time.monotonic(),
+        and how many connections are open. Called by the loop, at each turn."""
         self._times[0] = time.monotonic()
         self._times[1] = since
+        self._times[2] = blocked_since
         self._counts[2] = waiting
         self._counts[3] = connections
 
-    def request_started(self, thread: int) -> None:
-        """The thread with this number, from 0, has started a request."""
-        now = time.monotonic()
+    def request_started(self, thread: int, now: float | None = None) -> None:
+        """The thread with this number, from 0, has started a request, now or at this time.monotonic()."""
+        now = now or time.monotonic()
         # In this order: with a start there is always a progress that belongs to it.
-        self._slots[2 * thread + 1] = now
-        self._slots[2 * thread] = now
+        self._slots[3 * thread + 1] = now
+        self._slots[3 * thread] = now
 
     def request_progressed(self, thread: int) -> None:
         """The thread's request has read or written something."""
-        self._slots[2 * thread + 1] = max(self._slots[2 * thread + 1], time.monotonic())
+        self._slots[3 * thread + 1] = max(self._slots[3 * thread + 1], time.monotonic())
 
     def request_exempt(self, thread: int) -> None:
         """The thread's request may go without progress for any time."""
-        self._slots[2 * thread + 1] = math.inf
+        self._slots[3 * thread + 1] = math.inf
+
+    def request_streams(self, thread: int) -> None:
+        """The thread's request has given its place among the threads to another."""
+        self._slots[3 * thread + 2] = 1.0
 
     def stalled_for(self, thread: int, now: float) -> float:
         """Seconds since the last progress of the thread's request; 0 when it is idle."""
-        return now - self._slots[2 * thread + 1] if self._slots[2 * thread] else 0.0
+        return now - self._slots[3 * thread + 1] if self._slots[3 * thread] else 0.0
 
     def request_finished(self, thread: int) -> None:
         """The thread is idle."""
-        self._slots[2 * thread] = 0.0
+        self._slots[3 * thread] = 0.0
+        self._slots[3 * thread + 2] = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,19 +108,27 @@ class WorkerStatus:
     """Requests that are complete and wait for a thread."""
     waiting_since: float
     """When the oldest of these began to wait, by time.monotonic(); 0 if there is none."""
+    blocked_since: float
+    """Since when requests wait and no thread has taken one, by time.monotonic(); 0 if none waits."""
     connections: int
     """Open connections, idle ones included."""
     requests: tuple[tuple[float, float], ...]
-    """Of each request in flight: its start and its last progress, by time.monotonic()."""
+    """Of each request that one of `threads` runs: its start and its last progress, by time.monotonic()."""
+    streams: tuple[tuple[float, float], ...] = ()
+    """Likewise of each that has given its place to another."""
 
     @property
     def busy(self) -> int:
         """Threads that have a request in flight."""
         return len(self.requests)
 
-    def longest_stall(self, now: float) -> float:
-        """Of the requests in flight, the longest time without progress, in seconds; 0 if there are none."""
-        return max((now - progressed for _, progressed in self.requests), default=0.0)
+    def wedged_for(self, now: float) -> float:
+        """For how long, in seconds, every thread has run a request without progress while others waited; 0 if it has
+        not. A worker in which one thread can make progress is not wedged, nor is one that nobody waits for."""
+        if self.busy < self.threads or not self.blocked_since:
+            return 0.0
+        since = max(self.blocked_since, *(progressed for _, progressed in self.requests))
+        return max(0.0, now - since)
 
     def longest_idle_wait(self, now: float) -> float:
         """How long a request has waited although every thread is idle, in seconds: they take none, for some reason."""
@@ -125,9 +141,9 @@ class WorkerState:
 
     folder: Path
 
-    def report(self, pid: int, threads: int) -> WorkerReport:
+    def report(self, pid: int, threads: int, streams: int = 0) -> WorkerReport:
         """Create the file of a new worker, for that worker to write."""
-        return WorkerReport(self.folder, pid, threads)
+        return WorkerReport(self.folder, pid, threads, streams)
 
     def forget(self, pid: int) -> None:
         """Remove the file of a worker that has exited. May be called more than once."""
@@ -153,7 +169,10 @@ def _read(path: Path) -> WorkerStatus | None:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
-    turned, since, ready, threads, waiting, connections = _HEADER.unpack_from(data)
-    slots = _SLOT.iter_unpack(data[_HEADER.size :])
-    requests = tuple((started, progressed) for started, progressed in slots if started)
-    return WorkerStatus(int(path.name), bool(ready), turned, threads, waiting, since, connections, requests)
+    turned, since, blocked, ready, threads, waiting, connections = _HEADER.unpack_from(data)
+    slots = [slot for slot in _SLOT.iter_unpack(data[_HEADER.size :]) if slot[0]]
+    requests = tuple((started, progressed) for started, progressed, streams in slots if not streams)
+    streams = tuple((started, progressed) for started, progressed, streams in slots if streams)
+    return WorkerStatus(
+        int(path.name), bool(ready), turned, threads, waiting, since, blocked, connections, requests, streams
+    )

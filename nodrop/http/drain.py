@@ -12,9 +12,13 @@ from nodrop.http.connection.stages import Stage
 from nodrop.http.in_flight import InFlight
 from nodrop.http.lifecycle import Lifecycle
 from nodrop.http.loop import Loop
+from nodrop.http.request_queue import RequestQueue
 from nodrop.http.threads import Threads
+from nodrop.http.watch import Watch
 
 TICK_SECONDS = 0.1
+LOOK_SECONDS = 0.02
+"""How often it is looked whether all is finished."""
 
 
 class Drain:
@@ -26,6 +30,8 @@ class Drain:
         acceptor: Acceptor,
         lifecycle: Lifecycle,
         threads: Threads,
+        queue: RequestQueue,
+        watch: Watch,
         refusals: Refusals,
         in_flight: InFlight,
         log: Any,
@@ -37,19 +43,31 @@ class Drain:
         self._acceptor = acceptor
         self._lifecycle = lifecycle
         self._threads = threads
+        self._queue = queue
+        self._watch = watch
         self._refusals = refusals
         self._in_flight = in_flight
         self._log = log
         self._graceful_timeout = graceful_timeout
+        self._has_begun = False
 
     def run(self) -> None:
         """Return when no connection is left, or the grace period is over."""
         deadline = time.monotonic() + self._graceful_timeout
+        self._loop.call(self._begin)
+        while not self._is_over() and time.monotonic() < deadline:
+            self._watch.look(LOOK_SECONDS)
+        with self._loop.lock:
+            self._say_what_is_cut()
+
+    def _begin(self) -> None:
+        self._loop.tick_seconds = TICK_SECONDS
         self._acceptor.stop()
         self._lifecycle.stop()
-        while (self._loop.connections or self._threads.finishing) and time.monotonic() < deadline:
-            self._loop.turn(TICK_SECONDS)
-        self._say_what_is_cut()
+        self._has_begun = True
+
+    def _is_over(self) -> bool:
+        return self._has_begun and not self._loop.connections and not self._threads.finishing
 
     def _say_what_is_cut(self) -> None:
         now = time.monotonic()
@@ -57,7 +75,7 @@ class Drain:
             self._in_flight.log(
                 f"cut off after {now - began:.1f} s, since GRACEFUL_TIMEOUT={self._graceful_timeout} is over", environ
             )
-        if waiting := self._threads.waiting:
+        if waiting := len(self._queue):
             self._log.error("%d requests that waited for a thread are cut off too", waiting)
         for connection in self._loop.connections:
             if connection.stage is Stage.SENDING and connection.behind:

@@ -29,6 +29,8 @@ KEEP_ALIVE_LINGER_SECONDS = 5.0
 `Connection: close`."""
 
 
+RETRY_AFTER_SECONDS = 5
+"""When a client that was turned away for lack of threads may come back."""
 AWAKENING_SECONDS = 0.5
 """How long the threads of a library for WebSockets have to see that the connection has ended."""
 
@@ -98,7 +100,10 @@ class Lifecycle:
         if events & EVENT_WRITE:
             self._on_writable(connection)
         if events & EVENT_READ and connection.watched & EVENT_READ:
-            self._on_readable(connection)
+            if connection.rule.reads:
+                self._on_readable(connection)
+            else:
+                self._loop.watch(connection)
 
     def _on_readable(self, connection: Connection) -> None:
         if connection.stage is Stage.CLOSING:
@@ -120,8 +125,8 @@ class Lifecycle:
             self.refuse(connection, refusal)
             return
         if complete:
+            # It stays watched: mostly nothing comes until it is answered.
             self._enter(connection, Stage.APPLICATION)
-            self._loop.watch(connection)
             connection.handed_over = connection.since
             self._hand_over(connection)
             return
@@ -147,6 +152,22 @@ class Lifecycle:
         connection.keep = False
         self._enter(connection, Stage.SENDING)
         self._on_writable(connection)
+
+    def refuse_waiting(self, connection: Connection) -> None:
+        """The request has waited for a thread for too long."""
+        detail = "the server is too busy to answer in time"
+        why = f"waited {self._settings.queue_timeout} s for a thread (QUEUE_TIMEOUT)"
+        refusal = Refusal(
+            HTTPStatus.SERVICE_UNAVAILABLE, detail, connection.request, why=why, retry_after=RETRY_AFTER_SECONDS
+        )
+        self._loop.run(connection, self.refuse, refusal)
+
+    def drop_waiting(self, connection: Connection) -> None:
+        """The client has gone while its request waited for a thread: it is not run."""
+        self._metrics.closed("gave_up")
+        self._log.info("a request of %s is dropped: its client has gone while it waited", connection.client[0])
+        connection.enter(Stage.SENDING, 0)
+        self.close(connection)
 
     def _on_writable(self, connection: Connection) -> None:
         try:
@@ -323,11 +344,13 @@ class Lifecycle:
 
     def send_rest(self, connection: Connection) -> None:
         """Send what was left of the answer."""
-        self._loop.call(connection, self._watch_outgoing)
+        with self._loop.lock:
+            self._loop.run(connection, self._watch_outgoing)
 
     def make_room(self, connection: Connection, size: int) -> None:
         """Make room for so many bytes of an answer."""
-        self._loop.call(connection, self._relieve, size)
+        with self._loop.lock:
+            self._loop.run(connection, self._relieve, size)
 
     def progressed(self, connection: Connection) -> None:
         """Tell the health check."""

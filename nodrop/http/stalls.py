@@ -5,19 +5,20 @@ from __future__ import annotations
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from nodrop.health.worker_state import WorkerReport
 from nodrop.http.in_flight import InFlight
+from nodrop.http.threads import RequestThread
 
 
 class Stalls:
     """Looks at the threads now and then."""
 
     def __init__(
-        self, threads: Sequence[threading.Thread], report: WorkerReport, in_flight: InFlight, timeout: float
+        self, threads: Mapping[int, RequestThread], report: WorkerReport, in_flight: InFlight, timeout: float
     ) -> None:
-        """timeout: STALL_TIMEOUT in seconds; 0 for never."""
+        """threads: by number. timeout: STALL_TIMEOUT in seconds; 0 for never."""
         self._threads = threads
         self._report = report
         self._in_flight = in_flight
@@ -28,11 +29,11 @@ class Stalls:
         """Log each request that has made no progress for STALL_TIMEOUT, once."""
         if not self._timeout:
             return
-        for number, thread in enumerate(self._threads):
+        for number, thread in self._threads.items():
             if self._report.stalled_for(number, now) <= self._timeout:
                 self._told.discard(number)
             elif number not in self._told:
-                self._tell(number, thread)
+                self._tell(number, thread.thread)
 
     def _tell(self, number: int, thread: threading.Thread) -> None:
         frame = sys._current_frames().get(thread.ident or 0)

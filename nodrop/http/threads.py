@@ -1,12 +1,17 @@
-"""The threads, each of which runs one request after the other."""
+"""The threads: one of them goes round the loop, and runs the requests that it finds there complete by itself.
+
+Nothing is handed over while handlers are short: the thread that has read a request runs the application and answers.
+When it is held up there, the main thread, which watches (watch.py), gives the loop to another one. As long as handlers
+are held up now and then, a thread gives the loop away by itself before it begins a request.
+"""
 
 from __future__ import annotations
 
-import collections
-import queue
+import math
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from nodrop.health.worker_state import WorkerReport
@@ -17,89 +22,223 @@ from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.in_flight import InFlight
 from nodrop.http.lifecycle import Lifecycle
 from nodrop.http.loop import Loop
+from nodrop.http.request_queue import RequestQueue, Work
 from nodrop.system import children
+
+HELD_UP_SECONDS = 0.005
+"""A request that takes longer holds up whoever goes round the loop. Half as long is too short: on two busy cores a
+thread that merely waits for the processor would count."""
+SPREAD_SECONDS = 0.1
+MOST_SPREAD_SECONDS = 1.6
+"""For how long after a request has waited that long, for a database or another service, the loop is given away before
+each request. It is twice as long each time that the next one follows soon, since each costs HELD_UP_SECONDS to find."""
+STREAM_SECONDS = 0.1
+"""An answer that goes on for longer, from its first byte on, gives its place to another thread when one is needed."""
+
+
+class RequestThread:
+    """One thread, and what it does now."""
+
+    def __init__(self, number: int, run: Callable[[RequestThread], None]) -> None:
+        self.number = number
+        """Of its place in the worker's report."""
+        self.connection: Connection | None = None
+        """The connection whose request it runs."""
+        self.streams = False
+        """Its request has given its place among WEB_THREADS to another thread."""
+        self.woken = threading.Lock()
+        """Held while it has nothing to do; whoever has something for it releases it."""
+        self.woken.acquire()
+        self.thread = threading.Thread(target=run, args=(self,), name=f"request-{number}", daemon=True)
 
 
 class Threads:
-    """Takes complete requests in the order in which they came, and hands their connections back to the loop."""
+    """All of a worker's. The loop's lock is held for everything but `start`, and while the application runs."""
 
-    def __init__(self, number: int, report: WorkerReport, in_flight: InFlight, log: Any) -> None:
-        """log: gunicorn's."""
+    def __init__(
+        self,
+        number: int,
+        loop: Loop,
+        queue: RequestQueue,
+        lifecycle: Lifecycle,
+        answering: Answering,
+        report: WorkerReport,
+        in_flight: InFlight,
+        log: Any,
+        *,
+        max_streams: int,
+        wake_watch: Callable[[], None],
+    ) -> None:
+        """number: WEB_THREADS. log: gunicorn's. wake_watch: called when the main thread has something to do."""
+        self._number = number
+        self._max_streams = max_streams
+        self._loop = loop
+        self._queue = queue
+        self._lifecycle = lifecycle
+        self._answering = answering
         self._report = report
         self._in_flight = in_flight
         self._log = log
-        self._requests: queue.SimpleQueue[Connection | Callable[[], None]] = queue.SimpleQueue()
-        # Since when each request in the queue has been there.
-        self._handed_over: collections.deque[float] = collections.deque()
+        self._wake_watch = wake_watch
+        self.all: dict[int, RequestThread] = {}
+        """By number."""
+        self.idle: list[RequestThread] = []
+        """Those that have nothing to do; the last is taken first, whose memory is warm."""
+        self.poller: RequestThread | None = None
+        """Whoever goes round the loop; it comes back there after a request, unless it was held up for too long."""
+        self.main_polls = False
+        """The main thread goes round the loop, since all others are held up."""
+        self.away_since = 0.0
+        """When the poller has begun the request that it runs, by time.monotonic(); 0 if it runs none."""
+        self.begun = 0
+        """Requests that a poller has begun."""
+        self.watched = True
+        """The main thread looks often enough to see that the poller is held up."""
         self.finishing = 0
         """Requests of which something is left to be done, after their answer."""
-        self._finishing_lock = threading.Lock()
-        self.threads = [
-            threading.Thread(target=self._serve, args=(each,), name=f"request-{each}", daemon=True)
-            for each in range(number)
-        ]
+        self.failure: BaseException | None = None
+        """What has ended a thread: a defect of this server."""
+        self._streams = 0
+        self._spread_until = 0.0
+        self._spread_seconds = SPREAD_SECONDS
 
-    def start(self, loop: Loop, lifecycle: Lifecycle, answering: Answering) -> None:
-        """Begin to take requests."""
-        self._loop = loop
-        self._lifecycle = lifecycle
-        self._answering = answering
-        for thread in self.threads:
-            thread.start()
+    def start(self) -> None:
+        """Begin to take requests. Called without the lock."""
+        with self._loop.lock:
+            for _ in range(self._number):
+                self._add()
 
-    def hand_over(self, connection: Connection) -> None:
-        """Have a thread answer the connection's request. Called by the loop."""
-        self._handed_over.append(connection.handed_over)
-        self._requests.put(connection)
+    def _add(self) -> RequestThread:
+        number = next(each for each in range(self._number + self._max_streams) if each not in self.all)
+        made = self.all[number] = RequestThread(number, self._serve)
+        made.thread.start()
+        return made
 
-    def hand_over_finish(self, finish: Callable[[], None]) -> None:
-        """Have a thread do what is left of a request. Called by the loop."""
-        with self._finishing_lock:
-            self.finishing += 1
-        self._handed_over.append(time.monotonic())
-        self._requests.put(finish)
+    # --- Who goes round the loop -------------------------------------------------------------------------------------
 
-    @property
-    def waiting(self) -> int:
-        """Requests that no thread has taken."""
-        return self._requests.qsize()
+    def relieve(self, waits: bool) -> None:
+        """Let another go round the loop, since the poller is held up. waits: it waits, and does not compute."""
+        if waits:
+            self._spread(time.monotonic())
+        self.away_since, self.poller, self.main_polls = 0.0, None, True
+        self.appoint()
 
-    @property
-    def waiting_since(self) -> float:
-        """When the oldest of these began to wait; 0 if there is none."""
+    def _spread(self, now: float) -> None:
+        # Only what was seen to wait counts, not how long requests take: that grows by itself where threads compete for
+        # the interpreter's lock, as they do once the loop is given away.
+        follows_soon = now < self._spread_until + SPREAD_SECONDS
+        self._spread_seconds = min(2 * self._spread_seconds, MOST_SPREAD_SECONDS) if follows_soon else SPREAD_SECONDS
+        self._spread_until = now + self._spread_seconds
+
+    def appoint(self) -> None:
+        """Have one of the threads go round the loop in the main thread's place, if one is free for it."""
+        if self.idle:
+            self._give_to(self.idle.pop())
+        elif self._queue and (added := self._replace_streams()):
+            self.poller = added
+        else:
+            return
+        self.main_polls = False
+
+    def _give_to(self, thread: RequestThread) -> None:
+        self.poller = thread
+        thread.woken.release()
+
+    def _replace_streams(self) -> RequestThread | None:
+        """Add a thread for each request that waits and each that streams: the first of them, if there are any."""
+        first, wanted, now = None, len(self._queue), time.monotonic()
+        for thread in list(self.all.values()):
+            if wanted and self._streams < self._max_streams and not thread.streams and _is_stream(thread, now):
+                thread.streams = True
+                self._streams += 1
+                wanted -= 1
+                self._report.request_streams(thread.number)
+                added = self._add()
+                first = first or added
+        return first
+
+    # --- A thread ----------------------------------------------------------------------------------------------------
+
+    def _serve(self, thread: RequestThread) -> None:
         try:
-            return self._handed_over[0]
-        except IndexError:
-            return 0.0
+            with self._loop.lock:
+                while self._go_on(thread):
+                    pass
+        except BaseException as error:
+            self.failure = error
+            self._wake_watch()
 
-    def _serve(self, number: int) -> None:
-        while True:
-            work = self._requests.get()
-            # One for each that was put, in the same order, whichever thread comes first.
-            self._handed_over.popleft()
-            self._report.request_started(number)
-            if isinstance(work, Connection):
-                self._answer(work, number)
+    def _go_on(self, thread: RequestThread) -> bool:
+        """Do what is next; whether the thread is still needed."""
+        lock = self._loop.lock
+        if work := self._queue.take():
+            self._run(thread, work)
+        elif self.poller is thread or (self.poller is None and not self.main_polls):
+            self.poller = thread
+            lock.release()
+            try:
+                ready = self._loop.wait(math.inf)
+            finally:
+                lock.acquire()
+            self._loop.handle(ready)
+        elif len(self.all) - self._streams > self._number:
+            del self.all[thread.number]
+            return False
+        else:
+            self.idle.append(thread)
+            lock.release()
+            try:
+                thread.woken.acquire()
+            finally:
+                lock.acquire()
+        return True
+
+    def _run(self, thread: RequestThread, work: Work) -> None:
+        began = time.monotonic()
+        if self.poller is thread:
+            if began < self._spread_until and self.idle:
+                self._give_to(self.idle.pop())
             else:
-                self._finish(work)
-                self._report.request_finished(number)
+                self.begun += 1
+                self.away_since = began
+                if not self.watched:
+                    self.watched = True
+                    self._wake_watch()
+        self._report.request_started(thread.number, began)
+        self._loop.lock.release()
+        try:
+            then = self._answer(work, thread) if isinstance(work, Connection) else self._finish(work)
+            # Before the loop knows: a stop would name it as cut off.
+            self._in_flight.end(thread.number)
+            self._report.request_finished(thread.number)
+        finally:
+            self._loop.lock.acquire()
+        if self.poller is thread:
+            self.away_since = 0.0
+        if thread.streams:
+            thread.streams = False
+            self._streams -= 1
+        then()
 
-    def _finish(self, finish: Callable[[], None]) -> None:
+    def _finish(self, finish: Callable[[], None]) -> Callable[[], None]:
         try:
             finish()
         except BaseException:
             self._log.exception("Error after the answer to a request")
-        finally:
-            with self._finishing_lock:
-                self.finishing -= 1
+        return self._finished
 
-    def _answer(self, connection: Connection, number: int) -> None:
-        connection.thread = number
-        keep, finish, refusal = False, None, None
+    def _finished(self) -> None:
+        self.finishing -= 1
+
+    def _answer(self, connection: Connection, thread: RequestThread) -> Callable[[], None]:
+        """Run the application; the result is to be called with the lock."""
+        connection.thread = thread.number
+        thread.connection = connection
+        keep, finish = False, None
         try:
             keep, finish = self._answering.answer(connection)
-        except Refusal as refused:
-            refusal = refused
+        except Refusal as refusal:
+            return partial(self._loop.run, connection, self._lifecycle.refuse, refusal)
         except ClientGone as gone:
             self._log.debug("Connection closed: %s", gone)
             connection.abort()
@@ -108,10 +247,15 @@ class Threads:
                 children.leave("a request", error)
             self._log.exception("Error handling request")
             connection.abort()
-        # Before the loop knows: a stop would name it as cut off.
-        self._in_flight.end(number)
-        self._report.request_finished(number)
-        if refusal:
-            self._loop.call(connection, self._lifecycle.refuse, refusal)
-        else:
-            self._loop.call(connection, self._lifecycle.finished, keep, finish)
+        finally:
+            thread.connection = None
+        return partial(self._loop.run, connection, self._lifecycle.finished, keep, finish)
+
+
+def _is_stream(thread: RequestThread, now: float) -> bool:
+    """Whether its answer has been going on for longer than a moment."""
+    connection = thread.connection
+    if connection is None:
+        return False
+    began = connection.outgoing.began
+    return connection.taken_over or (bool(began) and now - began > STREAM_SECONDS)

@@ -1,9 +1,9 @@
-"""The gunicorn worker: threads run the application, one loop does all the waiting for clients.
+"""The gunicorn worker: one loop does all the waiting for clients, and the thread that runs it runs the application too.
 
-A request is handed to a thread when it is complete, its body included, and an answer that its client is slow to take is
-left to the loop. So a slow client costs memory or disk space, and no thread, within limits. gunicorn's parser and
-response classes do the HTTP. Its own threaded worker gives a thread to each slow client (docs/behaviour.md has the
-figures of both).
+A request is run when it is complete, its body included, and an answer that its client is slow to take is left to the
+loop. When the application takes long, another thread runs the loop (docs/request-path.md). So a slow client costs
+memory or disk space, and no thread, within limits. gunicorn's own threaded worker gives a thread to each slow client
+(docs/behaviour.md has the figures of both).
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ from nodrop.http.drain import Drain
 from nodrop.http.in_flight import InFlight
 from nodrop.http.lifecycle import Lifecycle
 from nodrop.http.loop import Loop
+from nodrop.http.request_queue import RequestQueue
 from nodrop.http.stalls import Stalls
 from nodrop.http.threads import Threads
+from nodrop.http.watch import Watch
 from nodrop.metrics.worker_metrics import server_metrics
 from nodrop.server.worker_process import WorkerProcess
 from nodrop.system import children
 
-TICK_SECONDS = 1.0
-"""How often deadlines are looked at."""
+LOOK_SECONDS = 1.0
+"""How long the main thread sleeps while nothing happens."""
 
 
 class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has no type information
@@ -44,11 +46,9 @@ class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has 
         self.signals.stand()
         self.report.set_load(0, 0)
         self.report.set_ready(self.alive)
+        self._threads.start()
         while self.alive:
-            self._loop.turn(TICK_SECONDS)
-            if self.ppid != os.getppid():
-                self.log.warning("the master is gone, stopping")
-                self.alive = False
+            self._watch.look(LOOK_SECONDS)
         self.report.set_ready(False)
         self._drain.run()
         self.signals.hand_over()
@@ -56,26 +56,18 @@ class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has 
     def _prepare(self) -> None:
         settings, log, cfg = self.settings, self.log, self.cfg
         metrics = server_metrics()
-        # gunicorn made this pipe for signals to write to; threads use it too.
-        loop = self._loop = Loop(self.PIPE, log)
-        loop.on_wake = self.signals.pass_on
+        loop = self._loop = Loop(log)
+        # gunicorn made this pipe for signals to write to.
+        watch = self._watch = Watch(self.PIPE, self.signals.pass_on)
         in_flight = InFlight(log)
         refusals = Refusals(cfg, log, metrics, settings)
-        threads = self._threads = Threads(self.report.threads, self.report, in_flight, log)
-        loop.ticks.append(lambda _: self.notify())
         lifecycle = Lifecycle(
             loop, settings, self.report, refusals, metrics, cfg=cfg, log=log,
-            hand_over=self._hand_over, hand_over_finish=threads.hand_over_finish,
+            hand_over=self._hand_over, hand_over_finish=self._hand_over_finish,
         )  # fmt: skip
-        acceptor = self._acceptor(loop, lifecycle)
-        lifecycle.on_room = acceptor.resume
-        stalls = Stalls(threads.threads, self.report, in_flight, settings.stall_timeout)
-        loop.ticks += [acceptor.tick, stalls.tick, lambda _: self.stop_if_replaced()]
-        loop.after_turn = self._report_load
-        self._drain = Drain(
-            loop, acceptor, lifecycle, threads, refusals, in_flight, log, graceful_timeout=settings.graceful_timeout
+        queue = self._queue = RequestQueue(
+            settings.queue_timeout, too_late=lifecycle.refuse_waiting, gone=lifecycle.drop_waiting
         )
-        acceptor.resume()
         answering = Answering(
             self.wsgi,
             in_flight,
@@ -87,7 +79,30 @@ class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has 
             pre_request=self._own_hook("pre_request"),
             post_request=self._own_hook("post_request"),
         )
-        threads.start(loop, lifecycle, answering)
+        threads = self._threads = Threads(
+            settings.threads, loop, queue, lifecycle, answering, self.report, in_flight, log,
+            max_streams=settings.max_streams, wake_watch=watch.wake,
+        )  # fmt: skip
+        watch.over(loop, threads, queue)
+        acceptor = self._acceptor(loop, lifecycle)
+        lifecycle.on_room = acceptor.resume
+        stalls = Stalls(threads.all, self.report, in_flight, settings.stall_timeout)
+        loop.ticks += [self._tick, queue.expire, acceptor.tick, stalls.tick]
+        loop.after_turn = self._report_load
+        self._drain = Drain(
+            loop, acceptor, lifecycle, threads, queue, watch, refusals, in_flight, log,
+            graceful_timeout=settings.graceful_timeout,
+        )  # fmt: skip
+        acceptor.resume()
+
+    def _tick(self, now: float) -> None:  # noqa: ARG002 - as ticks are
+        self.notify()
+        if self.ppid != os.getppid() and self.alive:
+            self.log.warning("the master is gone, stopping")
+            self.alive = False
+        self.stop_if_replaced()
+        if not self.alive:
+            self._watch.wake()
 
     def _acceptor(self, loop: Loop, lifecycle: Lifecycle) -> Acceptor:
         return Acceptor(
@@ -108,12 +123,17 @@ class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has 
 
     def _hand_over(self, connection: Connection) -> None:
         self.nr += 1
-        self._threads.hand_over(connection)
+        self._queue.put(connection)
+
+    def _hand_over_finish(self, finish: Callable[[], None]) -> None:
+        self._threads.finishing += 1
+        self._queue.put(finish)
 
     def _report_load(self) -> None:
-        self.report.set_load(self._threads.waiting, len(self._loop.connections), self._threads.waiting_since)
+        queue = self._queue
+        self.report.set_load(len(queue), len(self._loop.connections), queue.waiting_since, queue.blocked_since)
 
     def own_descriptors(self) -> set[int]:
-        """The loop's too."""
-        loop = getattr(self, "_loop", None)
-        return super().own_descriptors() | ({loop.descriptor} if loop else set())
+        """The loop's and the watch's too."""
+        parts = [part for name in ("_loop", "_watch") if (part := getattr(self, name, None))]
+        return super().own_descriptors().union(*(part.descriptors for part in parts))

@@ -205,7 +205,7 @@ class Hooks:
     def post_fork(self, server: Any, worker: Any) -> None:
         """Give a new worker what it can't know by itself."""
         worker.settings, worker.server = self._settings, server
-        worker.report = self._state.report(worker.pid, self._settings.threads)
+        worker.report = self._state.report(worker.pid, self._settings.threads, self._settings.max_streams)
         worker.replacement = Replacement(self._runtime, self._state, master=worker.ppid, log=server.log)
         if worker.replaces:
             worker.replacement.announce(worker.replaces)

@@ -26,13 +26,17 @@ if TYPE_CHECKING:
 class Refusal(Exception):
     """The request can't be accepted; the connection is closed after the answer. `request` is there if it was parsed."""
 
-    def __init__(self, status: HTTPStatus, detail: str, request: Any = None, *, why: str = "") -> None:
-        """detail: what the client is told. why: what the log says instead, for those who can change a setting."""
+    def __init__(
+        self, status: HTTPStatus, detail: str, request: Any = None, *, why: str = "", retry_after: int = 0
+    ) -> None:
+        """detail: what the client is told. why: what the log says instead, for those who can change a setting.
+        retry_after: in seconds, if the client is to be told."""
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.why = why or detail
         self.request = request
+        self.retry_after = retry_after
 
 
 def status_of(error: Exception) -> HTTPStatus:
@@ -75,6 +79,7 @@ class Refusals:
         headers = [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body))), ("Connection", "close")]
         headers += self.security_headers(environ)
         headers += [("X-Request-ID", request_id)] if request_id else []
+        headers += [("Retry-After", str(refusal.retry_after))] if refusal.retry_after else []
         lines = [f"HTTP/1.1 {refusal.status.value} {title}", *(f"{name}: {value}" for name, value in headers), "", ""]
         return "\r\n".join(lines).encode("latin-1") + shown
 

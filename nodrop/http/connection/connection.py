@@ -114,6 +114,15 @@ class Connection:
         except OSError:
             return b""
 
+    def client_is_gone(self) -> bool:
+        """Whether the client has closed its side, without anything else that it has sent waiting to be read."""
+        try:
+            return not self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def discard_some(self) -> int | None:
         """Drop what the client has sent: how many bytes; None if nothing, 0 if it has ended."""
         try:

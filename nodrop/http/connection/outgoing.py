@@ -57,6 +57,8 @@ class Outgoing:
         """answers: room for what is kept. write_seconds: how long a client may take nothing, where nothing is kept."""
         self.broken = False
         """Nothing can be sent any more."""
+        self.began = 0.0
+        """When the first of the answer was sent that a thread is making, by time.monotonic(); 0 before."""
         self._connection = connection
         self._services = services
         self._sock = sock
@@ -67,7 +69,10 @@ class Outgoing:
         self._file: tuple[int, int, int] | None = None
         """Descriptor, offset and size of what is left of the answer's file. It comes after what is kept."""
         self._most_behind = min(MAX_BEHIND, answers.limit // 2)
+        # Whoever holds it takes no other lock: the loop's is taken first.
         self._sending = threading.Condition()
+        self._flushed = 0
+        """How often the loop has sent something."""
         self._patience = PATIENCE_SECONDS
 
     @property
@@ -87,6 +92,7 @@ class Outgoing:
         """An answer is about to be sent by a thread."""
         self._patience = PATIENCE_SECONDS
         self.file_sent = 0
+        self.began = 0.0
 
     def send_file(self, file: int, offset: int, size: int) -> bool:
         """Have the kernel send a part of a file, the last of an answer; whether all of it was sent.
@@ -146,6 +152,7 @@ class Outgoing:
     def sendall(self, data: bytes) -> None:
         """Send `data`, or leave it to the loop. Raises ClientGone."""
         view = memoryview(data)
+        self.began = self.began or time.monotonic()
         # The loop sends only what was left to it, so that the two never send at once.
         if not self.behind:
             view = self._send_now(view)
@@ -178,7 +185,7 @@ class Outgoing:
 
     def _keep(self, view: memoryview) -> tuple[int, bool]:
         """Keep what there is room for, or wait a little for room: how many bytes, and whether the disk fails."""
-        kept, broken_disk = 0, False
+        kept, lacking = 0, 0
         with self._sending:
             self._check()
             room = max(0, self._most_behind - self._kept.occupied)
@@ -188,15 +195,23 @@ class Outgoing:
                 kept = len(piece)
             except BudgetExceeded:
                 # One that has something kept waits for its own client.
-                if not self.behind:
-                    self._services.make_room(self._connection, len(piece))
+                lacking = 0 if self.behind else len(piece)
             except OSError:
-                broken_disk = not self.behind
-            if not kept and not broken_disk:
-                self._services.send_rest(self._connection)
+                if not self.behind:
+                    return 0, True
+            flushed = self._flushed
+        if not kept:
+            if lacking:
+                self._services.make_room(self._connection, lacking)
+            self._services.send_rest(self._connection)
+            self._wait_for_flush(flushed)
+        return kept, False
+
+    def _wait_for_flush(self, flushed: int) -> None:
+        with self._sending:
+            if self._flushed == flushed and not self.broken:
                 # Without anything for the loop to send, nobody would wake this thread.
                 self._sending.wait(1 if self.behind else 0.05)
-        return kept, broken_disk
 
     def _send_waiting(self, view: memoryview) -> None:
         """Send and hold the thread for as long as that takes, since nothing can be kept."""
@@ -247,6 +262,7 @@ class Outgoing:
             else:
                 sent += self._flush_file()
             if sent:
+                self._flushed += 1
                 self._sending.notify_all()
         return sent
 
