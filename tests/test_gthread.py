@@ -107,16 +107,22 @@ def test_requests_and_threads_are_measured(tmp_path: Path) -> None:
 
 
 def test_health_tells_of_a_request_that_makes_no_progress_and_not_of_one_that_streams(tmp_path: Path) -> None:
-    variables = gthread(tmp_path, GRACEFUL_TIMEOUT="1", STALL_TIMEOUT="2")
-    with serving(tmp_path, **variables) as server, ThreadPoolExecutor(1) as clients:
+    variables = gthread(tmp_path, WEB_THREADS="1", GRACEFUL_TIMEOUT="1", STALL_TIMEOUT="2")
+    with serving(tmp_path, **variables) as server, ThreadPoolExecutor(2) as clients:
         stream = clients.submit(server.get, "/stream")
+        time.sleep(0.2)
+        waiting = clients.submit(server.get, "/")
         while not stream.done():
             assert server.manage("/livez").status == 200
             time.sleep(0.1)
-        stuck = clients.submit(server.get, "/sleep/4.0")
-        until("it is told", lambda: server.manage("/livez").status == 503, timeout=4)
-        assert b"has made no progress" in server.manage("/readyz").body
+        waiting.result()
+        stuck = clients.submit(server.get, "/sleep/6.0")
+        time.sleep(0.2)
+        waiting = clients.submit(server.get, "/")
+        until("it is told", lambda: server.manage("/livez").status == 503, timeout=5)
+        assert b"no thread has made progress" in server.manage("/readyz").body
         stuck.result()
+        waiting.result()
         until("it is well again", lambda: server.manage("/livez").status == 200, timeout=2)
 
 

@@ -114,15 +114,8 @@ class ServingSettings(Settings):
         integer(0, 4096),
         group="Capacity",
         default=400,
-        meaning="Event streams, WebSockets and other answers that go on for longer than a moment, of each worker, that "
-        "do not count among `WEB_THREADS`.",
-    )
-    queue_timeout: int = setting(
-        "QUEUE_TIMEOUT",
-        seconds(0, 3600),
-        group="Timeouts",
-        default=15,
-        meaning="Time that a request waits for a thread. Then it is answered 503. 0 disables it.",
+        meaning="How many event streams, WebSockets and other long answers each worker runs in addition to "
+        "`WEB_THREADS`, so that they hold up no other request.",
     )
     max_requests: int = setting(
         "MAX_REQUESTS",
@@ -147,6 +140,14 @@ class ServingSettings(Settings):
         default=30,
         meaning="Time limit for in-flight requests after SIGTERM. In the chart, set `shutdown.gracefulTimeoutSeconds`.",
         common=True,
+    )
+    queue_timeout: int = setting(
+        "QUEUE_TIMEOUT",
+        seconds(0, 3600),
+        group="Timeouts",
+        default=15,
+        meaning="Time limit for a request to wait for a thread. A request that has waited longer is answered 503 with "
+        "`Retry-After`. 0 disables the limit.",
     )
     keep_alive: int = setting(
         "KEEP_ALIVE",

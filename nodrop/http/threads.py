@@ -29,7 +29,9 @@ HELD_UP_SECONDS = 0.005
 """A request that takes longer holds up whoever goes round the loop. Half as long is too short: on two busy cores a
 thread that merely waits for the processor would count."""
 SPREAD_SECONDS = 0.1
-"""For how long after a request has taken that long the loop is given away before each request."""
+MOST_SPREAD_SECONDS = 1.6
+"""For how long after a request has waited that long, for a database or another service, the loop is given away before
+each request. It is twice as long each time that the next one follows soon, since each costs HELD_UP_SECONDS to find."""
 STREAM_SECONDS = 0.1
 """An answer that goes on for longer, from its first byte on, gives its place to another thread when one is needed."""
 
@@ -98,6 +100,7 @@ class Threads:
         """What has ended a thread: a defect of this server."""
         self._streams = 0
         self._spread_until = 0.0
+        self._spread_seconds = SPREAD_SECONDS
 
     def start(self) -> None:
         """Begin to take requests. Called without the lock."""
@@ -113,11 +116,19 @@ class Threads:
 
     # --- Who goes round the loop -------------------------------------------------------------------------------------
 
-    def relieve(self) -> None:
-        """Let another go round the loop, since the poller is held up."""
-        self._spread_until = time.monotonic() + SPREAD_SECONDS
+    def relieve(self, waits: bool) -> None:
+        """Let another go round the loop, since the poller is held up. waits: it waits, and does not compute."""
+        if waits:
+            self._spread(time.monotonic())
         self.away_since, self.poller, self.main_polls = 0.0, None, True
         self.appoint()
+
+    def _spread(self, now: float) -> None:
+        # Only what was seen to wait counts, not how long requests take: that grows by itself where threads compete for
+        # the interpreter's lock, as they do once the loop is given away.
+        follows_soon = now < self._spread_until + SPREAD_SECONDS
+        self._spread_seconds = min(2 * self._spread_seconds, MOST_SPREAD_SECONDS) if follows_soon else SPREAD_SECONDS
+        self._spread_until = now + self._spread_seconds
 
     def appoint(self) -> None:
         """Have one of the threads go round the loop in the main thread's place, if one is free for it."""
@@ -200,7 +211,6 @@ class Threads:
             # Before the loop knows: a stop would name it as cut off.
             self._in_flight.end(thread.number)
             self._report.request_finished(thread.number)
-            ended = time.monotonic()
         finally:
             self._loop.lock.acquire()
         if self.poller is thread:
@@ -208,8 +218,6 @@ class Threads:
         if thread.streams:
             thread.streams = False
             self._streams -= 1
-        elif ended - began > HELD_UP_SECONDS:
-            self._spread_until = ended + SPREAD_SECONDS
         then()
 
     def _finish(self, finish: Callable[[], None]) -> Callable[[], None]:

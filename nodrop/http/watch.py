@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from os import read, write
 
 from nodrop.http.loop import Loop
+from nodrop.http.occupied import ENOUGH_SECONDS, Occupied
 from nodrop.http.request_queue import RequestQueue
 from nodrop.http.threads import HELD_UP_SECONDS, Threads
 from nodrop.system import children
@@ -36,6 +37,7 @@ class Watch:
         self._polling = False
         self._begun = 0
         self._calm = 0
+        self._occupied = Occupied()
 
     def over(self, loop: Loop, threads: Threads, queue: RequestQueue) -> None:
         """What to watch over."""
@@ -71,7 +73,7 @@ class Watch:
             # A stream that goes on for longer than a moment has to be seen, when a request waits for its thread.
             return HELD_UP_SECONDS if self._queue else min(longest, self._loop.until_tick())
         if threads.away_since:
-            return max(0.0, threads.away_since + HELD_UP_SECONDS - time.monotonic())
+            return max(ENOUGH_SECONDS, threads.away_since + HELD_UP_SECONDS - time.monotonic())
         if self._calm < CALM_LOOKS:
             return HELD_UP_SECONDS
         threads.watched = False
@@ -100,7 +102,9 @@ class Watch:
         if threads.main_polls:
             self._loop.handle(self._loop.wait(0))
             threads.appoint()
-        elif threads.away_since and time.monotonic() - threads.away_since >= HELD_UP_SECONDS:
-            threads.relieve()
+        elif threads.away_since and threads.poller:
+            waits = self._occupied.waits(threads.begun, threads.poller.thread)
+            if waits is not None and time.monotonic() - threads.away_since >= HELD_UP_SECONDS:
+                threads.relieve(waits)
         self._calm = self._calm + 1 if threads.begun == self._begun else 0
         self._begun = threads.begun

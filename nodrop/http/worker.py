@@ -1,9 +1,9 @@
-"""The gunicorn worker: threads run the application, one loop does all the waiting for clients.
+"""The gunicorn worker: one loop does all the waiting for clients, and the thread that runs it runs the application too.
 
-A request is handed to a thread when it is complete, its body included, and an answer that its client is slow to take is
-left to the loop. So a slow client costs memory or disk space, and no thread, within limits. gunicorn's parser and
-response classes do the HTTP. Its own threaded worker gives a thread to each slow client (docs/behaviour.md has the
-figures of both).
+A request is run when it is complete, its body included, and an answer that its client is slow to take is left to the
+loop. When the application takes long, another thread runs the loop (docs/request-path.md). So a slow client costs
+memory or disk space, and no thread, within limits. gunicorn's own threaded worker gives a thread to each slow client
+(docs/behaviour.md has the figures of both).
 """
 
 from __future__ import annotations

@@ -75,7 +75,8 @@ class Worker(WorkerProcess, ThreadWorker):  # type: ignore[misc]  # gunicorn has
         """Tell the master and the management process that the loop goes round; gunicorn's loop calls it."""
         super().notify()
         waiting = max(0, self._submitted - self._begun)
-        self.report.set_load(waiting, self.nr_conns, self._since(waiting))
+        since = self._since(waiting)
+        self.report.set_load(waiting, self.nr_conns, since, since)
         self.stop_if_replaced()
 
     def _since(self, waiting: int) -> float:

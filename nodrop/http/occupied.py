@@ -1,0 +1,40 @@
+"""Whether a thread that takes long computes, or waits for something else than a processor."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+ENOUGH_SECONDS = 0.002
+"""Less time than this between two looks says nothing."""
+
+
+class Occupied:
+    """Looks at one thread again and again."""
+
+    def __init__(self) -> None:
+        self._request = 0
+        self._looked = 0.0
+        self._occupied = 0.0
+
+    def waits(self, request: int, thread: threading.Thread) -> bool | None:
+        """Whether the thread has mostly waited since the first look at it in this request, which has this number.
+
+        None if that look was just now. Time on a processor and time in its queue do not count: where the processors are
+        busy, giving the thread's work to others makes nothing faster. True where the system does not tell.
+        """
+        occupied, now = _occupied_seconds(thread), time.monotonic()
+        if request != self._request:
+            self._request, self._looked, self._occupied = request, now, occupied
+        took = now - self._looked
+        return None if took < ENOUGH_SECONDS else occupied - self._occupied < took / 2
+
+
+def _occupied_seconds(thread: threading.Thread) -> float:
+    """Seconds that the thread has been on a processor, or has waited for one; 0 where the system does not tell."""
+    try:
+        on_processor, in_queue, _ = Path(f"/proc/self/task/{thread.native_id}/schedstat").read_bytes().split()
+    except (OSError, ValueError):
+        return 0.0
+    return (int(on_processor) + int(in_queue)) / 1e9
