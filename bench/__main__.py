@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench import picture, report
 from bench.measure import measure
+from bench.processes import ANY_CORE, SERVER_CORES
 from bench.servers import PYTHON, SERVERS
 from bench.workloads import PLAN
 
@@ -36,13 +37,16 @@ def main() -> int:
     parser.add_argument("--servers", type=names(list(SERVERS)), default=list(SERVERS), help=", ".join(SERVERS))
     parser.add_argument("--workloads", type=names(workloads), default=workloads, help=", ".join(workloads))
     parser.add_argument("--rounds", type=int, default=3, help="at most; the default is %(default)s")
+    parser.add_argument("--any-core", action="store_true", help="do not keep each server on one core")
     options = parser.parse_args()
+    cores = ANY_CORE if options.any_core else SERVER_CORES
     if not PYTHON.exists():
         print("the servers are not installed: make bench does it", file=sys.stderr)
         return 1
     began = time.monotonic()
-    measured = measure(options.servers, [each for each in PLAN if each.name in options.workloads], options.rounds)
-    written = report.report(measured, seconds=time.monotonic() - began)
+    plan = [each for each in PLAN if each.name in options.workloads]
+    measured = measure(options.servers, plan, options.rounds, cores)
+    written = report.report(measured, seconds=time.monotonic() - began, server_cores=len(cores))
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "bench.json").write_text(report.as_json(written))
     print(report.as_markdown(written))

@@ -23,10 +23,10 @@ NOT_FOR_SPEED = ("slow clients", "streams", "stop")
 """Workloads that are about who is answered at all."""
 
 
-def report(measured: Sequence[Measured], *, seconds: float) -> dict[str, Any]:
-    """Everything that bench.json has. seconds: how long it took to measure."""
+def report(measured: Sequence[Measured], *, seconds: float, server_cores: int) -> dict[str, Any]:
+    """Everything that bench.json has. seconds: how long it took to measure. server_cores: those each server may use."""
     return {
-        "machine": {**machine(), "took_seconds": round(seconds)},
+        "machine": {**machine(), "server_cores": server_cores, "took_seconds": round(seconds)},
         "ratios": ratios(measured),
         "rows": [each.row() for each in measured],
     }
@@ -168,5 +168,6 @@ def _about(facts: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     return (
         f"Measured on {facts['date']} in {facts['took_seconds'] / 60:.0f} minutes, at {facts['revision']}, on "
-        f"{facts['cores']} cores ({facts['cpu']}, Linux {facts['kernel']}) with Python {facts['python']}, {versions}."
+        f"{facts['cores']} cores ({facts['cpu']}, Linux {facts['kernel']}), of which a server had "
+        f"{facts['server_cores']}, with Python {facts['python']}, {versions}."
     )
