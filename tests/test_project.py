@@ -28,7 +28,13 @@ def test_the_metrics_server_is_the_pinned_one() -> None:
 
 
 def test_every_dependency_is_pinned_and_hashed() -> None:
-    for name in ("requirements.txt", "requirements-otel.txt", "requirements-dev.txt", "tests/applications.txt"):
+    for name in (
+        "requirements.txt",
+        "requirements-otel.txt",
+        "requirements-dev.txt",
+        "tests/applications.txt",
+        "bench/requirements.txt",
+    ):
         text = (ROOT / name).read_text()
         pins = re.findall(r"^[a-z][\w.-]*(?:\[\w+\])?==\S+", text, re.MULTILINE)
         requirements = re.findall(r"^[a-z]", text, re.MULTILINE)
