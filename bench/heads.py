@@ -71,6 +71,7 @@ def functions(head: bytes) -> dict[str, Functions]:
     cfg = configured("python")
     heads, environments = Heads(cfg), Environments(cfg)
     theirs, ours = by_gunicorn(head, cfg), heads.ordinary(head[:-4], CLIENT, 1)
+    assert ours
     ours.body = io.BytesIO()
     wire: Any = SimpleNamespace(sendall=lambda _: None, taken_over=False)
     connection: Any = SimpleNamespace(

@@ -31,12 +31,10 @@ def left_behind() -> set[Path]:
 
 
 def folder_of(server: Server) -> Path:
-    """The server's folder in memory, which its management process is started with."""
-    master = server.process.pid
-    children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-    arguments = [Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0") for child in children]
-    (folder,) = {each for line in arguments for each in line if each.startswith("/dev/shm/nodrop-")}
-    return Path(folder)
+    """The server's folder in memory, of which its master has files open."""
+    open_files = [str(each.readlink()) for each in Path(f"/proc/{server.process.pid}/fd").iterdir()]
+    (folder,) = {Path(*Path(each).parts[:4]) for each in open_files if each.startswith("/dev/shm/nodrop-")}
+    return folder
 
 
 # --- Starting -------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 from traceback import format_exception
 from types import TracebackType
 from typing import Any
@@ -95,8 +96,11 @@ def _log_uncaught_in_thread(event: threading.ExceptHookArgs) -> None:
         _log_uncaught(event.exc_type, event.exc_value, event.exc_traceback, f"thread {name}")
 
 
-def _log_unraisable(event: Any) -> None:
+def _log_unraisable(event: Any, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
     """An error where none can be raised, such as in __del__. `event` is a sys.UnraisableHookArgs."""
+    if is_finalizing():
+        # Python takes the modules apart, this one too; errors that come from that say nothing.
+        return
     # The object by its type only: its repr may be what fails.
     error = event.exc_value
     _uncaught.error(
