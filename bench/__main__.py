@@ -12,7 +12,7 @@ from pathlib import Path
 from bench import picture, report
 from bench.measure import measure
 from bench.processes import ANY_CORE, SERVER_CORES
-from bench.servers import PYTHON, SERVERS
+from bench.servers import CONTROL, PYTHON, SERVERS
 from bench.workloads import PLAN
 
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "bench"
@@ -34,7 +34,12 @@ def main() -> int:
     """Returns the exit status."""
     workloads = list(dict.fromkeys(each.name for each in PLAN))
     parser = argparse.ArgumentParser(prog="make bench ARGS=...", description="Compare servers of Flask applications.")
-    parser.add_argument("--servers", type=names(list(SERVERS)), default=list(SERVERS), help=", ".join(SERVERS))
+    parser.add_argument(
+        "--servers",
+        type=names(list(SERVERS)),
+        default=[each for each in SERVERS if each != CONTROL],
+        help=", ".join(SERVERS),
+    )
     parser.add_argument("--workloads", type=names(workloads), default=workloads, help=", ".join(workloads))
     parser.add_argument("--rounds", type=int, default=3, help="at most; the default is %(default)s")
     parser.add_argument("--any-core", action="store_true", help="do not keep each server on one core")
