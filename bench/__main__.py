@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -48,6 +49,8 @@ def main() -> int:
     if not PYTHON.exists():
         print("the servers are not installed: make bench does it", file=sys.stderr)
         return 1
+    # The servers are ended on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
     plan = [each for each in PLAN if each.name in options.workloads]
     measured = measure(options.servers, plan, options.rounds, cores)

@@ -262,7 +262,6 @@ def test_a_name_that_is_not_there_is_refused_with_those_that_are() -> None:
 def test_the_guard_notices_a_request_that_has_become_dearer(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the bound at what is measured now, less the noise, 300 us more for each request of ours are noticed."""
     monkeypatch.setattr(guard, "ROUNDS", 5)
-    monkeypatch.setattr(guard, "MOST_ROUNDS", 5)
     now = guard.compared().median
     monkeypatch.setattr(guard, "LEAST_RATIO", 0.85 * now)
     ours = SERVERS["nodrop"]
