@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 from bench import picture, report
 from bench.measure import measure
 from bench.processes import ANY_CORE, SERVER_CORES
-from bench.servers import PYTHON, SERVERS
+from bench.servers import CONTROL, PYTHON, SERVERS
 from bench.workloads import PLAN
 
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "bench"
@@ -34,7 +35,12 @@ def main() -> int:
     """Returns the exit status."""
     workloads = list(dict.fromkeys(each.name for each in PLAN))
     parser = argparse.ArgumentParser(prog="make bench ARGS=...", description="Compare servers of Flask applications.")
-    parser.add_argument("--servers", type=names(list(SERVERS)), default=list(SERVERS), help=", ".join(SERVERS))
+    parser.add_argument(
+        "--servers",
+        type=names(list(SERVERS)),
+        default=[each for each in SERVERS if each != CONTROL],
+        help=", ".join(SERVERS),
+    )
     parser.add_argument("--workloads", type=names(workloads), default=workloads, help=", ".join(workloads))
     parser.add_argument("--rounds", type=int, default=3, help="at most; the default is %(default)s")
     parser.add_argument("--any-core", action="store_true", help="do not keep each server on one core")
@@ -43,6 +49,8 @@ def main() -> int:
     if not PYTHON.exists():
         print("the servers are not installed: make bench does it", file=sys.stderr)
         return 1
+    # The servers are ended on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
     plan = [each for each in PLAN if each.name in options.workloads]
     measured = measure(options.servers, plan, options.rounds, cores)

@@ -19,6 +19,8 @@ from bench.workloads import Started, Workload
 Key = tuple[str, int, bool]
 WARM_UP_SECONDS = 1.0
 SETTLE_SECONDS = 2.0
+MOST_SECONDS = 15 * 60
+"""A round that might end later, judged by those before it, is left out."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,13 @@ def measure(
 ) -> list[Measured]:
     """Measure each workload of `plan` under each server on `cores`. `rounds`: at most; a workload may want fewer."""
     table = {(each.key, name): Measured(each, name) for each in plan for name in servers}
+    began, done = time.monotonic(), 0.0
     for number in range(rounds):
         due = [each for each in plan if number < each.rounds]
+        done += (more := sum(each.seconds + 1 for each in due))
+        if number and (time.monotonic() - began) * done / (done - more) > MOST_SECONDS:
+            _say("it has taken so long that there is no other round")
+            break
         together = [each for each in due if not each.alone]
         for name in servers:
             _say(f"round {number + 1} of {rounds}: {SERVERS[name].title}")

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from bench.report import OURS
-from bench.servers import SERVERS
+from bench.servers import CONTROL, SERVERS
 
 WIDTH, ROW, TOP = 1060, 34, 118
 NAMES_END = 252
@@ -22,7 +22,7 @@ MARKS = (
     ("stop", False, "stop, new", "connections"),
 )
 """Workload, whether connections are kept, and the two lines of the column's head."""
-SHOWN = tuple(name for name in SERVERS if name != "nodrop-quiet")
+SHOWN = tuple(name for name in SERVERS if name != CONTROL)
 
 Row = dict[str, Any]
 

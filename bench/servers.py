@@ -85,6 +85,10 @@ SERVERS = {
 }  # fmt: skip
 
 
+CONTROL = "nodrop-quiet"
+"""Not part of the comparison unless it is named."""
+
+
 @dataclass
 class Running:
     """A server that answers at `port`. `process` is the first of its processes."""

@@ -57,10 +57,9 @@ def well(client: socket.socket) -> None:
 
 
 def closes_between(client: socket.socket) -> None:
-    """Answers one request and closes the connection a little later, without having said so."""
+    """Answers one request and closes the connection, without having said so."""
     client.recv(65536)
     client.sendall(ANSWER)
-    time.sleep(0.1)
 
 
 def resets(client: socket.socket) -> None:
@@ -110,8 +109,9 @@ def test_a_connection_that_nobody_takes_is_counted_as_refused() -> None:
 def test_a_connection_that_is_closed_between_two_requests_loses_none() -> None:
     """A server may close an idle connection; the next request opens another."""
     with answered_by(closes_between) as port:
-        result = open_loop(port, "/", rate=5, seconds=2)
-    assert result.answered > 5
+        result = open_loop(port, "/", rate=1, seconds=5)
+    # The shortest time between two of them is 0.3 s.
+    assert result.answered == 5
     assert not result.faults
 
 
@@ -119,8 +119,8 @@ def test_a_connection_that_is_closed_between_two_requests_loses_none() -> None:
 def test_a_closed_loop_counts_what_was_answered(kept: bool) -> None:
     """Connections send one request after the other, and new ones are opened where none is kept."""
     with answered_by(well) as port:
-        result = closed_loop(port, "/", connections=4, seconds=0.5, kept=kept)
-    assert result.answered > 50
+        result = closed_loop(port, "/", connections=4, seconds=1, kept=kept)
+    assert result.answered > 10
     assert result.p50_ms <= result.p99_ms <= result.longest_ms
     assert not result.faults
 
@@ -134,8 +134,8 @@ def test_a_connection_that_is_never_served_counts_as_lost_in_a_closed_loop_too()
             well(client)
 
     with answered_by(one_at_a_time) as port:
-        result = closed_loop(port, "/", connections=3, seconds=0.5)
-    assert result.answered > 50
+        result = closed_loop(port, "/", connections=3, seconds=1)
+    assert result.answered > 10
     assert result.faults == {"timeout": 2}
     assert result.longest_ms == pytest.approx(1000 * TIMEOUT_SECONDS)
 
@@ -262,7 +262,6 @@ def test_a_name_that_is_not_there_is_refused_with_those_that_are() -> None:
 def test_the_guard_notices_a_request_that_has_become_dearer(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the bound at what is measured now, less the noise, 300 us more for each request of ours are noticed."""
     monkeypatch.setattr(guard, "ROUNDS", 5)
-    monkeypatch.setattr(guard, "MOST_ROUNDS", 5)
     now = guard.compared().median
     monkeypatch.setattr(guard, "LEAST_RATIO", 0.85 * now)
     ours = SERVERS["nodrop"]

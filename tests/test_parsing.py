@@ -187,6 +187,14 @@ def test_any_head_is_the_same_for_both(
     agreed(data + b"abc")
 
 
+def test_as_many_fields_as_are_allowed_are_read_and_one_more_is_refused() -> None:
+    most = production().limit_request_fields
+    for fields in (most, most + 1):
+        data = b"GET / HTTP/1.1\r\nHost: x\r\n%b\r\n" % b"".join(b"A-%d: b\r\n" % each for each in range(fields - 1))
+        assert is_ordinary(data) == (fields == most)
+        assert agreed(data)[1].startswith("end" if fields == most else "431")
+
+
 def test_the_environment_is_the_one_that_gunicorn_makes() -> None:
     """Its own function makes it of its own request."""
     for data in (BROWSER, KUBELET, FORM, VALID[1], VALID[2], VALID[4]):
