@@ -185,7 +185,7 @@ class Lifecycle:
         except ClientGone:
             self._cut(connection)
             return
-        if connection.behind:
+        if connection.outgoing.has_rest:
             if sent or not connection.watched & EVENT_WRITE:
                 self._await_client(connection)
         elif connection.stage is Stage.SENDING:
@@ -207,7 +207,8 @@ class Lifecycle:
         finish: what is left to be done by a thread once the rest of the answer's file is sent, or can't be sent. It is
         called with how many bytes were.
         """
-        if keep and finish is None and not (connection.behind or connection.broken or self.stopping):
+        outgoing = connection.outgoing
+        if keep and finish is None and not (outgoing.has_rest or outgoing.broken or self.stopping):
             self._await_next(connection)
             # It can make room for another now.
             self.on_room()
@@ -219,9 +220,9 @@ class Lifecycle:
             # Others need the room that the body takes, and the client may take its time.
             connection.incoming.discard()
         self.on_room()
-        if connection.broken:
+        if outgoing.broken:
             self.close(connection)
-        elif connection.behind:
+        elif outgoing.has_rest:
             self._await_client(connection)
         else:
             self._answered(connection)
@@ -236,11 +237,12 @@ class Lifecycle:
 
     def _await_next(self, connection: Connection) -> None:
         """Wait for the client's next request, unless it is here."""
-        self._enter(connection, Stage.IDLE)
+        connection.enter(Stage.IDLE, self._seconds[Stage.IDLE])
         if self.stopping:
             connection.allow(min(KEEP_ALIVE_LINGER_SECONDS, self._settings.keep_alive))
         if connection.incoming.empty:
-            self._loop.watch(connection)
+            if connection.watched != EVENT_READ:
+                self._loop.watch(connection)
         else:
             # The client has sent its next request, or a part of it, without waiting for the answer.
             self._receive(connection, b"")
@@ -380,7 +382,7 @@ class Lifecycle:
 
     def _watch_outgoing(self, connection: Connection) -> None:
         # "100 Continue" may have been watched for already, without a deadline since.
-        if connection.behind and not (connection.watched & EVENT_WRITE and connection.deadline < math.inf):
+        if connection.outgoing.has_rest and not (connection.watched & EVENT_WRITE and connection.deadline < math.inf):
             self._await_client(connection)
 
     def _relieve(self, connection: Connection, size: int) -> None:  # noqa: ARG002 - what the loop is called for

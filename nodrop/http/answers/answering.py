@@ -7,9 +7,8 @@ import datetime
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 
 from gunicorn.http.body import Body
 
@@ -35,7 +34,6 @@ class _Answer:
     environ: dict[str, Any]
     began: float
     """By time.monotonic()."""
-    context: contextvars.Context
     body: Iterable[bytes] = ()
 
 
@@ -83,40 +81,47 @@ class Answering:
         try:
             if connection.incoming.chunked:
                 decoded = connection.incoming.decode_chunks(connection.progressed)
-            response, environ = self._begin(connection, decoded)
+            request = connection.incoming.request
+            response, environ = self._begin(connection, request, decoded)
             environ["nodrop.queued_ms"] = queued * 1000
             self._in_flight.begin(connection.thread, environ, began)
+            answer = _Answer(request, response, environ, began)
             # Another thread may have to finish the request, with the application's context variables.
-            answer = _Answer(connection.request, response, environ, began, contextvars.copy_context())
-            complete = True
-            try:
-                complete = answer.context.run(self._run, answer, connection)
-            finally:
-                environ["gunicorn.socket"].end()
-                if connection.taken_over:
-                    # Whatever the application has begun to answer besides.
-                    response.status, response.sent = "101 Switching Protocols", 0
-                if complete:
-                    self._finish(answer, connection.outgoing.file_sent)
+            context = contextvars.copy_context()
+            complete = context.run(self._run, answer, connection)
             keep = not connection.taken_over and not response.should_close() and connection.incoming.finish()
-            return keep, None if complete else partial(self._finish, answer)
+            return keep, None if complete else lambda file_sent: context.run(self._finish, answer, file_sent)
         finally:
             if decoded is not None:
                 decoded.clear()
+
+    def _run(self, answer: _Answer, connection: Connection) -> bool:
+        """Have the application answer, and finish the request; False if the loop sends the rest of it before that."""
+        complete = True
+        try:
+            complete = self._send(answer, connection)
+        finally:
+            answer.environ["gunicorn.socket"].end()
+            if connection.taken_over:
+                # Whatever the application has begun to answer besides.
+                answer.response.status, answer.response.sent = "101 Switching Protocols", 0
+            if complete:
+                self._finish(answer, connection.outgoing.file_sent)
+        return complete
 
     def _finish(self, answer: _Answer, file_sent: int) -> None:
         """All is sent that will be, file_sent bytes of it from a file: tell the application, and log the request."""
         if isinstance(answer.body, FileBody):
             answer.response.sent += file_sent
             answer.body.sent = answer.response.sent
-        answer.context.run(self._close, answer.body, answer.environ)
+        self._close(answer.body, answer.environ)
         took = datetime.timedelta(seconds=time.monotonic() - answer.began)
         self._log.access(answer.response, answer.request, answer.environ, took)
-        self._call_post_request(answer.request, answer.environ, answer.response)
+        if self._post_request:
+            self._call_post_request(answer.request, answer.environ, answer.response)
 
-    def _begin(self, connection: Connection, decoded: Spool | None) -> tuple[Response, dict[str, Any]]:
+    def _begin(self, connection: Connection, request: Any, decoded: Spool | None) -> tuple[Response, dict[str, Any]]:
         """The response to write to, and the environment. decoded: the body, if it came in chunks. Raises Refusal."""
-        request = connection.request
         if decoded is not None:
             request.body = Body(Spooled(decoded))
         try:
@@ -136,33 +141,37 @@ class Answering:
         return response, environ
 
     def _call_post_request(self, request: Any, environ: dict[str, Any], response: Response) -> None:
-        if self._post_request:
-            try:
-                self._post_request(request, environ, response)
-            except Exception:
-                self._log.exception("Error in the hook post_request")
+        assert self._post_request
+        try:
+            self._post_request(request, environ, response)
+        except Exception:
+            self._log.exception("Error in the hook post_request")
 
-    def _run(self, answer: _Answer, connection: Connection) -> bool:
+    def _send(self, answer: _Answer, connection: Connection) -> bool:
         """Have the application answer; False if the loop sends the rest of it."""
-        connection.outgoing.begin_answer()
+        connection.outgoing.begin_answer(answer.began)
         response, environ = answer.response, answer.environ
         complete = True
         try:
             body = answer.body = self._application(environ, response.start_response)
-            _leave_if_forked(environ)
+            if children.is_child:
+                _leave(environ)
             if connection.taken_over:
                 return True
             sent = response.send_file(body, connection.outgoing) if isinstance(body, FileBody) else None
             if sent is None:
                 for part in body:
-                    _leave_if_forked(environ)
+                    if children.is_child:
+                        _leave(environ)
                     response.write(part)
-                _leave_if_forked(environ)
+                if children.is_child:
+                    _leave(environ)
                 response.close()
             else:
                 complete = sent
         except BaseException as error:
-            _leave_if_forked(environ, error)
+            if children.is_child:
+                _leave(environ, error)
             if isinstance(error, ClientGone) or not isinstance(error, Exception | SystemExit):
                 raise
             self._failed(error, response, environ, connection)
@@ -190,11 +199,11 @@ class Answering:
             if close:
                 close()
         except (Exception, SystemExit) as error:
-            _leave_if_forked(environ, error)
+            if children.is_child:
+                _leave(environ, error)
             self._log.exception("Error closing the answer to %s", path_of(environ))
 
 
-def _leave_if_forked(environ: dict[str, Any], error: BaseException | None = None) -> None:
+def _leave(environ: dict[str, Any], error: BaseException | None = None) -> NoReturn:
     """End a child process that the application has forked while it answered, and that has come back from there."""
-    if children.is_child:
-        children.leave(f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')!r}", error)
+    children.leave(f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')!r}", error)
