@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from gunicorn.config import Config
 from gunicorn.http import wsgi
+from gunicorn.http.errors import InvalidResponseHeader
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,6 +91,17 @@ def test_any_head_is_what_gunicorn_makes_of_it(
         assert isinstance(found, type)
     else:
         assert found == wanted
+
+
+@pytest.mark.parametrize("name", ["X-A", "Connection", "Upgrade", "Date"])
+@pytest.mark.parametrize("value", ["a\r\nB: c", "a\rb", "a\nb", "\0", "\x7f", "\u2028", 1, None, b"a"])
+def test_a_value_that_would_be_another_header_is_refused(name: str, value: Any) -> None:
+    """With others before and behind it, since all are looked at together."""
+    wire = Wire()
+    response = Response(made("GET", (1, 1), False), wire)  # type: ignore[arg-type]
+    with pytest.raises(InvalidResponseHeader if isinstance(value, str) else TypeError):
+        response.start_response("200 OK", [("X-B", "b"), (name, value), ("X-C", "c")])
+    assert response.status is None
 
 
 def test_an_answer_begins_anew_after_an_error_as_long_as_nothing_is_sent() -> None:

@@ -44,6 +44,7 @@ KUBELET = (
     b"GET /readyz HTTP/1.1\r\nHost: 10.0.0.7:5001\r\nUser-Agent: kube-probe/1.37\r\nAccept: */*\r\n"
     b"Connection: close\r\n\r\n"
 )
+QUOTED = b"GET /a%20b/%C3%A9%2f%zz?q=%20 HTTP/1.1\r\nHost: x\r\n\r\n"
 FORM = (
     b"POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n"
     b"content-length: 7\r\n\r\na=b&c=d"
@@ -197,7 +198,7 @@ def test_as_many_fields_as_are_allowed_are_read_and_one_more_is_refused() -> Non
 
 def test_the_environment_is_the_one_that_gunicorn_makes() -> None:
     """Its own function makes it of its own request."""
-    for data in (BROWSER, KUBELET, FORM, VALID[1], VALID[2], VALID[4]):
+    for data in (BROWSER, KUBELET, QUOTED, FORM, VALID[1], VALID[2], VALID[4]):
         request, _ = AllByGunicorn(production()).parse(data, CLIENT, 1)
         theirs = create(request, None, CLIENT, SERVER, production())[1]
         (ours, *_), _ = agreed(data)

@@ -112,9 +112,9 @@ class Response:
                 upgrade = upgrade or stripped.lower() == "upgrade"
             elif kind is Kind.UPGRADE and stripped.lower() == "websocket":
                 kept.append((name, stripped))
-        length = _one_length(lengths) if lengths else None
+        self.response_length = _one_length(lengths) if lengths else None
         self._lines = encode(kept)
-        self.headers, self.upgrade, self.response_length = kept, upgrade, length if has_length else None
+        self.headers, self.upgrade = kept, upgrade
 
     def _forget(self) -> None:
         self.headers, self.status, self.response_length, self.sent = [], None, None, 0

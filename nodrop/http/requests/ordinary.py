@@ -119,4 +119,4 @@ def _is_ordinary(variables: dict[str, str], version: str) -> bool:
     if "HTTP_TRANSFER_ENCODING" in variables or "HTTP_EXPECT" in variables:
         return False
     length = variables.get("CONTENT_LENGTH")
-    return length is None or (length.isdecimal() and length.isascii() and len(length) <= _MOST_DIGITS)
+    return length is None or (length.isdecimal() and len(length) <= _MOST_DIGITS)
