@@ -2,7 +2,7 @@
 
 A line of the log is written by whoever has it, and is out when that goes on. Access lines come with every request and
 would cost a write and a wake-up of the reader each. As long as they come seldom, they are written at once too; when
-they come fast, they wait until there are PIECE_LINES, or for FLUSH_SECONDS, after which a thread writes them. Nothing
+they come fast, they wait until there are BATCH_LINES, or for FLUSH_SECONDS, after which a thread writes them. Nothing
 overtakes: whoever writes a line writes all that wait before it.
 
 Written are pieces of whole lines, up to the 4096 bytes (PIPE_BUF) that the kernel keeps together in any case, so that
@@ -31,10 +31,23 @@ from nodrop.logs import pipe
 
 FLUSH_SECONDS = 0.02
 """For how long a line may wait. What ends the process without a word, such as SIGKILL, loses what has come in it."""
-PIECE_LINES = 8
-"""So many that wait are written by whoever puts the last of them there: about what the kernel keeps together."""
+BATCH_LINES = 16
+"""So many that wait are written by whoever puts the last of them there."""
 MOST_WAITING = 4000
 """Lines. More are not kept for a reader that has stopped: they are lost, and counted."""
+
+
+Line = bytes | Callable[[], bytes]
+"""A line with its end, or what makes it when it is written."""
+
+
+def _made(line: Callable[[], bytes]) -> bytes:
+    try:
+        return line()
+    except Exception as error:
+        return b'{"level": "error", "message": "a line was lost: %s"}\n' % type(error).__name__.encode(
+            "ascii", "replace"
+        )
 
 
 def _nothing(lost: int) -> bytes:  # noqa: ARG001
@@ -58,7 +71,7 @@ class Lines:
         os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[Line] = deque()
         # A signal handler may write a line while one is being written.
         self._writing = RLock()
         self._counting = RLock()
@@ -72,13 +85,13 @@ class Lines:
         self._at_once = False
         """Nothing may wait here: the process is about to end, or can't have the thread."""
 
-    def write(self, line: bytes) -> None:
+    def write(self, line: Line) -> None:
         """Write the line and all that wait before it; or lose it, after `patience` seconds at most."""
         self._waiting.append(line)
         with self._writing:
             self._drain(monotonic() + self.patience)
 
-    def put(self, line: bytes) -> None:
+    def put(self, line: Line) -> None:
         """Have the line written, within FLUSH_SECONDS if the reader reads. Never waits for it."""
         if self._at_once:
             self.write(line)
@@ -98,9 +111,9 @@ class Lines:
             self._ring()
 
     def _is_due(self) -> bool:
-        """Whether what waits is worth a write: it is a piece, or nothing was written for some time."""
+        """Whether what waits is worth a write: there are enough, or nothing was written for some time."""
         number = len(self._waiting)
-        return number % PIECE_LINES == 0 or (number == 1 and monotonic() - self._drained > FLUSH_SECONDS)
+        return number % BATCH_LINES == 0 or (number == 1 and monotonic() - self._drained > FLUSH_SECONDS)
 
     def close(self) -> None:
         """Write what waits, and every line at once from now on."""
@@ -158,11 +171,17 @@ class Lines:
 
     def _next_piece(self) -> list[bytes]:
         """What is written in one piece: a line, and those behind it that the kernel keeps together with it."""
-        waiting = self._waiting
-        lines = [waiting.popleft()]
-        size = len(lines[0])
-        while waiting and (size := size + len(waiting[0])) <= PIPE_BUF:
-            lines.append(waiting.popleft())
+        waiting, size = self._waiting, 0
+        lines: list[bytes] = []
+        while waiting:
+            line = waiting.popleft()
+            if not isinstance(line, bytes):
+                line = _made(line)
+            size += len(line)
+            if lines and size > PIPE_BUF:
+                waiting.appendleft(line)
+                break
+            lines.append(line)
         return lines
 
     def _write_piece(self, lines: list[bytes], *, waits: bool) -> bool:

@@ -76,7 +76,7 @@ def call(
         watcher.answered()
         if ends_only:
             if type(body) is _Body:
-                body.close.others += (watcher,)
+                body.others += (watcher,)
                 return body
             if type(body) in (list, tuple):
                 watcher.closed()
@@ -85,7 +85,7 @@ def call(
         if isinstance(file_wrapper, type) and isinstance(body, file_wrapper):
             watcher.file(body)
             try:
-                body.close = _Close(body, watcher)  # type: ignore[attr-defined]
+                body.close = _Watched(body, watcher).close  # type: ignore[attr-defined]
             except AttributeError:
                 # It takes no attributes, so its end can't be seen.
                 watcher.closed()
@@ -107,8 +107,8 @@ def _answer(application: WSGIApplication, environ: WSGIEnvironment, start_respon
         raise
 
 
-class _Close:
-    """Closes an application's answer, then calls it closed. Does nothing the second time."""
+class _Watched:
+    """An application's answer: closed, and then called closed, once."""
 
     __slots__ = ("_close", "_watcher", "others")
 
@@ -118,7 +118,8 @@ class _Close:
         self.others: tuple[Watcher, ...] = ()
         """Those further out, which want to know of failures and the end alone."""
 
-    def __call__(self) -> None:
+    def close(self) -> None:
+        """For the server. Does nothing the second time."""
         watcher, self._watcher = self._watcher, None
         if not watcher:
             return
@@ -128,38 +129,38 @@ class _Close:
             if close:
                 close()
         except BaseException as error:
-            watcher.failed(error)
-            self.failed(error)
+            self._failed(watcher, error)
             raise
         finally:
+            others, self.others = self.others, ()
             try:
                 watcher.closed()
             finally:
-                others, self.others = self.others, ()
                 for each in others:
                     each.closed()
 
-    def failed(self, error: BaseException) -> None:
-        """Tell those further out."""
+    def _failed(self, watcher: Watcher, error: BaseException) -> None:
+        watcher.failed(error)
         for each in self.others:
             each.failed(error)
 
 
-class _Body:
-    """An application's answer, iterated for the server."""
+class _Body(_Watched):
+    """One that is iterated for the server."""
 
-    __slots__ = ("_iterator", "_watcher", "close")
+    __slots__ = ("_iterator",)
 
     def __init__(self, body: Iterable[bytes], watcher: Watcher) -> None:
         self._iterator = iter(body)
-        self._watcher = watcher
-        self.close = _Close(body, watcher)
+        super().__init__(body, watcher)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
         watcher = self._watcher
+        if watcher is None:
+            raise StopIteration  # Closed.
         watcher.asked()
         try:
             piece = next(self._iterator)
@@ -167,8 +168,7 @@ class _Body:
             watcher.complete()
             raise
         except BaseException as error:
-            watcher.failed(error)
-            self.close.failed(error)
+            self._failed(watcher, error)
             raise
         watcher.piece(piece)
         return piece
