@@ -1,26 +1,18 @@
 """Which line of the application's own code a stack leads through."""
 
-import functools
 import sys
+import sysconfig
 import traceback
 from pathlib import Path
 from types import FrameType
 
 _OURS = str(Path(__file__).parents[1])
-
-
-@functools.cache
-def _others() -> tuple[str, ...]:
-    # Only when it is asked for, since sysconfig takes its time.
-    import sysconfig
-
-    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    return ("<frozen", *folders, _OURS)
+_OTHERS = ("<frozen", *{sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}, _OURS)
 
 
 def is_own(file: str) -> bool:
     """Whether a file belongs to the application, rather than to Python, an installed package or nodrop."""
-    return not file.startswith(_others())
+    return not file.startswith(_OTHERS)
 
 
 def where(error: BaseException) -> str:
