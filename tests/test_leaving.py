@@ -259,7 +259,7 @@ def test_a_hopeless_server_leaves_while_others_stay_and_is_back_as_soon_as_a_thr
         free()
         until("it is back", server.is_ready, timeout=2)
         assert server.get("/").status == 200
-        told = [entry["message"] for entry in server.log() if entry["message"].startswith(("not ready: no", "ready"))]
+        told = [entry["message"] for entry in server.log() if entry["message"].startswith((LEFT.decode(), "ready"))]
         assert [message[:9] for message in told] == ["ready", "not ready", "ready"]
 
 
