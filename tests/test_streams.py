@@ -128,6 +128,19 @@ def test_as_many_streams_as_there_are_threads_keep_no_request_waiting(tmp_path: 
         assert server.manage("/readyz").status == 200
 
 
+@pytest.mark.parametrize("request_", [STREAM % SILENT, WEBSOCKET % SILENT], ids=["streams", "websockets"])
+def test_many_streams_that_connect_at_once_do_not_wait_for_each_other(tmp_path: Path, request_: bytes) -> None:
+    """As after a rollout, when all clients come again: a request that comes last waits for all of them."""
+    with streaming(tmp_path, WEB_THREADS="2") as server, ExitStack() as stack:
+        clients = [stack.enter_context(connect(server)) for _ in range(60)]
+        began = time.monotonic()
+        for client in clients:
+            client.sendall(request_)
+        assert server.get("/").status == 200
+        # A twentieth of a second for each would be three.
+        assert time.monotonic() - began < 1.5
+
+
 def test_above_the_limit_of_streams_what_finds_no_thread_is_refused_in_time_until_one_ends(tmp_path: Path) -> None:
     limits = {"WEB_THREADS": "2", "MAX_STREAMS": "3", "QUEUE_TIMEOUT": "1", "STALL_TIMEOUT": "60"}
     with streaming(tmp_path, **limits) as server, ExitStack() as stack:
