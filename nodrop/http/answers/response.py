@@ -138,6 +138,7 @@ class Response:
         begins = f"HTTP/1.1 {self.status}\r\n{date_line()}Connection: {connection}\r\n{framing}"
         self._head = b"%b%b\r\n" % (begins.encode("latin-1"), self._lines)
         self.headers_sent = True
+        self.sock.outgoing.is_event_stream = b"Content-Type: text/event-stream" in self._lines
 
     def send_early_hints(self, headers: Iterable[tuple[str | bytes, str | bytes]]) -> None:
         """`wsgi.early_hints`: send a 103 with these headers, to clients that know it, before the answer begins."""

@@ -61,6 +61,8 @@ class Outgoing:
         """Nothing can be sent any more."""
         self.began = 0.0
         """When the first of the answer was sent that a thread is making, by time.monotonic(); 0 before."""
+        self.is_event_stream = False
+        """The answer is one, by its type: it goes on for long."""
         self._connection = connection
         self._services = services
         self._sock = sock
@@ -103,6 +105,7 @@ class Outgoing:
         self.file_sent = 0
         self.began = 0.0
         self._told = now
+        self.is_event_stream = False
 
     def send_file(self, file: int, offset: int, size: int) -> bool:
         """Have the kernel send a part of a file, the last of an answer; whether all of it was sent.
