@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -32,7 +33,7 @@ from nodrop.logs.gunicorn_logger import Logger
 from nodrop.logs.lines import Lines
 from nodrop.logs.masking import known_secrets
 from nodrop.logs.output import StandardOutput
-from tests.serving_process import Server, own_application, serving, until
+from tests.serving_process import Server, environment, own_application, serving, until
 
 # --- What they say ---------------------------------------------------------------------------------------------------
 
@@ -326,6 +327,38 @@ def test_a_child_has_none_of_its_parents_lines() -> None:
             came += read(reading)
         written.close()
         assert sorted([*came, *read(reading)]) == [*numbered(*range(5)), b"child"]
+
+
+ENDS = {
+    "returns": "",
+    "exits": "import sys; sys.exit(3)",
+    "fails": "raise ValueError('at the end')",
+    "exits as at SIGQUIT": "import atexit, os; atexit._run_exitfuncs(); os._exit(0)",
+    "is killed a moment later": "import os, time; time.sleep(0.2); os.kill(os.getpid(), 9)",
+    "crashes a moment later": "import ctypes, time; time.sleep(0.2); ctypes.string_at(0)",
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_what_waits_is_written_when_the_process_ends(end: str) -> None:
+    """At once, unless it can run no code at its end; and what other functions of atexit put there, too."""
+    code = (
+        "import atexit\nfrom nodrop.logs.lines import standard_output\n"
+        "for number in range(5): standard_output.put(b'%d\\n' % number)\n" + end
+    )
+    ended = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, check=False)
+    assert ended.stdout.split() == numbered(0, 1, 2, 3, 4), ended.stderr
+
+
+def test_what_is_put_there_at_the_very_end_is_written_at_once() -> None:
+    code = """
+import atexit
+from nodrop.logs.lines import standard_output
+atexit.register(lambda: [standard_output.put(b"%d\\n" % number) for number in (3, 4, 5)])
+for number in range(3): standard_output.put(b"%d\\n" % number)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, check=True)
+    assert ended.stdout.split() == numbered(*range(6))
 
 
 # --- In a server -----------------------------------------------------------------------------------------------------
