@@ -34,9 +34,7 @@ def read(path: Path) -> dict[str, tuple[float, float]]:
 
 @EACH
 @given(keys=KEYS, numbers=st.lists(FINITE, min_size=30, max_size=30))
-def test_the_file_is_the_one_that_prometheus_client_writes(
-    tmp_path: Path, keys: list[str], numbers: list[float]
-) -> None:
+def test_the_file_is_that_of_prometheus_client(tmp_path: Path, keys: list[str], numbers: list[float]) -> None:
     ours, theirs = tmp_path / next(_names), tmp_path / next(_names)
     file, other = ValueFile(ours), MmapedDict(str(theirs))  # type: ignore[no-untyped-call]
     for key, number in zip(keys, numbers, strict=False):
