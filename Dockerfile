@@ -41,12 +41,12 @@ RUN --mount=from=wheel,source=/wheel,target=/wheel \
     pip --python /opt/venv/bin/python install --no-index --no-deps --no-compile --disable-pip-version-check /wheel/*.whl
 # unchecked-hash: Python loads it without asking for the source's date, which copying changes. no_debug_ranges: smaller,
 # and quicker to load; in return, tracebacks mark the part of a line in lines of the application only. Without what no
-# server imports, which is left as it is: other kinds of worker and server, what tests and what Windows needs.
+# server imports, which is left as it is: other kinds of worker and server, what tests, terminals and Windows need.
 RUN /opt/venv/bin/python -X no_debug_ranges -m compileall -q --invalidation-mode unchecked-hash -x "$(printf '%s|' \
-      'gunicorn/(asgi|ctl|dirty|http2|uwsgi|workers/(base_async|gasgi|ggevent|gtornado))\b' \
-      'prometheus_client/(aiohttp|bridge|django|twisted|parser|openmetrics/parser)\b' \
-      'werkzeug/(testapp|_reloader|middleware/(lint|profiler))\b' \
-      'click/(testing|shell_completion|_winconsole)\b')flask/testing\b" /opt/venv/lib
+      'gunicorn/(asgi|ctl|dirty|http2|instrument|uwsgi|app/pasterapp|workers/(base_async|gasgi|ggevent|gtornado|sync))\b' \
+      'prometheus_(client/(aiohttp|bridge|django|twisted|parser|openmetrics/parser)|flask_exporter/multiprocess)\b' \
+      'werkzeug/(testapp|_reloader|middleware/(http_proxy|lint|profiler))\b' \
+      'click/(testing|shell_completion|_termui_impl|_winconsole)\b' 'jinja2/(meta|nativetypes|sandbox)\b')flask/testing\b" /opt/venv/lib
 
 # The application alone: all that is built again when it changes.
 FROM ${PYTHON_IMAGE} AS application

@@ -10,6 +10,12 @@ from nodrop.management.process import NAME
 from tests.serving_process import Server
 
 
+def runtime_folder(server: Server) -> Path:
+    """The folder that the server's processes share, by the lock on it that its master holds."""
+    targets = [path.readlink() for path in Path(f"/proc/{server.process.pid}/fd").iterdir()]
+    return next(target.parent for target in targets if target.name == "lock")
+
+
 def supervisor(server: Server) -> int:
     """The process that gunicorn's master has forked for the management port, which has the one that answers there."""
     return next(pid for pid in children(server.process.pid) if name(pid) == NAME)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.management_process import children, supervisor
+from tests.management_process import children, runtime_folder, supervisor
 from tests.pod_memory import anonymous_mib, family, pod_pss_mib, pss_mib
 from tests.serving_process import Server, at_full_speed, own_application, serving, until
 
@@ -134,12 +134,6 @@ def test_memory_is_flat_over_200_000_requests(tmp_path: Path) -> None:
         print(f"after {SETTLED_AFTER} requests {settled:.2f} MiB, after {REQUESTS} {taken:.2f} MiB")
         assert sum(v for k, v in server.metrics().items() if k.startswith("flask_http_request_total")) >= REQUESTS
         assert taken - settled <= FLAT_MIB
-
-
-def runtime_folder(server: Server) -> Path:
-    """The folder that the server's processes share, by the lock on it that its master holds."""
-    targets = [path.readlink() for path in Path(f"/proc/{server.process.pid}/fd").iterdir()]
-    return next(target.parent for target in targets if target.name == "lock")
 
 
 def files_and_bytes(folder: Path) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.management_process import health_server, supervisor
+from tests.management_process import health_server, runtime_folder, supervisor
 from tests.serving_process import ROOT, Server, command, environment, free_port, is_held, serving, until
 
 
@@ -28,13 +28,6 @@ def start(**variables: str) -> subprocess.CompletedProcess[str]:
 def left_behind() -> set[Path]:
     """Folders in memory that no living server holds."""
     return {folder for folder in Path("/dev/shm").glob("nodrop-*") if not is_held(folder)}
-
-
-def folder_of(server: Server) -> Path:
-    """The server's folder in memory, of which its master has files open."""
-    open_files = [str(each.readlink()) for each in Path(f"/proc/{server.process.pid}/fd").iterdir()]
-    (folder,) = {Path(*Path(each).parts[:4]) for each in open_files if each.startswith("/dev/shm/nodrop-")}
-    return folder
 
 
 # --- Starting -------------------------------------------------------------------------------------------------------
@@ -169,7 +162,7 @@ def test_a_request_in_hand_is_finished_and_readiness_ends_at_once(tmp_path: Path
 def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals) -> None:
     with serving(tmp_path) as server:
         group = server.process.pid
-        folder = folder_of(server)
+        folder = runtime_folder(server)
         assert folder.exists()
         # Ctrl-C reaches the whole process group; SIGTERM the master alone.
         if number == signal.SIGINT:
