@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from pathlib import Path
 
 from bench import picture, report
 from bench.measure import measure
-from bench.servers import PYTHON, SERVERS
+from bench.processes import ANY_CORE, SERVER_CORES
+from bench.servers import CONTROL, PYTHON, SERVERS
 from bench.workloads import PLAN
 
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "bench"
@@ -33,16 +35,26 @@ def main() -> int:
     """Returns the exit status."""
     workloads = list(dict.fromkeys(each.name for each in PLAN))
     parser = argparse.ArgumentParser(prog="make bench ARGS=...", description="Compare servers of Flask applications.")
-    parser.add_argument("--servers", type=names(list(SERVERS)), default=list(SERVERS), help=", ".join(SERVERS))
+    parser.add_argument(
+        "--servers",
+        type=names(list(SERVERS)),
+        default=[each for each in SERVERS if each != CONTROL],
+        help=", ".join(SERVERS),
+    )
     parser.add_argument("--workloads", type=names(workloads), default=workloads, help=", ".join(workloads))
     parser.add_argument("--rounds", type=int, default=3, help="at most; the default is %(default)s")
+    parser.add_argument("--any-core", action="store_true", help="do not keep each server on one core")
     options = parser.parse_args()
+    cores = ANY_CORE if options.any_core else SERVER_CORES
     if not PYTHON.exists():
         print("the servers are not installed: make bench does it", file=sys.stderr)
         return 1
+    # The servers are ended on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
-    measured = measure(options.servers, [each for each in PLAN if each.name in options.workloads], options.rounds)
-    written = report.report(measured, seconds=time.monotonic() - began)
+    plan = [each for each in PLAN if each.name in options.workloads]
+    measured = measure(options.servers, plan, options.rounds, cores)
+    written = report.report(measured, seconds=time.monotonic() - began, server_cores=len(cores))
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "bench.json").write_text(report.as_json(written))
     print(report.as_markdown(written))

@@ -6,19 +6,21 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bench.clients.load import closed_loop
 from bench.clients.results import Result
-from bench.processes import cpu_seconds, memory_mib
+from bench.processes import SERVER_CORES, cpu_seconds, memory_mib
 from bench.servers import SERVERS, running
 from bench.workloads import Started, Workload
 
 Key = tuple[str, int, bool]
 WARM_UP_SECONDS = 1.0
 SETTLE_SECONDS = 2.0
+MOST_SECONDS = 15 * 60
+"""A round that might end later, judged by those before it, is left out."""
 
 
 @dataclass(frozen=True)
@@ -68,25 +70,32 @@ class Measured:
         }  # fmt: skip
 
 
-def measure(servers: Sequence[str], plan: Sequence[Workload], rounds: int) -> list[Measured]:
-    """Measure each workload of `plan` under each server. `rounds`: at most; a workload may want fewer."""
+def measure(
+    servers: Sequence[str], plan: Sequence[Workload], rounds: int, cores: Collection[int] = SERVER_CORES
+) -> list[Measured]:
+    """Measure each workload of `plan` under each server on `cores`. `rounds`: at most; a workload may want fewer."""
     table = {(each.key, name): Measured(each, name) for each in plan for name in servers}
+    began, done = time.monotonic(), 0.0
     for number in range(rounds):
         due = [each for each in plan if number < each.rounds]
+        done += (more := sum(each.seconds + 1 for each in due))
+        if number and (time.monotonic() - began) * done / (done - more) > MOST_SECONDS:
+            _say("it has taken so long that there is no other round")
+            break
         together = [each for each in due if not each.alone]
         for name in servers:
             _say(f"round {number + 1} of {rounds}: {SERVERS[name].title}")
             for start in [together, *([each] for each in due if each.alone)]:
-                for workload, sample in _one_start(name, start):
+                for workload, sample in _one_start(name, start, cores):
                     table[workload.key, name].samples.append(sample)
     return [each for each in table.values() if each.samples]
 
 
-def _one_start(name: str, workloads: Sequence[Workload]) -> list[tuple[Workload, Sample]]:
+def _one_start(name: str, workloads: Sequence[Workload], cores: Collection[int]) -> list[tuple[Workload, Sample]]:
     """Start the server, warm it up, and run the workloads one after the other."""
     if not workloads:
         return []
-    with running(SERVERS[name]) as server:
+    with running(SERVERS[name], cores=cores) as server:
         closed_loop(server.port, "/", connections=8, seconds=WARM_UP_SECONDS)
         started = Started(server)
         return [(each, _sample(started, each)) for each in workloads]

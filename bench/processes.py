@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,11 +13,13 @@ TICKS = os.sysconf("SC_CLK_TCK")
 _CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORES = {_CORES[0]}
 """One core for each server, as a pod with a limit of one has it."""
+ANY_CORE = set(_CORES)
+"""For a server as in a pod without a core of its own, whose threads run on several at once."""
 CLIENT_CORES = set(_CORES[1:]) or SERVER_CORES
 """Where the clients run, so that they take nothing from the server. The same core where there is only one."""
 
 
-def pin(process: subprocess.Popen[bytes], cores: set[int]) -> None:
+def pin(process: subprocess.Popen[bytes], cores: Collection[int]) -> None:
     """Keep a process that has just been started on these cores, with all that it starts."""
     os.sched_setaffinity(process.pid, cores)
 

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,6 +85,10 @@ SERVERS = {
 }  # fmt: skip
 
 
+CONTROL = "nodrop-quiet"
+"""Not part of the comparison unless it is named."""
+
+
 @dataclass
 class Running:
     """A server that answers at `port`. `process` is the first of its processes."""
@@ -109,8 +113,8 @@ _given: set[int] = set()
 
 
 @contextmanager
-def running(server: Server, python: Path = PYTHON, **variables: str) -> Iterator[Running]:
-    """Run a server on its own core, its output to a pipe that is read, as in a pod.
+def running(server: Server, python: Path = PYTHON, cores: Collection[int] = SERVER_CORES) -> Iterator[Running]:
+    """Run a server on these cores, its output to a pipe that is read, as in a pod.
 
     Raises AssertionError, with what it has written, if it does not answer within START_SECONDS.
     """
@@ -118,14 +122,14 @@ def running(server: Server, python: Path = PYTHON, **variables: str) -> Iterator
     program, *arguments = server.arguments
     command = [str(python.parent / program), *(each.format(**ports) for each in arguments)]
     own = {name: value.format(**ports) for name, value in server.variables.items()}
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "", **own, **variables}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "", **own}
     # gunicorn and nodrop read settings from the environment; those of the caller are not part of the comparison.
     environment.pop("GUNICORN_CMD_ARGS", None)
     with tempfile.NamedTemporaryFile() as first_output:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         )
-        pin(process, SERVER_CORES)
+        pin(process, cores)
         # A process of its own reads the log: a thread would compete with the clients' code in this process.
         reader = subprocess.Popen(["sh", "-c", READ_LOG, first_output.name], stdin=process.stdout)
         pin(reader, CLIENT_CORES)
