@@ -82,6 +82,7 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	$(PY) scripts/options_docs.py --check
 	$(PY) scripts/metrics_docs.py --check
 	$(PY) scripts/proof_docs.py --check
+	$(PY) -m bench.docs --check
 	@mkdir -p build/coverage && rm -f build/coverage/*
 	@# Most tests wait, so many run at once; those that measure time or CPU run afterwards, one at a time.
 	$(if $(ARGS),$(pytest) $(ARGS),$(pytest) --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder -m 'not alone$(but_long)')
@@ -89,6 +90,7 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	@$(if $(counted),$(PY) -m coverage combine --quiet && $(PY) -m coverage report && \
 	  $(PY) -m coverage json --quiet -o build/coverage/report.json && \
 	  $(PY) scripts/branch_coverage.py build/coverage/report.json,:)
+	$(if $(counted),$(PY) -m bench.guard,@:)
 
 # Tests that find no browser, HAProxy or nginx are skipped with that reason, and in CI they fail.
 .PHONY: test-packages
@@ -105,7 +107,12 @@ bench: $(VENV)/development build/venv/bench/servers ## Compare servers in 15 min
 
 .PHONY: bench-guard
 bench-guard: $(VENV)/development ## Check that a request is not dearer than it was, compared with gunicorn's threads
-	@$(PY) -m bench.guard $(ARGS)
+	@$(PY) -m bench.guard
+
+.PHONY: bench-publish
+bench-publish: $(VENV)/development ## Show the figures and the picture of the last `make bench` in docs/speed.md
+	cp build/bench/bench.json docs/speed.json
+	$(PY) -m bench.docs
 
 # What nodrop requires is in pyproject.toml alone. The image installs nodrop without looking at it again.
 .PHONY: lock
@@ -125,12 +132,13 @@ wheel: $(VENV)/runtime ## Build nodrop, the serving layer, as a wheel in build/w
 	@ls '$(WHEELS)'/nodrop-*.whl
 
 .PHONY: docs
-docs: $(VENV)/development ## Write the tables of the chart's values, settings, gunicorn's options, metrics and the proof
+docs: $(VENV)/development ## Write the tables of the chart's values, settings, gunicorn's options, metrics, proof and speed
 	$(PY) scripts/chart_docs.py
 	$(PY) scripts/settings_docs.py
 	$(PY) scripts/options_docs.py
 	$(PY) scripts/metrics_docs.py
 	$(PY) scripts/proof_docs.py
+	$(PY) -m bench.docs
 
 .PHONY: tools
 tools: require-python ## Get helm, kind and kubectl, and print the line that puts them on PATH
