@@ -6,7 +6,7 @@ import statistics
 from html import escape
 from typing import Any
 
-from bench.report import OURS
+from bench.report import OURS, disturbed
 from bench.servers import CONTROL, SERVERS
 
 WIDTH, ROW, TOP = 1060, 34, 118
@@ -49,6 +49,8 @@ def svg(report: dict[str, Any]) -> str:
             parts += _mark(MARKS_X + MARK_STEP * column, y, row)
     parts.append(_text(24, height - 34, _legend(), size=12, color=SOFT))
     facts = report["machine"]
+    for warning in disturbed(report):
+        parts.append(_text(24, 56, warning, size=13, weight=600, color=BAD))
     parts.append(
         _text(
             24,

@@ -19,6 +19,8 @@ OURS = "nodrop"
 RIVALS = ("gthread-documented", "granian")
 """The two that every workload is compared with: what people use today, and the fastest."""
 PACKAGES = ("flask", "gunicorn", "gevent", "waitress", "pyuwsgi", "granian", "prometheus-flask-exporter")
+LEAST_CORE = 0.8
+"""Share of its core that a server uses at least when it answers as much as it can."""
 NOT_FOR_SPEED = ("slow clients", "streams", "stop")
 """Workloads that are about who is answered at all."""
 
@@ -113,7 +115,22 @@ def as_markdown(report: dict[str, Any]) -> str:
     memory = [title for title in titles if _workload(rows, title) == "hello" and title in speeds]
     if memory:
         parts.append(_table("memory (PSS), MiB", memory[:1], servers, table, lambda row: f"{row['pss_mib']:.0f}"))
-    return "\n\n".join([*parts, *_ratio_tables(report["ratios"]), _about(report["machine"])])
+    return "\n\n".join([*parts, *_ratio_tables(report["ratios"]), *disturbed(report), _about(report["machine"])])
+
+
+def disturbed(report: dict[str, Any]) -> list[str]:
+    """A sentence if other work has taken the servers' core: under a closed loop each would use all of it."""
+    used = [
+        row["rps"] * row["cpu_us"] / 1e6
+        for row in report["rows"]
+        if row["workload"] == "hello" and row["connections"] == 16 and row["keepalive"] and row["cpu_us"]
+    ]
+    if not used or min(used) > LEAST_CORE:
+        return []
+    return [
+        f"Other work took the core: one server had {min(used):.0%} of it. "
+        "Only CPU time can be compared, not throughput or latency."
+    ]
 
 
 def _ratio_tables(ratios: dict[str, float]) -> list[str]:

@@ -229,12 +229,14 @@ def open_loop(
     *,
     rate: float,
     seconds: float,
+    connections: int = POOL,
     kept: bool = True,
     timeout: float = TIMEOUT_SECONDS,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Result:
     """Send `rate` requests a second for `seconds`. meanwhile: called as the first of them are sent."""
-    return _run(port, path, ["--rate", str(rate)], seconds, kept=kept, timeout=timeout, meanwhile=meanwhile)
+    arguments = ["--rate", str(rate), "--connections", str(connections)]
+    return _run(port, path, arguments, seconds, kept=kept, timeout=timeout, meanwhile=meanwhile)
 
 
 def _run(
