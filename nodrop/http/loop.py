@@ -24,6 +24,17 @@ from nodrop.http.connection.connection import Connection
 from nodrop.http.poller import Event, make_poller
 from nodrop.system import children
 
+HEED_SECONDS = 0.05
+"""How long the loop waits for the main thread to heed a signal."""
+
+
+def _signal(events: int) -> None:
+    """Stands for the signals' pipe, which is not the loop's to read."""
+
+
+def _has_signal(ready: list[Event]) -> bool:
+    return any(what is _signal for what, _ in ready)
+
 
 class Loop:
     """One turn after the other. Everything but `wait`, `call` and what asks needs `lock`."""
@@ -68,6 +79,14 @@ class Loop:
         there is none."""
         return self._poller.descriptor
 
+    def await_signals(self, pipe: int) -> None:
+        """Have `wait` return when a signal has come. pipe: what signals write to, which the main thread reads.
+
+        Not where threads are greenlets: the main one runs as soon as another waits.
+        """
+        if self.descriptor is not None:
+            self._poller.register(pipe, EVENT_READ, _signal)
+
     def until_tick(self) -> float:
         """Seconds until the next tick."""
         return max(0.0, self._next_tick - time.monotonic())
@@ -75,11 +94,24 @@ class Loop:
     def wait(self, seconds: float) -> list[Event]:
         """Wait for something to happen or to be due, for `seconds` at most. The result is for `handle`."""
         try:
-            return self._poller.wait(min(seconds, self.until_tick()))
+            ready = self._poller.wait(min(seconds, self.until_tick()))
+            return self._heeded() if _has_signal(ready) else ready
         finally:
             # Possible only where threads are greenlets, of which a fork copies all: this is not the worker's loop.
             if children.is_child:
                 children.stand_still()
+
+    def _heeded(self) -> list[Event]:
+        """What has happened, when the main thread has heeded a signal: who is answered next is to know of a stop."""
+        deadline = time.monotonic() + HEED_SECONDS
+        while True:
+            ready = self._poller.wait(0)
+            if not _has_signal(ready) or time.monotonic() > deadline:
+                return ready
+            if threading.current_thread() is threading.main_thread():
+                # It has done so, and comes to read it.
+                return ready
+            time.sleep(HEED_SECONDS / 100)
 
     def handle(self, ready: list[Event]) -> None:
         """Do what it takes. What was found ready may have changed since: then nothing comes of it."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import selectors
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 # By name, before eventlet in an application replaces them with functions that wait.
 from os import read, write
@@ -25,15 +26,20 @@ GREENLET_SECONDS = 0.05
 class Watch:
     """The main thread's."""
 
-    def __init__(self, pipe: Sequence[int], on_wake: Callable[[bytes], None]) -> None:
-        """pipe: both ends of one that does not block, which signals write to.
+    def __init__(self, signals: int, on_signals: Callable[[bytes], None]) -> None:
+        """signals: the end for reading of a pipe that does not block, which signals write to.
 
-        on_wake: called with what was read from it: the numbers of signals that have come, among other bytes.
+        on_signals: called with what was read from it, the numbers of the signals that have come.
         """
-        self._pipe = pipe
-        self._on_wake = on_wake
+        self._signals = signals
+        self._on_signals = on_signals
+        # To wake the main thread.
+        self._pipe = os.pipe()
         self._selector = selectors.DefaultSelector()
-        self._selector.register(pipe[0], selectors.EVENT_READ)
+        for end in self._pipe:
+            os.set_blocking(end, False)
+        for end in (signals, self._pipe[0]):
+            self._selector.register(end, selectors.EVENT_READ)
         self._polling = False
         self._begun = 0
         self._calm = 0
@@ -44,12 +50,13 @@ class Watch:
     def over(self, loop: Loop, threads: Threads, queue: RequestQueue) -> None:
         """What to watch over."""
         self._loop, self._threads, self._queue = loop, threads, queue
+        loop.await_signals(self._signals)
 
     @property
     def descriptors(self) -> set[int]:
         """Of its own."""
         fileno = getattr(self._selector, "fileno", None)
-        return {fileno()} if fileno else set()
+        return {*self._pipe, *([fileno()] if fileno else [])}
 
     def wake(self) -> None:
         """Have the main thread look now. For any thread."""
@@ -94,9 +101,11 @@ class Watch:
             else:
                 self._selector.unregister(descriptor)
         for key, _ in self._selector.select(seconds):
-            if key.fileobj == self._pipe[0]:
-                with contextlib.suppress(BlockingIOError):
-                    self._on_wake(read(self._pipe[0], 4096))
+            with contextlib.suppress(BlockingIOError):
+                if key.fileobj == self._pipe[0]:
+                    read(self._pipe[0], 4096)
+                elif key.fileobj == self._signals:
+                    self._on_signals(read(self._signals, 4096))
 
     def _see_to_the_loop(self) -> None:
         threads, now = self._threads, time.monotonic()

@@ -58,7 +58,7 @@ class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has 
         metrics = server_metrics()
         loop = self._loop = Loop(log)
         # gunicorn made this pipe for signals to write to.
-        watch = self._watch = Watch(self.PIPE, self.signals.pass_on)
+        watch = self._watch = Watch(self.PIPE[0], self.signals.pass_on)
         in_flight = InFlight(log)
         refusals = Refusals(log, metrics, settings)
         lifecycle = Lifecycle(
