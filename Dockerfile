@@ -34,18 +34,27 @@ COPY pyproject.toml LICENSE ./
 COPY nodrop nodrop
 RUN pip wheel --no-deps --no-build-isolation --disable-pip-version-check --wheel-dir /wheel .
 
-# The application, and byte code for everything, because the root file system is read-only when it runs.
-FROM ${PYTHON_IMAGE} AS application
+# Both together, and byte code for everything, because the root file system is read-only when it runs.
+FROM ${PYTHON_IMAGE} AS installed
 COPY --from=dependencies /opt/venv /opt/venv
 RUN --mount=from=wheel,source=/wheel,target=/wheel \
     pip --python /opt/venv/bin/python install --no-index --no-deps --no-compile --disable-pip-version-check /wheel/*.whl
+# unchecked-hash: Python loads it without asking for the source's date, which copying changes. no_debug_ranges: smaller,
+# and quicker to load; in return, tracebacks mark the part of a line in lines of the application only. Without what no
+# server imports, which is left as it is: other kinds of worker and server, what tests, terminals and Windows need.
+RUN /opt/venv/bin/python -X no_debug_ranges -m compileall -q --invalidation-mode unchecked-hash -x "$(printf '%s|' \
+      'gunicorn/(asgi|ctl|dirty|http2|instrument|uwsgi|app/pasterapp|workers/(base_async|gasgi|ggevent|gtornado|sync))\b' \
+      'prometheus_(client/(aiohttp|bridge|django|twisted|parser|openmetrics/parser)|flask_exporter/multiprocess)\b' \
+      'werkzeug/(testapp|_reloader|middleware/(http_proxy|lint|profiler))\b' \
+      'click/(testing|shell_completion|_termui_impl|_winconsole)\b' 'jinja2/(meta|nativetypes|sandbox)\b')flask/testing\b" /opt/venv/lib
+
+# The application alone: all that is built again when it changes.
+FROM ${PYTHON_IMAGE} AS application
 WORKDIR /srv
 ARG APP_DIR=app
 COPY ${APP_DIR} ${APP_DIR}
 # Whatever the umask of the checkout, the server's user must be able to read it.
-RUN chmod -R a+rX .
-# unchecked-hash: Python loads it without asking for the source's date, which copying changes.
-RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib .
+RUN chmod -R a+rX . && python -m compileall -q --invalidation-mode unchecked-hash .
 
 FROM ${PYTHON_IMAGE}
 # The official slim image has no byte code of the standard library, which costs every start a third of a second;
@@ -53,7 +62,7 @@ FROM ${PYTHON_IMAGE}
 RUN python -m compileall -q --invalidation-mode unchecked-hash \
       -x '/(test|idlelib|tkinter|turtledemo|ensurepip|lib2to3|site-packages|dist-packages)/' \
       "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
-COPY --from=application /opt/venv /opt/venv
+COPY --from=installed /opt/venv /opt/venv
 COPY --from=application /srv /srv
 WORKDIR /srv
 ENV PATH=/opt/venv/bin:$PATH \

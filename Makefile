@@ -82,6 +82,7 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	$(PY) scripts/options_docs.py --check
 	$(PY) scripts/metrics_docs.py --check
 	$(PY) scripts/proof_docs.py --check
+	$(PY) -m bench.docs --check
 	@mkdir -p build/coverage && rm -f build/coverage/*
 	@# Most tests wait, so many run at once; those that measure time or CPU run afterwards, one at a time.
 	$(if $(ARGS),$(pytest) $(ARGS),$(pytest) --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder -m 'not alone$(but_long)')
@@ -89,6 +90,7 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	@$(if $(counted),$(PY) -m coverage combine --quiet && $(PY) -m coverage report && \
 	  $(PY) -m coverage json --quiet -o build/coverage/report.json && \
 	  $(PY) scripts/branch_coverage.py build/coverage/report.json,:)
+	$(if $(counted),$(PY) -m bench.guard,@:)
 
 # Tests that find no browser, HAProxy or nginx are skipped with that reason, and in CI they fail.
 .PHONY: test-packages
@@ -100,10 +102,17 @@ test-packages: ## Install what some tests use, where it is missing (Debian, Ubun
 	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $$missing; }
 
 .PHONY: bench
-bench: $(VENV)/development ## Compare the server with gunicorn's own workers: slow clients, then speed; what probers cost
-	$(PY) bench/slow_clients.py
-	$(PY) bench/throughput.py
-	$(PY) bench/probers.py
+bench: $(VENV)/development build/venv/bench/servers ## Compare servers in 15 minutes (ARGS='--servers nodrop,granian --workloads hello')
+	@$(PY) -m bench $(ARGS)
+
+.PHONY: bench-guard
+bench-guard: $(VENV)/development ## Check that a request is not dearer than it was, compared with gunicorn's threads
+	@$(PY) -m bench.guard
+
+.PHONY: bench-publish
+bench-publish: $(VENV)/development ## Show the figures and the picture of the last `make bench` in docs/speed.md
+	cp build/bench/bench.json docs/speed.json
+	$(PY) -m bench.docs
 
 # What nodrop requires is in pyproject.toml alone. The image installs nodrop without looking at it again.
 .PHONY: lock
@@ -114,6 +123,7 @@ lock: $(VENV)/development ## Pin and hash the requirements, of APP_DIR alone if 
 	} && $(if $(app),$(if $(app_lock),compile $(app_lock) pyproject.toml $(app_requires),echo '$(app) has no requirements.in$(,) \
 	  requirements.txt or pyproject.toml: there is nothing to pin'),compile requirements.txt pyproject.toml requirements.in && \
 	  compile requirements-otel.txt --extra otel pyproject.toml requirements-otel.in && \
+	  compile bench/requirements.txt pyproject.toml bench/requirements.in && \
 	  for name in requirements-build requirements-dev tests/applications; do compile $$name.txt $$name.in || exit 1; done)
 
 .PHONY: wheel
@@ -122,12 +132,13 @@ wheel: $(VENV)/runtime ## Build nodrop, the serving layer, as a wheel in build/w
 	@ls '$(WHEELS)'/nodrop-*.whl
 
 .PHONY: docs
-docs: $(VENV)/development ## Write the tables of the chart's values, settings, gunicorn's options, metrics and the proof
+docs: $(VENV)/development ## Write the tables of the chart's values, settings, gunicorn's options, metrics, proof and speed
 	$(PY) scripts/chart_docs.py
 	$(PY) scripts/settings_docs.py
 	$(PY) scripts/options_docs.py
 	$(PY) scripts/metrics_docs.py
 	$(PY) scripts/proof_docs.py
+	$(PY) -m bench.docs
 
 .PHONY: tools
 tools: require-python ## Get helm, kind and kubectl, and print the line that puts them on PATH
@@ -214,4 +225,14 @@ build/venv/%/runtime: %/requirements.lock requirements-build.txt pyproject.toml
 	@build/venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $< \
 	  --requirement requirements-build.txt
 	@$(call install_nodrop,build/venv/$*/bin/python)
+	@touch $@
+
+# --- The servers of `make bench` --------------------------------------------------------------------------------------
+
+build/venv/bench/servers: bench/requirements.txt requirements-build.txt pyproject.toml
+	@$(PYTHON) scripts/make_venv.py build/venv/bench
+	@echo "installing the servers that are compared"
+	@build/venv/bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $< \
+	  --requirement requirements-build.txt
+	@$(call install_nodrop,build/venv/bench/bin/python)
 	@touch $@

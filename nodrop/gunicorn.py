@@ -59,6 +59,13 @@ _runtime = Path(_folder_name)
 # Read by prometheus_client when it is first imported.
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_runtime / "metrics")
 
-_hooks = Hooks(_settings, _runtime)
+# What workers and the management process need is imported once, here, and shared by all of them. nodrop.management and
+# nodrop.metrics only now, since they import prometheus_client.
+with import_path.python_before_named():
+    from nodrop.application import load as _load  # noqa: F401
+    from nodrop.management import process as _management
+    from nodrop.metrics import request_metrics as _request_metrics  # noqa: F401
+
+_hooks = Hooks(_settings, _runtime, lambda: _management.start(_runtime, _settings))
 _hooks.ours = configuration.values(_settings) | own_hooks.combined(_hooks.named(), _own_hooks)
 globals().update(_hooks.ours)

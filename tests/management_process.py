@@ -6,19 +6,42 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodrop.management.process import NAME
 from tests.serving_process import Server
 
 
+def runtime_folder(server: Server) -> Path:
+    """The folder that the server's processes share, by the lock on it that its master holds."""
+    targets = [path.readlink() for path in Path(f"/proc/{server.process.pid}/fd").iterdir()]
+    return next(target.parent for target in targets if target.name == "lock")
+
+
+def supervisor(server: Server) -> int:
+    """The process that gunicorn's master has forked for the management port, which has the one that answers there."""
+    return next(pid for pid in children(server.process.pid) if name(pid) == NAME)
+
+
 def health_server(server: Server) -> int:
-    """The process that answers on the management port: the younger of the two that have it in their command."""
-    wanted = f"nodrop.management.process {server.management_port}".encode().split()
-    found = [
-        int(path.parent.name)
-        for path in Path("/proc").glob("[0-9]*/cmdline")
-        if set(wanted) <= set(path.read_bytes().split(b"\0"))
-    ]
-    assert len(found) == 2
-    return max(found)
+    """The process that answers on the management port."""
+    return children(supervisor(server))[0]
+
+
+def name(pid: int) -> str:
+    """The short name of a process."""
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def children(pid: int) -> list[int]:
+    """The process's children that still run."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if int(parent) == pid and state != "Z":
+            found.append(int(stat.parent.name))
+    return found
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+from nodrop.logs.lines import FLUSH_SECONDS
 from nodrop.management.scrapes import KEEP_SECONDS
 from nodrop.system.processes import is_locked
 
@@ -64,6 +65,12 @@ def until(what: str, condition: Callable[[], bool], timeout: float = START_SECON
     while not condition():
         assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
         time.sleep(0.02)
+
+
+def warm_up(server: Server) -> None:
+    """Have every thread started that comes with the first requests, such as the one that writes the access lines."""
+    for _ in range(10):
+        assert server.get("/").status == 200
 
 
 def is_held(folder: Path) -> bool:
@@ -137,6 +144,9 @@ class Server:
 
     def log(self) -> list[dict[str, Any]]:
         """What was logged so far. Every line must be one JSON object."""
+        if self.process.poll() is None:
+            # Access lines that come fast are written a little later.
+            time.sleep(3 * FLUSH_SECONDS)
         text = self.log_file.read_text()
         if self.process.poll() is None:
             # Of a line that is being written a reader may see a part: up to the end of a page.

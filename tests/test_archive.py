@@ -17,6 +17,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from nodrop.management.scrapes import KEEP_SECONDS
 from nodrop.metrics.archive import Archive
+from tests.management_process import health_server
 from tests.serving_process import ROOT, at_full_speed, serving, until
 
 KEY = mmap_key("orders", "orders_total", ["size"], ["large"], "Orders")
@@ -202,8 +203,7 @@ def test_counts_equal_what_clients_were_answered_while_workers_and_the_merger_ar
             # Until then /readyz may not have heard of its death.
             until("its successor starts", lambda: len(server.workers()) == number + 3)  # noqa: B023 - called at once
             if number % 5 == 4:
-                supervisor = children(server.process.pid, "nodrop.management.process")[0]
-                os.kill(children(supervisor)[0], signal.SIGKILL)
+                os.kill(health_server(server), signal.SIGKILL)
                 until("health is back", server.is_ready)
             count = server.metrics().get(name, 0)
             assert count >= scraped, "a counter went backwards"
@@ -215,19 +215,6 @@ def test_counts_equal_what_clients_were_answered_while_workers_and_the_merger_ar
         counted = server.metrics()[name]
         print(f"answered {sum(answered)}, counted {counted:.0f}, after {kills} kills")
         assert sum(answered) <= counted <= sum(answered) + kills * threads
-
-
-def children(pid: int, command: str = "") -> list[int]:
-    """The process's children with this in their command lines."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-            if parent == pid and command in stat.with_name("cmdline").read_text():
-                found.append(int(stat.parent.name))
-        except OSError:
-            continue
-    return found
 
 
 def test_the_journal_is_a_list_of_file_names(tmp_path: Path) -> None:

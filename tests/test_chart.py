@@ -29,8 +29,19 @@ class Rendered:
     objects: list[Object]
 
     def __getitem__(self, kind: str) -> Object:
-        """The one object of this kind, hooks aside."""
-        (found,) = [o for o in self.objects if o["kind"] == kind and "helm.sh/hook" not in annotations_of(o)]
+        """The one object of this kind, hooks and the pods' own Service aside."""
+        objects = (
+            [o for o in self.objects if o.get("spec", {}).get("clusterIP") != "None"]
+            if kind == "Service"
+            else self.objects
+        )
+        (found,) = [o for o in objects if o["kind"] == kind and "helm.sh/hook" not in annotations_of(o)]
+        return found
+
+    @property
+    def peers(self) -> Object:
+        """The Service by which the pods see each other."""
+        (found,) = [o for o in self.objects if o["kind"] == "Service" and o["spec"].get("clusterIP") == "None"]
         return found
 
     def kinds(self) -> list[str]:
@@ -85,7 +96,7 @@ def test_it_has_no_lint(helm: Path) -> None:
 @pytest.mark.parametrize("kubernetes", KUBERNETES)
 def test_it_deploys_what_it_says(helm: Path, kubernetes: str) -> None:
     assert render(helm, kubernetes=kubernetes).kinds() == [
-        "Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Service", "ServiceAccount",
+        "Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Service", "Service", "ServiceAccount",
     ]  # fmt: skip
 
 
@@ -102,6 +113,18 @@ def test_the_service_serves_port_5000_and_nothing_else(helm: Path) -> None:
     assert port["port"] == 5000
     ports = {p["name"]: p["containerPort"] for p in rendered.container["ports"]}
     assert ports[port["targetPort"]] == ServingSettings.from_environment({}).port == 5000
+
+
+@pytest.mark.parametrize("name", ["web", "a" * 53, f"{'a' * 46}-bcdef"])
+def test_a_pod_is_told_where_to_see_which_others_are_ready(helm: Path, name: str) -> None:
+    rendered = render(helm, f"fullnameOverride={name}-flask-app")
+    (told,) = [each["value"] for each in rendered.container["env"] if each["name"] == "PEER_SERVICE"]
+    peers = rendered.peers
+    assert peers["metadata"]["name"] == told
+    assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])", told)
+    assert told != rendered["Service"]["metadata"]["name"]
+    assert peers["spec"] == {"clusterIP": "None", "selector": rendered["Service"]["spec"]["selector"]}
+    assert ServingSettings.from_environment({"PEER_SERVICE": told}).peer_service == told
 
 
 def test_the_service_selects_the_servers_pods_and_not_the_tests(helm: Path) -> None:

@@ -204,4 +204,4 @@ def test_a_child_of_a_readiness_check_changes_nothing(tmp_path: Path) -> None:
     with serving(tmp_path, WSGI_APP=APPLICATION, **variables) as server:
         time.sleep(5)
         assert server.is_ready()
-        assert "not ready" not in server.log_file.read_text().partition("ready")[2]
+        assert "not ready" not in server.log_file.read_text().partition('"ready"')[2]

@@ -17,6 +17,7 @@ from nodrop.http.connection.limits import Limits
 from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.connection.spool import Budget, BudgetExceeded
 from nodrop.http.connection.takeover import TakenOver
+from nodrop.http.requests.heads import Heads
 from tests.serving_process import until
 
 ANSWER = bytes(range(256)) * 16384  # 4 MiB, more than the kernel keeps for a connection
@@ -75,7 +76,7 @@ def pair() -> Iterator[Pair]:
     limits = Limits(head=4096, body=4096, write_seconds=1)
     asked = Asked()
     connection = Connection(
-        server, ("127.0.0.1", 1), ("127.0.0.1", 2), cfg=Config(), services=asked,
+        server, ("127.0.0.1", 1), ("127.0.0.1", 2), heads=Heads(Config()), services=asked,
         answers=Budget(16 << 20), limits=limits,
     )  # fmt: skip
     yield Pair(connection, client, asked)

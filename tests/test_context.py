@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path
@@ -292,3 +293,71 @@ def test_an_answer_that_has_nothing_to_close_ends_its_request_once() -> None:
     body.close()
     body.close()
     assert happened == ["closed"]
+
+
+class Told(Watcher):
+    """Notes what it is told."""
+
+    def __init__(self, name: str, happened: list[str]) -> None:
+        self._name, self._happened = name, happened
+
+    def failed(self, error: BaseException) -> None:
+        self._happened.append(f"{self._name} failed: {error}")
+
+    def closed(self) -> None:
+        self._happened.append(f"{self._name} closed")
+
+
+def watched_twice(answer: Any, happened: list[str]) -> Any:
+    """An answer that is watched by one for its pieces, and by another further out for its end."""
+
+    def inner(environ: Any, start_response: Any) -> Any:
+        return call(answer, environ, start_response, Told("inner", happened))
+
+    return call(inner, {}, lambda *_: lambda _: None, Told("outer", happened), ends_only=True)
+
+
+class Failing:
+    """A body that fails where it is told to."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"part"
+        if self._where == "iteration":
+            raise ValueError("iteration")
+
+    def close(self) -> None:
+        if self._where == "close":
+            raise ValueError("close")
+
+
+@pytest.mark.parametrize("where", ["nowhere", "iteration", "close"])
+def test_an_answer_that_is_watched_already_is_not_wrapped_again_and_both_are_told(where: str) -> None:
+    happened: list[str] = []
+    body = watched_twice(lambda *_: Failing(where), happened)
+    assert next(body) == b"part"
+    with pytest.raises(ValueError) if where != "nowhere" else nullcontext():  # noqa: PT011
+        list(body)
+        body.close()
+    body.close()
+    failures = [] if where == "nowhere" else [f"inner failed: {where}", f"outer failed: {where}"]
+    assert happened == [*failures, "inner closed", "outer closed"]
+    with pytest.raises(StopIteration):
+        next(body)
+
+
+def test_both_are_told_when_the_application_fails_or_answers_with_a_list() -> None:
+    happened: list[str] = []
+    with pytest.raises(ZeroDivisionError):
+        watched_twice(lambda *_: 1 // 0, happened)
+    assert [each.split()[:2] for each in happened] == [
+        ["inner", "failed:"], ["inner", "closed"], ["outer", "failed:"], ["outer", "closed"]
+    ]  # fmt: skip
+    happened.clear()
+    body = watched_twice(lambda *_: [b"part"], happened)
+    assert list(body) == [b"part"]
+    assert happened == []
+    body.close()
+    assert happened == ["inner closed", "outer closed"]

@@ -52,9 +52,12 @@ def test_merging_ends_when_another_server_has_removed_what_a_killed_one_left(
 def test_saturation_is_summed_over_the_workers(tmp_path: Path) -> None:
     state = WorkerState(tmp_path)
     # Process ids that are alive: this test's and its parent's.
-    one, other = state.report(os.getpid(), 4), state.report(os.getppid(), 4)
+    one, other = state.report(os.getpid(), 4, 10), state.report(os.getppid(), 4, 10)
     one.set_ready(True)
-    one.set_load(waiting=2, connections=10)
+    # A stream runs beside the threads, and nothing is late because of its age.
+    one.request_started(13, time.monotonic() - 1000)
+    one.request_streams(13)
+    one.set_load(waiting=2, connections=10, since=time.monotonic() - 0.04)
     other.set_load(waiting=1, connections=5)
     one.request_started(0)
     until(
@@ -62,9 +65,11 @@ def test_saturation_is_summed_over_the_workers(tmp_path: Path) -> None:
     )
     other.request_started(3)
     found = samples(Saturation(state, "::", 1))
-    assert 0.05 < found.pop("nodrop_oldest_request_seconds") < 10
+    assert 0.05 < found["nodrop_oldest_request_seconds"] < 10
+    assert 0.04 < found.pop("nodrop_oldest_wait_seconds") <= found.pop("nodrop_oldest_request_seconds")
     assert found == {
         "nodrop_workers_ready": 1, "nodrop_threads": 8, "nodrop_threads_busy": 2,
+        "nodrop_streams": 1, "nodrop_streams_limit": 20,
         "nodrop_requests_waiting": 3, "nodrop_connections": 15,
     }  # fmt: skip
 

@@ -22,11 +22,11 @@ from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config, make_settings
-from gunicorn.http import wsgi
-from gunicorn.http.parser import RequestParser
+from gunicorn.http.message import Request
+from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers import base, gthread
 
-from nodrop.http.answers.response import Response
+from nodrop.http.requests.ordinary import OrdinaryRequest
 from nodrop.http.worker import Worker
 from nodrop.logs.gunicorn_logger import Logger
 from nodrop.server.gthread import Worker as GthreadWorker
@@ -66,43 +66,30 @@ PARTS: dict[str, dict[str, str | None]] = {
     },
     "gunicorn.http.errors": {
         "ExpectationFailed": CLASS,
+        "InvalidResponseHeader": CLASS,
+        "InvalidResponseHeaderName": CLASS,
         "LimitRequestHeaders": CLASS,
         "NoMoreData": CLASS,
         "ParseException": CLASS,
         "UnsupportedTransferCoding": CLASS,
     },
     "gunicorn.http.message": {
+        "MAX_HEADERS": None,
         "Request": "(cfg, unreader, peer_addr, req_number=1)",
         "Request.force_close": "(self)",
         "Request.should_close": "(self)",
     },
-    "gunicorn.http.parser": {
-        "RequestParser": "(cfg, source, source_addr)",
-        "RequestParser.__next__": "(self)",
-    },
     "gunicorn.http.unreader": {
+        "SocketUnreader": "(sock, max_chunk=8192)",
         "SocketUnreader.chunk": "(self, size_hint=None)",
         "Unreader.take_buffered": "(self)",
     },
-    "gunicorn.http.wsgi": {
-        "create": "(req, sock, client, server, cfg, response_class=None, response_args=())",
-        "default_environ": "(req, sock, cfg)",
-        "FileWrapper": "(filelike, blksize=8192)",
-        "Response": "(req, sock, cfg)",
-        "Response._emit_body": "(self, data)",
-        "Response.close": "(self)",
-        "Response.default_headers": "(self)",
-        "Response.force_close": "(self)",
-        "Response.send_headers": "(self)",
-        "Response.should_close": "(self)",
-        "Response.start_response": "(self, status, headers, exc_info=None)",
-        "Response.write": "(self, arg)",
-    },
+    "gunicorn.http.wsgi": {"base_environ": "(cfg)"},
     "gunicorn.sock": {
         "TCP6Socket": "(address, conf, log, fd=None)",
         "TCPSocket": "(address, conf, log, fd=None)",
     },
-    "gunicorn.util": {"parse_address": "(netloc, default_port='8000')"},
+    "gunicorn.util": {"parse_address": "(netloc, default_port='8000')", "unquote_to_wsgi_str": "(string)"},
     "gunicorn.workers.base": {
         "Worker": "(age, ppid, sockets, app, timeout, cfg, log)",
         "Worker.SIGNALS": None,
@@ -150,13 +137,9 @@ ATTRIBUTES = {
     "request": {
         "_expected_100_continue", "body", "headers", "method", "path", "query", "scheme", "trailers", "uri", "version",
     },
-    "parser": {"mesg", "unreader"},
+    "unreader": {"sock"},
     "body": {"failed", "reader"},
     "length reader": {"length"},
-    "response": {
-        "_omits_body", "chunked", "headers", "headers_sent", "req", "response_length", "sent", "sock", "status",
-        "upgrade",
-    },
     "worker": {
         "age", "alive", "booted", "cfg", "log", "max_requests", "nr", "pid", "ppid", "sockets", "timeout", "tmp",
     },
@@ -168,7 +151,6 @@ ASSIGNED = {
     "init_process of a worker": (base.Worker.init_process, {"PIPE"}),
     "load_wsgi of a worker": (base.Worker.load_wsgi, {"wsgi"}),
     "init_process of a thread worker": (gthread.ThreadWorker.init_process, {"poller"}),
-    "start_response of a response": (wsgi.Response.start_response, {"status_code"}),
     "the arbiter": (Arbiter.__init__, {"log"}),
     "setup of the arbiter": (Arbiter.setup, {"app", "cfg", "num_workers"}),
 }
@@ -199,10 +181,10 @@ def test_no_part_has_changed() -> None:
 def test_a_part_that_has_changed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """As it would be in an upgrade that takes one away, and changes how another is called."""
     monkeypatch.delattr("gunicorn.http.unreader.Unreader.take_buffered")
-    monkeypatch.setattr("gunicorn.http.wsgi.create", lambda req, sock: (req, sock))
+    monkeypatch.setattr("gunicorn.http.wsgi.base_environ", lambda: {})
     assert [line.split(" ")[0] for line in changed_parts()] == [
         "gunicorn.http.unreader.Unreader.take_buffered:",
-        "gunicorn.http.wsgi.create",
+        "gunicorn.http.wsgi.base_environ",
     ]
 
 
@@ -224,27 +206,24 @@ class _Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no ty
         pass
 
 
-def parsed(head: bytes) -> tuple[Any, Any]:
-    """The parser, and the request that it makes of this."""
+def parsed(head: bytes) -> Any:
+    """The request that gunicorn makes of this."""
     source = io.BytesIO(head)
     source.recv = source.read  # type: ignore[attr-defined]
-    parser = RequestParser(Config(), source, ("127.0.0.1", 1))
-    return parser, next(parser)
+    return Request(Config(), SocketUnreader(source), ("127.0.0.1", 1))
 
 
 def made(kind: str) -> Any:
     """An object of gunicorn's."""
-    parser, request = parsed(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
+    request = parsed(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
     cfg = Config()
     match kind:
-        case "request" | "parser":
-            return {"request": request, "parser": parser}[kind]
+        case "request" | "unreader":
+            return {"request": request, "unreader": request.unreader}[kind]
         case "body" | "length reader":
             return request.body if kind == "body" else request.body.reader
         case "configuration":
             return cfg
-        case "response":
-            return wsgi.Response(request, None, cfg)
         case "logger":
             return glogging.Logger(cfg)
         case _:
@@ -274,9 +253,9 @@ def test_functions_leave_what_is_read_afterwards(function: str) -> None:
 
 def test_a_parser_reads_what_is_there_and_keeps_the_rest() -> None:
     """What is built on: it takes no more than the source has, and gives back what it has read beyond the request."""
-    parser, request = parsed(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabcdef")
+    request = parsed(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabcdef")
     assert request._expected_100_continue is True
-    assert parser.unreader.take_buffered() == b"abcdef"
+    assert request.unreader.take_buffered() == b"abcdef"
     assert request.headers == [("HOST", "x"), ("EXPECT", "100-continue"), ("CONTENT-LENGTH", "3")]
     assert (request.uri, request.path, request.version, request.body.reader.length) == ("/", "/", (1, 1), 3)
 
@@ -310,7 +289,7 @@ def test_all_that_is_imported_is_in_the_list() -> None:
     assert imported() - {(module, name) for module, parts in PARTS.items() for name in parts} == set()
 
 
-@pytest.mark.parametrize("own", [Worker, GthreadWorker, Response, Logger])
+@pytest.mark.parametrize("own", [Worker, GthreadWorker, OrdinaryRequest, Logger])
 def test_all_that_is_overridden_is_in_the_list(own: type) -> None:
     theirs = [each for each in own.__mro__ if each.__module__.startswith("gunicorn")]
     mine = {name for each in own.__mro__ if each.__module__.startswith("nodrop") for name in vars(each)}

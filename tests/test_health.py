@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from nodrop.health.readiness import CheckResults
-from tests.management_process import health_server
+from tests.management_process import health_server, runtime_folder
 from tests.serving_process import (
     ROOT,
     Server,
@@ -155,12 +155,12 @@ def test_thousands_of_broken_requests_leave_the_management_port_answering_and_th
 
 def test_the_folder_of_a_server_whose_health_servers_were_all_killed_is_removed(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
-        folder = Path(f"/proc/{health_server(server)}/cmdline").read_bytes().split(b"\0")[4].decode()
-        assert Path(folder).is_dir()
+        folder = runtime_folder(server)
+        assert folder.is_dir()
         os.killpg(os.getpgid(health_server(server)), signal.SIGKILL)
         assert server.get("/").status == 200
         assert server.stop() == 0
-        assert not Path(folder).exists()
+        assert not folder.exists()
         server.log()
 
 

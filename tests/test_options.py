@@ -174,7 +174,7 @@ def test_every_option_of_the_command_line_is_honoured_or_refused_when_it_changes
     """Each one with a value that is not what it is here anyway."""
     other = {
         "http_protocols": "h2", "worker_class": "sync", "proxy_protocol": "v1", "protocol": "uwsgi", "cert_reqs": "1",
-        "asgi_loop": "uvloop", "asgi_lifespan": "on", "http_parser": "python", "header_map": "refuse",
+        "asgi_loop": "uvloop", "asgi_lifespan": "on", "http_parser": "fast", "header_map": "refuse",
         "http2_cleartext": "upgrade", "control_socket_mode": "0777", "reload_engine": "poll", "bind": "127.0.0.1:1",
         "user": "65534", "group": "65534", "proxy_allow_ips": "10.0.0.1", "forwarded_allow_ips": "10.0.0.1",
         "uwsgi_allow_ips": "10.0.0.1", "ssl_version": "2", "logger_class": "gunicorn.glogging.Logger",

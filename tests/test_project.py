@@ -28,7 +28,13 @@ def test_the_metrics_server_is_the_pinned_one() -> None:
 
 
 def test_every_dependency_is_pinned_and_hashed() -> None:
-    for name in ("requirements.txt", "requirements-otel.txt", "requirements-dev.txt", "tests/applications.txt"):
+    for name in (
+        "requirements.txt",
+        "requirements-otel.txt",
+        "requirements-dev.txt",
+        "tests/applications.txt",
+        "bench/requirements.txt",
+    ):
         text = (ROOT / name).read_text()
         pins = re.findall(r"^[a-z][\w.-]*(?:\[\w+\])?==\S+", text, re.MULTILINE)
         requirements = re.findall(r"^[a-z]", text, re.MULTILINE)
@@ -106,7 +112,7 @@ def test_every_file_the_readme_names_is_there() -> None:
 @pytest.mark.parametrize("document", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
 def test_every_file_and_test_that_a_document_names_is_there(document: Path) -> None:
     text = document.read_text()
-    tests = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+    tests = "\n".join(path.read_text() for path in (*ROOT.glob("tests/test_*.py"), *ROOT.glob("k8s-tests/test_*.py")))
     linked = re.findall(r"\]\(([^)#]+)\)", text)
     assert [target for target in linked if not (document.parent / target).exists()] == []
     named = set(re.findall(r"`(test_\w+)(?:`|\.\.\.`)", text))

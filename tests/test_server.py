@@ -1,6 +1,7 @@
 """The server as a real process: starting, and stopping without leaving anything behind."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.management_process import health_server, runtime_folder, supervisor
 from tests.serving_process import ROOT, Server, command, environment, free_port, is_held, serving, until
 
 
@@ -26,15 +28,6 @@ def start(**variables: str) -> subprocess.CompletedProcess[str]:
 def left_behind() -> set[Path]:
     """Folders in memory that no living server holds."""
     return {folder for folder in Path("/dev/shm").glob("nodrop-*") if not is_held(folder)}
-
-
-def folder_of(server: Server) -> Path:
-    """The server's folder in memory, which its management process is started with."""
-    master = server.process.pid
-    children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-    arguments = [Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0") for child in children]
-    (folder,) = {each for line in arguments for each in line if each.startswith("/dev/shm/nodrop-")}
-    return Path(folder)
 
 
 # --- Starting -------------------------------------------------------------------------------------------------------
@@ -169,7 +162,7 @@ def test_a_request_in_hand_is_finished_and_readiness_ends_at_once(tmp_path: Path
 def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals) -> None:
     with serving(tmp_path) as server:
         group = server.process.pid
-        folder = folder_of(server)
+        folder = runtime_folder(server)
         assert folder.exists()
         # Ctrl-C reaches the whole process group; SIGTERM the master alone.
         if number == signal.SIGINT:
@@ -199,3 +192,24 @@ def test_the_management_process_ends_with_a_master_that_is_killed(tmp_path: Path
 
         until("every process has ended", all_gone, timeout=10)
         until("health is not answered any more", lambda: not server.is_ready(), timeout=5)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="what a process has is read from /proc")
+def test_the_management_process_has_no_file_and_no_signal_handler_of_the_masters(tmp_path: Path) -> None:
+    """It is forked from the master: with the listener it would hold the port when the master is gone, and with the
+    lock the server's folder."""
+
+    def files(pid: int) -> set[str]:
+        return {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir() if int(path.name) > 2}
+
+    def caught(pid: int) -> set[int]:
+        (mask,) = re.findall(r"^SigCgt:\t(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+        return {number for number in range(1, 32) if int(mask, 16) >> number - 1 & 1}
+
+    with serving(tmp_path) as server:
+        master, management = server.process.pid, supervisor(server)
+        assert caught(master) > {signal.SIGHUP, signal.SIGCHLD, signal.SIGTERM}
+        for pid in (management, health_server(server)):
+            assert caught(pid) == {signal.SIGTERM}
+            assert (files(master) - {"/dev/null"}) & files(pid) == set()
+            assert os.getpgid(pid) == management

@@ -63,7 +63,7 @@ def test_every_variable_is_read() -> None:
         "STARTUP_TIMEOUT": "61", "READINESS_CHECK_INTERVAL": "12", "READINESS_CHECK_TIMEOUT": "1",
         "TRUSTED_PROXIES": "2", "FORWARDED_HEADERS": "for", "URL_PREFIX": "/shop", "URL_PREFIX_STRIPPED": "1",
         "ALLOWED_HOSTS": "shop.example", "SECURITY_HEADERS": "no", "HSTS_SECONDS": "60", "PROBLEM_DETAILS": "0",
-        "MAX_STREAMS": "10", "QUEUE_TIMEOUT": "20",
+        "MAX_STREAMS": "10", "QUEUE_TIMEOUT": "20", "PEER_SERVICE": "shop-peers",
             "METRICS_BUCKETS": "0.1, 1,2.5e1", "SECRET_KEY": KEY, "SECRETS_DIR": "/",
     }  # fmt: skip
     declared = {each.variable: attribute for attribute, each in ServingSettings.declarations().items()}

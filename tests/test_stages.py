@@ -9,6 +9,7 @@ from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.limits import Limits
 from nodrop.http.connection.spool import Budget
 from nodrop.http.connection.stages import TABLE, Owner, Stage
+from nodrop.http.requests.heads import Heads
 from tests.serving_process import ROOT
 from tests.test_connection import Asked
 
@@ -41,7 +42,7 @@ def test_a_connection_goes_only_where_the_table_leads() -> None:
     limits = Limits(head=4096, body=4096, write_seconds=1)
     address = ("127.0.0.1", 1)
     connection = Connection(
-        ours, address, address, cfg=Config(), services=Asked(), answers=Budget(1 << 20), limits=limits
+        ours, address, address, heads=Heads(Config()), services=Asked(), answers=Budget(1 << 20), limits=limits
     )
     with pytest.raises(RuntimeError, match="can't go from"):
         connection.enter(Stage.CLOSING, 1)

@@ -14,7 +14,7 @@ import simple_websocket
 import socketio
 
 from tests.raw import connect, exchange, split
-from tests.serving_process import Server, own_application, serving, until
+from tests.serving_process import Server, own_application, serving, until, warm_up
 
 FLASK_SOCK = """
 import select, socket as sockets
@@ -153,7 +153,7 @@ def test_a_websocket_that_ends_well_is_counted_and_logged_as_101_and_no_exceptio
 
 
 def test_a_websocket_whose_handler_fails_leaves_no_thread_and_no_socket(server: Server) -> None:
-    assert server.get("/").status == 200
+    warm_up(server)
     before = threads_and_sockets(server)
     failed = exceptions(server)
     for _ in range(20):
@@ -183,7 +183,7 @@ def test_a_client_that_does_not_close_its_websocket_keeps_no_thread_of_it(server
 
 def test_a_socket_io_session_over_websocket_is_counted_as_101_and_no_exception(tmp_path: Path) -> None:
     with serving(tmp_path, **own_application(tmp_path, SOCKET_IO)) as server:
-        assert server.get("/").status == 200
+        warm_up(server)
         before = threads_and_sockets(server)
         for _ in range(5):
             client = socketio.SimpleClient()

@@ -224,11 +224,10 @@ def test_a_stop_with_a_full_queue_answers_all_of_it(tmp_path: Path, workers: int
             os.kill(process, signal.SIGTERM)
             os.kill(process, signal.SIGCONT)
         answers = [split(receive_all(client)) for client in clients]
-        # The first may be answered before Python has come to the signal's handler: such a connection is kept, and
-        # closed a little later.
         assert [[answer.status for answer in each] for each in answers] == [[200]] * len(clients)
-        closed = sum(answer.headers["connection"] == "close" for (answer,) in answers)
-        assert closed > len(clients) * 0.7
+        # A worker that is continued may answer one request before the kernel has a thread of it handle the signal. That
+        # connection is kept, and closed a little later.
+        assert sum(answer.headers["connection"] != "close" for (answer,) in answers) <= workers
 
 
 @pytest.mark.alone

@@ -177,8 +177,8 @@ class ServingSettings(Settings):
         seconds(0, 86400),
         group="Timeouts",
         default=Computed("4 x GRACEFUL_TIMEOUT", lambda values: 4 * int(values["graceful_timeout"])),
-        meaning="Time without any reads or writes after which a request counts as stalled. The liveness probe then "
-        "fails, and the kubelet restarts the pod. Set it above `GRACEFUL_TIMEOUT`; 0 disables it.",
+        meaning="Time without any reads or writes after which a request counts as stalled and is logged. The liveness "
+        "probe fails if all threads are stalled and requests wait. Set it above `GRACEFUL_TIMEOUT`; 0 disables it.",
     )
     max_connections: int = setting(
         "MAX_CONNECTIONS",
@@ -310,6 +310,14 @@ class ServingSettings(Settings):
         group="Health",
         default=2,
         meaning="Time after which a check that has not returned counts as failed. At most `READINESS_CHECK_INTERVAL`.",
+    )
+    peer_service: str = setting(
+        "PEER_SERVICE",
+        text("the name of a headless Service, such as shop-peers", "`name`", pattern=r"[A-Za-z0-9]([A-Za-z0-9.-]*)"),
+        group="Health",
+        default="",
+        meaning="A headless Service with the pods that are ready. A pod whose queue is hopeless then leaves only "
+        "while others stay. The chart sets it.",
     )
     log_level: str = setting(
         "LOG_LEVEL",

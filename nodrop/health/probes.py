@@ -14,12 +14,14 @@ from http import HTTPStatus
 from pathlib import Path
 
 from nodrop.config.settings import ServingSettings
+from nodrop.health.leaving import Leaving
 from nodrop.health.load_report import LoadReport
+from nodrop.health.peers import Peers
 from nodrop.health.readiness import CheckResults
 from nodrop.health.worker_state import WorkerState, WorkerStatus
 from nodrop.system.addresses import own_address
 
-STARTUP_INTERVAL_SECONDS = 0.2
+STARTUP_INTERVAL_SECONDS = 0.05
 STILL_SECONDS = 10.0
 """A worker whose loop has not gone round for this long is stuck. It does so every second unless CPU time is short."""
 Answer = tuple[HTTPStatus, str]
@@ -36,6 +38,8 @@ class Health:
         # A file, so that a management process that takes over from one that died does not ask again.
         self._started = folder / "started"
         self._loading = LoadReport(folder)
+        peers = Peers(settings.peer_service) if settings.peer_service else None
+        self._leaving = Leaving(settings.queue_timeout, peers)
         self._answer_problem = ""
         self._unready_since: float | None = None
         self._said: dict[str, str | None] = {}
@@ -55,7 +59,11 @@ class Health:
         elif not workers:
             problem = "every worker is stopping, gone or standing still"
         else:
-            problem = self._stall(workers) or self._checks.problem({worker.pid for worker in workers})
+            problem = (
+                self._stall(workers)
+                or self._checks.problem({worker.pid for worker in workers})
+                or self._leaving.problem(workers, time.monotonic())
+            )
         self._say_once("ready", problem)
         if problem:
             return HTTPStatus.SERVICE_UNAVAILABLE, f"not ready: {problem}"

@@ -56,10 +56,12 @@ class WorkerReport:
         """Report whether the worker has loaded the application and is not stopping. Safe in a signal handler."""
         self._counts[0] = int(ready)
 
-    def set_load(self, waiting: int, connections: int, since: float = 0.0, blocked_since: float = 0.0) -> None:
+    def set_load(
+        self, waiting: int, connections: int, since: float = 0.0, blocked_since: float = 0.0, now: float = 0.0
+    ) -> None:
         """How many requests wait for a thread, the oldest since when, since when none was taken, by time.monotonic(),
-        and how many connections are open. Called by the loop, at each turn."""
-        self._times[0] = time.monotonic()
+        and how many connections are open. Called by the loop, at each turn. now: the time, if it is known."""
+        self._times[0] = now or time.monotonic()
         self._times[1] = since
         self._times[2] = blocked_since
         self._counts[2] = waiting
@@ -116,11 +118,17 @@ class WorkerStatus:
     """Of each request that one of `threads` runs: its start and its last progress, by time.monotonic()."""
     streams: tuple[tuple[float, float], ...] = ()
     """Likewise of each that has given its place to another."""
+    max_streams: int = 0
+    """How many may have done so."""
 
     @property
     def busy(self) -> int:
         """Threads that have a request in flight."""
         return len(self.requests)
+
+    def blocked_for(self, now: float) -> float:
+        """For how long, in seconds, no thread has taken a request although some came; 0 if a thread is free."""
+        return max(0.0, now - self.blocked_since) if self.blocked_since else 0.0
 
     def wedged_for(self, now: float) -> float:
         """For how long, in seconds, every thread has run a request without progress while others waited; 0 if it has
@@ -170,9 +178,11 @@ def _read(path: Path) -> WorkerStatus | None:
     except FileNotFoundError:
         return None
     turned, since, blocked, ready, threads, waiting, connections = _HEADER.unpack_from(data)
-    slots = [slot for slot in _SLOT.iter_unpack(data[_HEADER.size :]) if slot[0]]
+    all_slots = list(_SLOT.iter_unpack(data[_HEADER.size :]))
+    slots = [slot for slot in all_slots if slot[0]]
     requests = tuple((started, progressed) for started, progressed, streams in slots if not streams)
     streams = tuple((started, progressed) for started, progressed, streams in slots if streams)
     return WorkerStatus(
-        int(path.name), bool(ready), turned, threads, waiting, since, blocked, connections, requests, streams
-    )
+        int(path.name), bool(ready), turned, threads, waiting, since, blocked, connections, requests, streams,
+        len(all_slots) - threads,
+    )  # fmt: skip

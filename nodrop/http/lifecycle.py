@@ -19,9 +19,11 @@ from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.limits import Limits
 from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.connection.spool import Budget, BudgetExceeded
-from nodrop.http.connection.stages import CLOSING_SECONDS, LINGER_BYTES, LINGER_SECONDS, Overdue, Owner, Stage
+from nodrop.http.connection.stages import CLOSING_SECONDS, LINGER_BYTES, LINGER_SECONDS, TABLE, Overdue, Owner, Stage
 from nodrop.http.loop import Loop
+from nodrop.http.requests.heads import Heads
 from nodrop.http.uploads import Uploads
+from nodrop.logs.access import path_of
 from nodrop.metrics.worker_metrics import ServerMetrics
 
 KEEP_ALIVE_LINGER_SECONDS = 5.0
@@ -65,7 +67,7 @@ class Lifecycle:
         self._report = report
         self._refusals = refusals
         self._metrics = metrics
-        self._cfg = cfg
+        self._heads = Heads(cfg)
         self._log = log
         self._hand_over = hand_over
         self._hand_over_finish = hand_over_finish
@@ -75,6 +77,7 @@ class Lifecycle:
         self._limits = Limits(
             head=settings.max_header_bytes, body=settings.max_body_bytes, write_seconds=settings.write_timeout
         )
+        self._seconds = {stage: rule.deadline(settings) for stage, rule in TABLE.items()}
         loop.on_event = self._on_event
         loop.on_error = self._cut
         loop.ticks.append(self._look_at_deadlines)
@@ -85,7 +88,7 @@ class Lifecycle:
         """A client has connected. client, server: the addresses of both ends."""
         sock.setblocking(False)
         connection = Connection(
-            sock, client, server, cfg=self._cfg, services=self, answers=self._answers, limits=self._limits,
+            sock, client, server, heads=self._heads, services=self, answers=self._answers, limits=self._limits,
         )  # fmt: skip
         self._loop.connections.add(connection)
         connection.allow(self._settings.read_timeout)
@@ -93,14 +96,13 @@ class Lifecycle:
         self._loop.run(connection, self._on_readable)
 
     def _enter(self, connection: Connection, stage: Stage) -> None:
-        connection.enter(stage, 0)
-        connection.allow(connection.rule.deadline(self._settings))
+        connection.enter(stage, self._seconds[stage])
 
     def _on_event(self, connection: Connection, events: int) -> None:
         if events & EVENT_WRITE:
             self._on_writable(connection)
         if events & EVENT_READ and connection.watched & EVENT_READ:
-            if connection.rule.reads:
+            if TABLE[connection.stage].reads:
                 self._on_readable(connection)
             else:
                 self._loop.watch(connection)
@@ -126,7 +128,7 @@ class Lifecycle:
             return
         if complete:
             # It stays watched: mostly nothing comes until it is answered.
-            self._enter(connection, Stage.APPLICATION)
+            connection.enter(Stage.APPLICATION, math.inf)
             connection.handed_over = connection.since
             self._hand_over(connection)
             return
@@ -155,6 +157,7 @@ class Lifecycle:
 
     def refuse_waiting(self, connection: Connection) -> None:
         """The request has waited for a thread for too long."""
+        self._metrics.timed_out()
         detail = "the server is too busy to answer in time"
         why = f"waited {self._settings.queue_timeout} s for a thread (QUEUE_TIMEOUT)"
         refusal = Refusal(
@@ -164,8 +167,15 @@ class Lifecycle:
 
     def drop_waiting(self, connection: Connection) -> None:
         """The client has gone while its request waited for a thread: it is not run."""
-        self._metrics.closed("gave_up")
-        self._log.info("a request of %s is dropped: its client has gone while it waited", connection.client[0])
+        self._metrics.dropped()
+        self._loop.run(connection, self._drop)
+
+    def _drop(self, connection: Connection) -> None:
+        environ = self._refusals.environ_of(connection, connection.request)
+        self._log.info(
+            "request %s %r dropped: its client has gone while it waited for a thread",
+            environ["REQUEST_METHOD"], path_of(environ),
+        )  # fmt: skip
         connection.enter(Stage.SENDING, 0)
         self.close(connection)
 
@@ -175,7 +185,7 @@ class Lifecycle:
         except ClientGone:
             self._cut(connection)
             return
-        if connection.behind:
+        if connection.outgoing.has_rest:
             if sent or not connection.watched & EVENT_WRITE:
                 self._await_client(connection)
         elif connection.stage is Stage.SENDING:
@@ -183,7 +193,7 @@ class Lifecycle:
         else:
             # A thread has nothing for the loop to send at the moment; or "100 Continue" is out, and the body is what
             # is waited for again.
-            connection.allow(connection.rule.deadline(self._settings))
+            connection.allow(self._seconds[connection.stage])
             self._loop.watch(connection)
 
     def _await_client(self, connection: Connection) -> None:
@@ -197,17 +207,22 @@ class Lifecycle:
         finish: what is left to be done by a thread once the rest of the answer's file is sent, or can't be sent. It is
         called with how many bytes were.
         """
+        outgoing = connection.outgoing
+        if keep and finish is None and not (outgoing.has_rest or outgoing.broken or self.stopping):
+            self._await_next(connection)
+            # It can make room for another now.
+            self.on_room()
+            return
         connection.keep = keep
         connection.finish = finish
         self._enter(connection, Stage.SENDING)
         if not keep:
             # Others need the room that the body takes, and the client may take its time.
             connection.incoming.discard()
-        # It can make room for another now.
         self.on_room()
-        if connection.broken:
+        if outgoing.broken:
             self.close(connection)
-        elif connection.behind:
+        elif outgoing.has_rest:
             self._await_client(connection)
         else:
             self._answered(connection)
@@ -218,11 +233,16 @@ class Lifecycle:
         if not connection.keep:
             self._half_close(connection)
             return
-        self._enter(connection, Stage.IDLE)
+        self._await_next(connection)
+
+    def _await_next(self, connection: Connection) -> None:
+        """Wait for the client's next request, unless it is here."""
+        connection.enter(Stage.IDLE, self._seconds[Stage.IDLE])
         if self.stopping:
             connection.allow(min(KEEP_ALIVE_LINGER_SECONDS, self._settings.keep_alive))
         if connection.incoming.empty:
-            self._loop.watch(connection)
+            if connection.watched != EVENT_READ:
+                self._loop.watch(connection)
         else:
             # The client has sent its next request, or a part of it, without waiting for the answer.
             self._receive(connection, b"")
@@ -362,7 +382,7 @@ class Lifecycle:
 
     def _watch_outgoing(self, connection: Connection) -> None:
         # "100 Continue" may have been watched for already, without a deadline since.
-        if connection.behind and not (connection.watched & EVENT_WRITE and connection.deadline < math.inf):
+        if connection.outgoing.has_rest and not (connection.watched & EVENT_WRITE and connection.deadline < math.inf):
             self._await_client(connection)
 
     def _relieve(self, connection: Connection, size: int) -> None:  # noqa: ARG002 - what the loop is called for

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
 
 ENOUGH_SECONDS = 0.002
 """Less time than this between two looks says nothing."""
@@ -34,7 +33,8 @@ class Occupied:
 def _occupied_seconds(thread: threading.Thread) -> float:
     """Seconds that the thread has been on a processor, or has waited for one; 0 where the system does not tell."""
     try:
-        on_processor, in_queue, _ = Path(f"/proc/self/task/{thread.native_id}/schedstat").read_bytes().split()
+        with open(f"/proc/self/task/{thread.native_id}/schedstat", "rb", buffering=0) as file:  # noqa: PTH123 - half the cost
+            on_processor, in_queue, _ = file.read(64).split()
     except (OSError, ValueError):
         return 0.0
     return (int(on_processor) + int(in_queue)) / 1e9

@@ -44,16 +44,18 @@ class RequestQueue:
 
     def put(self, work: Work) -> None:
         """Add it at the end."""
-        now = work.handed_over if isinstance(work, Connection) else time.monotonic()
+        now = work.handed_over if type(work) is Connection else time.monotonic()
         self._waiting.append((now, work))
-        self.blocked_since = self.blocked_since or now
+        if not self.blocked_since:
+            self.blocked_since = now
 
-    def take(self) -> Work | None:
-        """The first that is still worth running; None if there is none."""
-        now = time.monotonic()
-        self.expire(now)
-        while self._waiting:
-            since, work = self._waiting.popleft()
+    def take(self, now: float) -> Work | None:
+        """The first that is still worth running; None if there is none. now: by time.monotonic()."""
+        waiting = self._waiting
+        if waiting and now - waiting[0][0] > self._timeout:
+            self.expire(now)
+        while waiting:
+            since, work = waiting.popleft()
             if not isinstance(work, Connection):
                 break
             if now - since > LOOK_FOR_CLIENT_SECONDS and work.client_is_gone():
@@ -63,7 +65,7 @@ class RequestQueue:
         else:
             self.blocked_since = 0.0
             return None
-        self.blocked_since = now if self._waiting else 0.0
+        self.blocked_since = now if waiting else 0.0
         return work
 
     def expire(self, now: float) -> None:

@@ -145,13 +145,12 @@ class Threads:
         thread.woken.release()
 
     def _replace_streams(self) -> RequestThread | None:
-        """Add a thread for each request that waits and each that streams: the first of them, if there are any."""
-        first, wanted, now = None, len(self._queue), time.monotonic()
+        """Add a thread for each request that streams, since others follow: the first of them, if there are any."""
+        first, now = None, time.monotonic()
         for thread in list(self.all.values()):
-            if wanted and self._streams < self._max_streams and not thread.streams and _is_stream(thread, now):
+            if self._streams < self._max_streams and not thread.streams and _is_stream(thread, now):
                 thread.streams = True
                 self._streams += 1
-                wanted -= 1
                 self._report.request_streams(thread.number)
                 added = self._add()
                 first = first or added
@@ -170,9 +169,9 @@ class Threads:
 
     def _go_on(self, thread: RequestThread) -> bool:
         """Do what is next; whether the thread is still needed."""
-        lock = self._loop.lock
-        if work := self._queue.take():
-            self._run(thread, work)
+        lock, now = self._loop.lock, time.monotonic()
+        if work := self._queue.take(now):
+            self._run(thread, work, now)
         elif self.poller is thread or (self.poller is None and not self.main_polls):
             self.poller = thread
             lock.release()
@@ -193,8 +192,7 @@ class Threads:
                 lock.acquire()
         return True
 
-    def _run(self, thread: RequestThread, work: Work) -> None:
-        began = time.monotonic()
+    def _run(self, thread: RequestThread, work: Work, began: float) -> None:
         if self.poller is thread:
             if began < self._spread_until and self.idle:
                 self._give_to(self.idle.pop())
@@ -257,5 +255,6 @@ def _is_stream(thread: RequestThread, now: float) -> bool:
     connection = thread.connection
     if connection is None:
         return False
-    began = connection.outgoing.began
-    return connection.taken_over or (bool(began) and now - began > STREAM_SECONDS)
+    outgoing = connection.outgoing
+    goes_on = outgoing.is_event_stream or now - outgoing.began > STREAM_SECONDS
+    return connection.taken_over or (bool(outgoing.began) and goes_on)

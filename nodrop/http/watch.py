@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import selectors
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 # By name, before eventlet in an application replaces them with functions that wait.
 from os import read, write
@@ -25,29 +26,37 @@ GREENLET_SECONDS = 0.05
 class Watch:
     """The main thread's."""
 
-    def __init__(self, pipe: Sequence[int], on_wake: Callable[[bytes], None]) -> None:
-        """pipe: both ends of one that does not block, which signals write to.
+    def __init__(self, signals: int, on_signals: Callable[[bytes], None]) -> None:
+        """signals: the end for reading of a pipe that does not block, which signals write to.
 
-        on_wake: called with what was read from it: the numbers of signals that have come, among other bytes.
+        on_signals: called with what was read from it, the numbers of the signals that have come.
         """
-        self._pipe = pipe
-        self._on_wake = on_wake
+        self._signals = signals
+        self._on_signals = on_signals
+        # To wake the main thread.
+        self._pipe = os.pipe()
         self._selector = selectors.DefaultSelector()
-        self._selector.register(pipe[0], selectors.EVENT_READ)
+        for end in self._pipe:
+            os.set_blocking(end, False)
+        for end in (signals, self._pipe[0]):
+            self._selector.register(end, selectors.EVENT_READ)
         self._polling = False
         self._begun = 0
         self._calm = 0
+        self._suspects = False
+        """The poller may be held up."""
         self._occupied = Occupied()
 
     def over(self, loop: Loop, threads: Threads, queue: RequestQueue) -> None:
         """What to watch over."""
         self._loop, self._threads, self._queue = loop, threads, queue
+        loop.await_signals(self._signals)
 
     @property
     def descriptors(self) -> set[int]:
         """Of its own."""
         fileno = getattr(self._selector, "fileno", None)
-        return {fileno()} if fileno else set()
+        return {*self._pipe, *([fileno()] if fileno else [])}
 
     def wake(self) -> None:
         """Have the main thread look now. For any thread."""
@@ -72,9 +81,9 @@ class Watch:
         if threads.main_polls:
             # A stream that goes on for longer than a moment has to be seen, when a request waits for its thread.
             return HELD_UP_SECONDS if self._queue else min(longest, self._loop.until_tick())
-        if threads.away_since:
-            return max(ENOUGH_SECONDS, threads.away_since + HELD_UP_SECONDS - time.monotonic())
-        if self._calm < CALM_LOOKS:
+        if self._suspects:
+            return ENOUGH_SECONDS
+        if threads.away_since or self._calm < CALM_LOOKS:
             return HELD_UP_SECONDS
         threads.watched = False
         return longest
@@ -83,7 +92,7 @@ class Watch:
         polls, descriptor = self._threads.main_polls, self._loop.descriptor
         if descriptor is None:
             if polls:
-                self._ready = self._loop.wait(min(seconds, GREENLET_SECONDS))
+                self._loop.wait(min(seconds, GREENLET_SECONDS))
                 seconds = 0.0
         elif polls is not self._polling:
             self._polling = polls
@@ -92,19 +101,24 @@ class Watch:
             else:
                 self._selector.unregister(descriptor)
         for key, _ in self._selector.select(seconds):
-            if key.fileobj == self._pipe[0]:
-                with contextlib.suppress(BlockingIOError):
-                    self._on_wake(read(self._pipe[0], 4096))
+            with contextlib.suppress(BlockingIOError):
+                if key.fileobj == self._pipe[0]:
+                    read(self._pipe[0], 4096)
+                elif key.fileobj == self._signals:
+                    self._on_signals(read(self._signals, 4096))
 
     def _see_to_the_loop(self) -> None:
-        threads = self._threads
+        threads, now = self._threads, time.monotonic()
         threads.watched = True
+        away = now - threads.away_since if threads.away_since else 0.0
+        self._suspects = away >= ENOUGH_SECONDS
         if threads.main_polls:
             self._loop.handle(self._loop.wait(0))
             threads.appoint()
-        elif threads.away_since and threads.poller:
+        elif self._suspects and threads.poller:
             waits = self._occupied.waits(threads.begun, threads.poller.thread)
-            if waits is not None and time.monotonic() - threads.away_since >= HELD_UP_SECONDS:
+            if waits is not None and away >= HELD_UP_SECONDS:
+                self._suspects = False
                 threads.relieve(waits)
         self._calm = self._calm + 1 if threads.begun == self._begun else 0
         self._begun = threads.begun

@@ -2,8 +2,8 @@
 
 A request is run when it is complete, its body included, and an answer that its client is slow to take is left to the
 loop. When the application takes long, another thread runs the loop (docs/request-path.md). So a slow client costs
-memory or disk space, and no thread, within limits. gunicorn's own threaded worker gives a thread to each slow client
-(docs/behaviour.md has the figures of both).
+memory or disk space, and no thread, within limits. gunicorn's parser decides about every request that is out of the
+ordinary. Its own threaded worker gives a thread to each slow client (docs/behaviour.md has the figures of both).
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has 
         metrics = server_metrics()
         loop = self._loop = Loop(log)
         # gunicorn made this pipe for signals to write to.
-        watch = self._watch = Watch(self.PIPE, self.signals.pass_on)
+        watch = self._watch = Watch(self.PIPE[0], self.signals.pass_on)
         in_flight = InFlight(log)
-        refusals = Refusals(cfg, log, metrics, settings)
+        refusals = Refusals(log, metrics, settings)
         lifecycle = Lifecycle(
             loop, settings, self.report, refusals, metrics, cfg=cfg, log=log,
             hand_over=self._hand_over, hand_over_finish=self._hand_over_finish,
@@ -129,9 +129,9 @@ class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has 
         self._threads.finishing += 1
         self._queue.put(finish)
 
-    def _report_load(self) -> None:
+    def _report_load(self, now: float) -> None:
         queue = self._queue
-        self.report.set_load(len(queue), len(self._loop.connections), queue.waiting_since, queue.blocked_since)
+        self.report.set_load(len(queue), len(self._loop.connections), queue.waiting_since, queue.blocked_since, now)
 
     def own_descriptors(self) -> set[int]:
         """The loop's and the watch's too."""

@@ -7,6 +7,8 @@ that is called like one of Python's own, such as `secrets.py` or `queue.py`, wou
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -25,7 +27,13 @@ def application_first() -> None:
     sys.path[:] = [str(here), *(entry for entry in sys.path if Path(entry).resolve() != here)]
 
 
-def python_first() -> None:
-    """Look for modules in what PYTHONPATH names last, after Python's own."""
+@contextmanager
+def python_before_named() -> Iterator[None]:
+    """Look for modules in what PYTHONPATH names last, after Python's own, within the block."""
+    before = sys.path[:]
     named = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     sys.path.sort(key=lambda entry: entry in named)
+    try:
+        yield
+    finally:
+        sys.path[:] = before

@@ -23,7 +23,7 @@ REFERER_BYTES = 400
 ROUTE_BYTES = 200
 HOST_BYTES = 200
 SHORT_BYTES = 64
-_MESSAGE_URL_BYTES = 300
+MESSAGE_URL_BYTES = 300
 _SHOWN = (
     *("nodrop.request_id", "nodrop.trace_id", "REMOTE_ADDR", "REQUEST_METHOD", "HTTP_HOST"),
     *("RAW_URI", "HTTP_USER_AGENT", "HTTP_REFERER"),
@@ -42,7 +42,7 @@ def access_fields(resp: Any, environ: Mapping[str, Any], milliseconds: float) ->
     """
     get = environ.get
     status = resp.status
-    own = _repeated(environ)
+    own = repeated(environ)
     route = get("nodrop.route") or ""
     request_id, trace_id = get("nodrop.request_id", ""), get("nodrop.trace_id", "")
     fields = {
@@ -50,26 +50,31 @@ def access_fields(resp: Any, environ: Mapping[str, Any], milliseconds: float) ->
         "request_id": request_id if request_id == trace_id else known_secrets.mask(request_id),
         "trace_id": trace_id,
         "span_id": get("nodrop.span_id", ""),
-        "client": _text(get("REMOTE_ADDR") or "", SHORT_BYTES, own),
-        "method": _text(get("REQUEST_METHOD") or "", SHORT_BYTES, own),
-        "host": _text(get("HTTP_HOST") or "", HOST_BYTES, own),
-        "url": _url(get("RAW_URI") or "", URL_BYTES, route, get("nodrop.prefix") or "", own),
+        "client": shown_text(get("REMOTE_ADDR") or "", SHORT_BYTES, own),
+        "method": shown_text(get("REQUEST_METHOD") or "", SHORT_BYTES, own),
+        "host": shown_text(get("HTTP_HOST") or "", HOST_BYTES, own),
+        "url": shown_url(get("RAW_URI") or "", URL_BYTES, route, get("nodrop.prefix") or "", own),
         "route": cut(route, ROUTE_BYTES),
-        "status": int(str(status).split(None, 1)[0]) if status is not None else None,
+        "status": status_code(status),
         "bytes": getattr(resp, "sent", None) or 0,
         "ms": round(milliseconds, 3),
         "queued_ms": round(get("nodrop.queued_ms", 0.0), 3),
-        "protocol": _text(get("SERVER_PROTOCOL") or "", SHORT_BYTES, own),
-        "user_agent": _text(get("HTTP_USER_AGENT") or "", USER_AGENT_BYTES, own),
+        "protocol": shown_text(get("SERVER_PROTOCOL") or "", SHORT_BYTES, own),
+        "user_agent": shown_text(get("HTTP_USER_AGENT") or "", USER_AGENT_BYTES, own),
     }
     if own:
         fields |= {name: mask(fields[name], own) for name in ("request_id", "trace_id")}
     if referer := get("HTTP_REFERER"):
-        fields["referer"] = _url(referer, REFERER_BYTES, "", "", own)
+        fields["referer"] = shown_url(referer, REFERER_BYTES, "", "", own)
     return fields
 
 
-def _repeated(environ: Mapping[str, Any]) -> tuple[str, ...]:
+def status_code(status: object) -> int | None:
+    """The number of a status such as "200 OK" or 200; None for None, if nothing was answered."""
+    return int(str(status).split(None, 1)[0]) if status is not None else None
+
+
+def repeated(environ: Mapping[str, Any]) -> tuple[str, ...]:
     """The request's credentials if what is shown of it has one of them in it; mostly none, which is cheap to tell."""
     own = credentials_of(environ)
     if own:
@@ -81,7 +86,7 @@ def _repeated(environ: Mapping[str, Any]) -> tuple[str, ...]:
 
 def access_message(fields: Mapping[str, Any]) -> str:
     """The same in a line for people."""
-    return f"{fields['method']} {cut(fields['url'], _MESSAGE_URL_BYTES)} {fields['status']} {fields['ms']:.1f} ms"
+    return f"{fields['method']} {cut(fields['url'], MESSAGE_URL_BYTES)} {fields['status']} {fields['ms']:.1f} ms"
 
 
 def path_of(environ: Mapping[str, Any]) -> str:
@@ -90,7 +95,7 @@ def path_of(environ: Mapping[str, Any]) -> str:
     return redact_url(mask_of(environ, path))
 
 
-def _text(text: str, size: int, own: tuple[str, ...]) -> str:
+def shown_text(text: str, size: int, own: tuple[str, ...]) -> str:
     """The text without its secrets and the request's `own`, cut to `size` bytes. The same few come again and again."""
     if own:
         # Before anything is cut or kept.
@@ -105,7 +110,7 @@ def _cached_text(text: str, size: int, version: int) -> str:  # noqa: ARG001  # 
     return cut(redact_text(text), size)
 
 
-def _url(url: str, size: int, route: str, prefix: str, own: tuple[str, ...]) -> str:
+def shown_url(url: str, size: int, route: str, prefix: str, own: tuple[str, ...]) -> str:
     """The URL without its secrets and the request's `own`, and without what its route, which begins behind `prefix`,
     calls a token."""
     if own:

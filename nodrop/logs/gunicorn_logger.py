@@ -6,13 +6,21 @@ import datetime
 import logging
 import sys
 from collections.abc import Mapping
+from time import time_ns
 from typing import Any, TextIO
 
 from gunicorn import glogging
 
 from nodrop.logs import output as logs
 from nodrop.logs.access import access_fields, access_message
+from nodrop.logs.access_json import access_json
+from nodrop.logs.formats import JsonFormatter
+from nodrop.logs.lines import standard_output
 from nodrop.logs.masking.redaction import redact_text
+from nodrop.logs.output import StandardOutput
+
+_MILLISECOND = datetime.timedelta(milliseconds=1)
+_HANDLE, _CALL_HANDLERS = logging.Logger.handle, logging.Logger.callHandlers
 
 
 class _LastingLogger(logging.Logger):
@@ -68,7 +76,28 @@ class Logger(glogging.Logger):  # type: ignore[misc]  # gunicorn has no type inf
         if not self.access_log_enabled:
             return
         try:
-            fields = access_fields(resp, environ, request_time / datetime.timedelta(milliseconds=1))
+            milliseconds = request_time / _MILLISECOND
+            if self._needs_no_record() and (line := access_json(resp, environ, milliseconds, time_ns())):
+                standard_output.put(line)
+                return
+            fields = access_fields(resp, environ, milliseconds)
             self.access_log.info("%s", access_message(fields), extra={"fields": fields})
         except Exception:
             self.exception("A request was answered, but its access line could not be written")
+
+    def _needs_no_record(self) -> bool:
+        """Whether nobody but our own handler gets the record of an access line, and that for a line of JSON."""
+        log = self.access_log
+        handlers = log.handlers
+        return (
+            len(handlers) == 1
+            and type(handler := handlers[0]) is StandardOutput
+            and type(handler.formatter) is JsonFormatter
+            and not (log.filters or handler.filters or log.propagate)
+            and handler.level <= logging.INFO
+            and log.isEnabledFor(logging.INFO)
+            and logging.getLogRecordFactory() is logging.LogRecord
+            # Where libraries that want each record take their place.
+            and logging.Logger.handle is _HANDLE
+            and logging.Logger.callHandlers is _CALL_HANDLERS
+        )

@@ -5,19 +5,11 @@ What an application prints by itself is left as it is: it may be JSON already.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import logging
 import os
-import stat
 import sys
-import termios
 import threading
-
-# By name, before an application replaces them, as gevent and eventlet do: a line is written whole, without letting
-# anything else run meanwhile, which might want to write one too, and also from where nothing may wait.
-from select import PIPE_BUF, POLLOUT, poll
-from time import monotonic, sleep
+from collections.abc import Callable
 from traceback import format_exception
 from types import TracebackType
 from typing import Any
@@ -25,10 +17,11 @@ from typing import Any
 from nodrop.config.settings import ServingSettings
 from nodrop.config.sources import Environment
 from nodrop.logs.formats import JsonFormatter, PlainFormatter
+from nodrop.logs.lines import standard_output
 from nodrop.logs.masking import known_secrets, urls
 from nodrop.logs.masking.redaction import redact_end
+from nodrop.logs.pipe import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 1.0
 _uncaught = logging.getLogger("uncaught")
 
 
@@ -42,7 +35,8 @@ def configure(settings: ServingSettings | None = None, *, patience: float = PATI
     settings = settings or ServingSettings.read(environment)[0]
     known_secrets.hide_environment(os.environ, environment.folder)
     urls.configure(settings.log_query, settings.log_query_names)
-    handler = StandardOutput(_formatter(settings.log_format), patience)
+    handler = StandardOutput(_formatter(settings.log_format))
+    standard_output.patience, standard_output.line_about = patience, handler.line_about
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
@@ -63,33 +57,20 @@ def _formatter(log_format: str) -> logging.Formatter:
 
 
 class StandardOutput(logging.Handler):
-    """Writes each record to standard output in one piece.
+    """Writes each record to standard output (lines.py has what becomes of those that nobody reads)."""
 
-    One write a line, so that lines of several processes do not mix: the kernel keeps up to 4096 bytes (PIPE_BUF)
-    together in any case, and more unless the pipe is full. What can't be written is lost: a log that nobody reads
-    must not hold up or fail a request. A reader that has stopped is waited for once, for `patience` seconds; from then
-    on lines are dropped until it reads again, and it is told how many.
-    """
-
-    def __init__(self, formatter: logging.Formatter, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, formatter: logging.Formatter) -> None:
         super().__init__()
         self.setFormatter(formatter)
-        self._patience = patience
-        self._lost = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record."""
-        data = self._line(record)
-        if self._lost:
-            text = f"{self._lost} lines were lost: nobody read the log"
-            lost = logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, None, None)
-            # In one piece with the line: told alone, it would begin the waiting anew for a line that has no room.
-            data = self._line(lost) + data
-        patience = 0 if self._lost else self._patience
-        if _has_room(1, len(data), patience) and _write(1, data, patience):
-            self._lost = 0
-        else:
-            self._lost += 1
+        standard_output.write(self._line(record))
+
+    def line_about(self, lost: int) -> bytes:
+        """The line that tells how many were lost."""
+        text = f"{lost} lines were lost: nobody read the log"
+        return self._line(logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, None, None))
 
     def _line(self, record: logging.LogRecord) -> bytes:
         try:
@@ -97,58 +78,6 @@ class StandardOutput(logging.Handler):
         except Exception as error:
             line = f'{{"level": "error", "message": "a record of {type(error).__name__} was lost"}}'
         return line.encode("utf-8", "backslashreplace") + b"\n"
-
-
-def _has_room(descriptor: int, size: int, seconds: float) -> bool:
-    """Whether so many bytes can be written without waiting for a reader, within this time."""
-    deadline = monotonic() + seconds
-    writable = poll()
-    writable.register(descriptor, POLLOUT)
-    while writable.poll(max(0.0, deadline - monotonic()) * 1000):
-        # That is said of a pipe as soon as it has room for PIPE_BUF bytes.
-        if size <= PIPE_BUF or _is_empty(descriptor):
-            return True
-        if monotonic() >= deadline:
-            return False
-        sleep(0.01)
-    return False
-
-
-def _is_empty(descriptor: int) -> bool:
-    """Whether a pipe is empty. Only then does it surely have room for more than PIPE_BUF bytes, since it keeps a whole
-    page for a part of one. What is no pipe always has."""
-    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
-        return True
-    return not any(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))
-
-
-def _write(descriptor: int, data: bytes, seconds: float = PATIENCE_SECONDS) -> bool:
-    """Write it all, waiting for so long at most at a time; whether that was done."""
-    while data:
-        try:
-            data = data[_write_some(descriptor, data) :]
-        except BlockingIOError:
-            # Another process has taken the room, or has made it non-blocking, for all who share it.
-            writable = poll()
-            writable.register(descriptor, POLLOUT)
-            if not writable.poll(seconds * 1000):
-                return False
-        except OSError:
-            return False
-    return True
-
-
-def _write_some(descriptor: int, data: bytes) -> int:
-    """os.write, but without waiting for room in a pipe where the system can do that for one write alone: O_NONBLOCK
-    would be for all who share the pipe."""
-    if hasattr(os, "RWF_NOWAIT") and stat.S_ISFIFO(os.fstat(descriptor).st_mode):
-        try:
-            return os.pwritev(descriptor, [data], -1, os.RWF_NOWAIT)
-        except OSError as error:
-            # Linux before 6.5 does not know it for pipes, some sandboxes not at all, or forbid it.
-            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ESPIPE, errno.EPERM):
-                raise
-    return os.write(descriptor, data)
 
 
 def _log_uncaught(
@@ -167,8 +96,11 @@ def _log_uncaught_in_thread(event: threading.ExceptHookArgs) -> None:
         _log_uncaught(event.exc_type, event.exc_value, event.exc_traceback, f"thread {name}")
 
 
-def _log_unraisable(event: Any) -> None:
+def _log_unraisable(event: Any, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
     """An error where none can be raised, such as in __del__. `event` is a sys.UnraisableHookArgs."""
+    if is_finalizing():
+        # Python takes the modules apart, this one too; errors that come from that say nothing.
+        return
     # The object by its type only: its repr may be what fails.
     error = event.exc_value
     _uncaught.error(

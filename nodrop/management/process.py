@@ -4,14 +4,9 @@ The kubelet must hear the truth while every thread of every worker is stuck, so 
 process reads what the workers left in files. It has its own port so that the Service, which leads to the application's
 port only, exposes neither health nor metrics.
 
-nodrop/server/hooks.py starts it as a child of gunicorn's master: `python -m nodrop.management.process FOLDER PORT`. It
-serves from a child of its own, which it replaces should that ever die, and ends when the master does.
+gunicorn's master forks it when the application's port is bound. It serves from a child of its own, which it replaces
+should that ever die, and ends when the master does.
 """
-
-from nodrop.importing import import_path
-
-# For what is imported next: PYTHONPATH may name folders of an application's.
-import_path.python_first()
 
 import logging
 import os
@@ -30,7 +25,9 @@ from nodrop.management.paths import Paths
 from nodrop.management.scrapes import Scrapes
 from nodrop.management.server import Server, Waker, listen
 from nodrop.metrics.exposition import Exposition
+from nodrop.system.forked import Forked
 
+NAME = "nodrop-health"
 PARENT_CHECK_SECONDS = 0.5
 SWITCH_SECONDS = 0.0005
 """For how long a thread may compute while another waits: Python's 5 ms, at each of the files that a probe reads, would
@@ -38,8 +35,19 @@ make a probe wait for a scrape."""
 _log = logging.getLogger("nodrop.management.process")
 
 
-def main(folder: Path, port: int) -> None:
-    """Serve until the parent process ends."""
+def start(folder: Path, settings: ServingSettings) -> Forked:
+    """Start it from this process, gunicorn's master. folder: the one that the server's processes share."""
+
+    def failed(error: BaseException) -> None:
+        _log.critical("the management process has failed", exc_info=error)
+
+    return Forked(NAME, lambda: _supervise(folder, settings), failed=failed)
+
+
+def _supervise(folder: Path, settings: ServingSettings) -> None:
+    """Have a child that serves, until the parent process ends."""
+    # A probe must not wait for whoever reads the log.
+    logs.configure(settings, patience=0)
     # Ctrl-C is the master's business: health must be answered until the last worker has finished. Then comes SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
@@ -50,18 +58,17 @@ def main(folder: Path, port: int) -> None:
         server = os.fork()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         if server == 0:
-            _serve(folder, port, master)
+            _serve(folder, settings, master)
         _wait_for(server, master)
 
 
-def _serve(folder: Path, port: int, master: int) -> NoReturn:
+def _serve(folder: Path, settings: ServingSettings, master: int) -> NoReturn:
     """Serve until the process that forked this one ends."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     sys.setswitchinterval(SWITCH_SECONDS)
-    settings = ServingSettings.from_environment()
     address = settings.bind_address
     # First of all, so that a probe waits for a moment instead of being refused.
-    listener = listen(address, port)
+    listener = listen(address, settings.management_port)
     health = Health(folder, settings)
     health.watch_start()
     exposition = Exposition(folder, WorkerState(folder / "workers"), address=address, port=settings.port, master=master)
@@ -92,9 +99,3 @@ def _wait_for(server: int, master: int) -> None:
             time.sleep(PARENT_CHECK_SECONDS)
             return
         time.sleep(PARENT_CHECK_SECONDS)
-
-
-if __name__ == "__main__":
-    # A probe must not wait for whoever reads the log.
-    logs.configure(patience=0)
-    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -13,17 +13,18 @@ workers are doing.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from flask import Flask, got_request_exception, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 
-from nodrop.metrics.store import ValueStore, kept_in, own_store
+from nodrop.metrics.store import StoredHistogram, StoredValue, ValueStore, kept_in, own_store
 from nodrop.wsgi import body, route
 
 if TYPE_CHECKING:
@@ -44,12 +45,12 @@ SIZE_BUCKETS = (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
 _EXCHANGE = "nodrop.exchange"
 
 
-class _Counted(Protocol):
-    def inc(self, amount: float = 1) -> None: ...
+class _Series(NamedTuple):
+    """The numbers of one label set."""
 
-
-class _Observed(Protocol):
-    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None: ...
+    durations: StoredHistogram
+    total: StoredValue
+    sizes: StoredHistogram
 
 
 class _Declared(CollectorRegistry):
@@ -69,19 +70,15 @@ class RequestMetrics:
 
     def __init__(self, store: ValueStore, buckets: Sequence[float]) -> None:
         self._store = store
-        self._series: dict[tuple[str, str, str], tuple[_Observed, _Counted, _Observed]] = {}
+        self._series: dict[tuple[str, str, str], _Series] = {}
+        self._totals: dict[tuple[str, str], StoredValue] = {}
+        self._making = threading.Lock()
         self._failing: set[tuple[str, str]] = set()
         registry = _Declared()
         with kept_in(self._store):
             # It declares its metrics for an application alone, and this one serves nothing: names, labels and help stay
             # the exporter's own in each of its versions, which is what its dashboards are promised.
             PrometheusMetrics(Flask("metrics"), path=None, group_by="route", buckets=buckets, registry=registry)
-            self.in_flight = Gauge(
-                "flask_http_requests_in_flight",
-                "Requests that the application is handling, streamed responses included",
-                registry=registry,
-                multiprocess_mode="livesum",
-            )
             self._size = Histogram(
                 "flask_http_response_size_bytes",
                 "Size of the response bodies that the application returned, in bytes",
@@ -95,6 +92,14 @@ class RequestMetrics:
                 ("method", "route"),
                 registry=registry,
             )
+        with kept_in(self._store) as made:
+            Gauge(
+                "flask_http_requests_in_flight",
+                "Requests that the application is handling, streamed responses included",
+                registry=registry,
+                multiprocess_mode="livesum",
+            )
+            (self.in_flight,) = made
         self._duration: Histogram = registry.metrics["flask_http_request_duration_seconds"]
         self._total: Counter = registry.metrics["flask_http_request"]
         self._exceptions: Counter = registry.metrics["flask_http_request_exceptions"]
@@ -103,22 +108,46 @@ class RequestMetrics:
         self, labels: tuple[str, str, str], seconds: float, sent: int, exemplar: dict[str, str] | None
     ) -> None:
         """Count a request. labels: method, route and status; sent: bytes of the body."""
+        store = self._store
+        if not store.is_open:
+            return
         # prometheus_client's own look-up of a label set costs more than all of the rest.
-        series = self._series.get(labels) or self._new_series(labels)
-        series[0].observe(seconds, exemplar)
-        series[1].inc()
-        series[2].observe(sent)
+        durations, total, sizes = self._series.get(labels) or self._new_series(labels)
+        with store.lock:
+            if store.is_open:
+                durations.observe(seconds)
+                total.numbers[total.at] += 1.0
+                sizes.observe(sent)
+        if exemplar:
+            durations.set_exemplar(seconds, exemplar)
 
-    def _new_series(self, labels: tuple[str, str, str]) -> tuple[_Observed, _Counted, _Observed]:
+    def _new_series(self, labels: tuple[str, str, str]) -> _Series:
         if len(self._series) >= MAX_SERIES:
             labels = (OTHER, OTHER, labels[2])
             if labels in self._series:
                 return self._series[labels]
         method, _, status = labels
-        with kept_in(self._store):
-            made = self._duration.labels(*labels), self._total.labels(method, status), self._size.labels(*labels)
-        self._series[labels] = made
-        return made
+        with self._making:
+            # Another thread may have been here.
+            if labels not in self._series:
+                self._series[labels] = _Series(
+                    self._histogram(self._duration, labels),
+                    self._total_of(method, status),
+                    self._histogram(self._size, labels),
+                )
+        return self._series[labels]
+
+    def _histogram(self, metric: Histogram, labels: tuple[str, ...]) -> StoredHistogram:
+        with kept_in(self._store) as made:
+            metric.labels(*labels)
+        return StoredHistogram(made)
+
+    def _total_of(self, method: str, status: str) -> StoredValue:
+        if (method, status) not in self._totals:
+            with kept_in(self._store) as made:
+                self._total.labels(method, status)
+            (self._totals[method, status],) = made
+        return self._totals[method, status]
 
     def failed(self, method: str, route: str, status: str) -> None:
         """Count an exception that the application did not handle."""
@@ -158,7 +187,7 @@ class Exchange(body.Watcher):
         self._exemplar: dict[str, str] | None = None
         self._file: Any = None
         self._exception = self._recorded = False
-        metrics.in_flight.inc()
+        metrics.in_flight.inc(1)
 
     def run(self, application: WSGIApplication, environ: WSGIEnvironment) -> Iterable[bytes]:
         """Call the application and return the body for the server."""
@@ -237,7 +266,7 @@ class Exchange(body.Watcher):
         if self._file is not None:
             self._sent, self._file = self._file.sent or 0, None
         self._record()
-        self._metrics.in_flight.dec()
+        self._metrics.in_flight.inc(-1)
 
     def _record(self) -> None:
         if self._recorded:

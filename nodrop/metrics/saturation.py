@@ -31,14 +31,23 @@ class Saturation:
         """What the workers' files and the kernel say now."""
         workers = self._state.workers()
         now = time.monotonic()
-        begun = [started for worker in workers for started, _ in worker.requests]
-        begun += [worker.waiting_since for worker in workers if worker.waiting_since]
-        oldest = max((now - since for since in begun), default=0.0)
+        waiting = [worker.waiting_since for worker in workers if worker.waiting_since]
+        begun = [*waiting, *(started for worker in workers for started, _ in worker.requests)]
         yield _gauge("nodrop_workers_ready", "Workers that accept requests", sum(worker.ready for worker in workers))
         yield _gauge(
             "nodrop_threads", "Threads that can run a request, in all workers", sum(w.threads for w in workers)
         )
         yield _gauge("nodrop_threads_busy", "Threads that are running a request", sum(w.busy for w in workers))
+        yield _gauge(
+            "nodrop_streams",
+            "Event streams, WebSockets and the like that run in threads of their own, which are not in nodrop_threads",
+            sum(len(w.streams) for w in workers),
+        )
+        yield _gauge(
+            "nodrop_streams_limit",
+            "As many of these can run: MAX_STREAMS, in all workers",
+            sum(w.max_streams for w in workers),
+        )
         yield _gauge(
             "nodrop_requests_waiting",
             "Complete requests that are waiting for a thread",
@@ -46,7 +55,14 @@ class Saturation:
         )
         yield _gauge("nodrop_connections", "Open connections, idle ones included", sum(w.connections for w in workers))
         yield _gauge(
-            "nodrop_oldest_request_seconds", "Age of the oldest request, running or waiting, in seconds", oldest
+            "nodrop_oldest_wait_seconds",
+            "Time that the request has waited which waits longest for a thread, in seconds",
+            _longest(waiting, now),
+        )
+        yield _gauge(
+            "nodrop_oldest_request_seconds",
+            "Age of the oldest request, running or waiting, in seconds; what is in nodrop_streams does not count",
+            _longest(begun, now),
         )
         length = accept_queue(self._address, self._port, self._proc)
         if length is not None:
@@ -85,6 +101,10 @@ def accept_queue(address: str, port: int, proc: Path = Path("/proc")) -> int | N
     except OSError:
         pass  # Another system, or no IPv6.
     return None
+
+
+def _longest(since: list[float], now: float) -> float:
+    return max((now - each for each in since), default=0.0)
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:

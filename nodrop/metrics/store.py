@@ -13,6 +13,7 @@ import json
 import os
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -20,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import values
-from prometheus_client.mmap_dict import MmapedDict, mmap_key
+from prometheus_client.mmap_dict import mmap_key
 from prometheus_client.samples import Exemplar
 
+from nodrop.metrics.value_file import ValueFile
 from nodrop.system import children
 from nodrop.system.runtime_folder import OWN_METRICS
 
@@ -35,8 +37,9 @@ class ValueStore:
 
     def __init__(self, folder: Path) -> None:
         self.lock = threading.Lock()
+        """Held while numbers are changed. One of its own in each process: look it up each time."""
         self._folder = folder
-        self._files: dict[str, MmapedDict] = {}
+        self._files: dict[str, ValueFile] = {}
         self._exemplars: dict[str, Exemplar] = {}
         self._exemplars_written = float("-inf")
         self.is_open = not children.is_child
@@ -51,16 +54,16 @@ class ValueStore:
         self.is_open = False
         self.lock = threading.Lock()
 
-    def file(self, kind: str) -> MmapedDict:
+    def file(self, kind: str) -> ValueFile:
         """The file for values of one kind: counter, histogram, or gauge with its mode."""
         if kind not in self._files:
-            self._files[kind] = MmapedDict(str(self._folder / f"{kind}_{os.getpid()}.db"))  # type: ignore[no-untyped-call]
+            self._files[kind] = ValueFile(self._folder / f"{kind}_{os.getpid()}.db")
         return self._files[kind]
 
     def close(self) -> None:
-        """Close the files; nothing can be counted any more. A worker never does: they end with it."""
-        for file in self._files.values():
-            file.close()  # type: ignore[no-untyped-call]
+        """Let go of the files; nothing can be counted any more. A worker never does: they end with it."""
+        self.is_open = False
+        self._files.clear()
 
     def note(self, key: str, exemplar: Exemplar) -> None:
         """Keep the last exemplar of the series with this key; a second later at most all of them are in the file.
@@ -108,53 +111,90 @@ class StoredValue:
         help_text: str,
         multiprocess_mode: str = "",
     ) -> None:
+        self.name = name
+        self.labels = tuple(labelvalues)
+        self.key = mmap_key(metric_name, name, list(labelnames), list(labelvalues), help_text)
         self._store = store
-        self._key = mmap_key(metric_name, name, list(labelnames), list(labelvalues), help_text)
-        self._value = 0.0
+        # Nobody's, if it is made in a child.
+        self.numbers: memoryview[float] = memoryview(bytearray(16)).cast("d")
+        self.at = 0
         if not store.is_open:
             return
         with store.lock:
-            self._file = store.file(f"{typ}_{multiprocess_mode}" if typ == "gauge" else typ)
             # A worker that got the process id of a dead one goes on counting in its file, if that is still there; what
             # the dead one had in flight is gone.
-            self._value = 0.0 if typ == "gauge" else self._file.read_value(self._key)[0]  # type: ignore[no-untyped-call]
+            self.numbers, self.at = store.file(f"{typ}_{multiprocess_mode}" if typ == "gauge" else typ).slot(self.key)
+            if typ == "gauge":
+                self.numbers[self.at] = 0.0
 
     def inc(self, amount: float) -> None:
         """Add `amount`."""
-        with self._store.lock:
-            self._value += amount
-            if self._store.is_open:
-                self._file.write_value(self._key, self._value, 0.0)  # type: ignore[no-untyped-call]
+        store = self._store
+        with store.lock:
+            if store.is_open:
+                self.numbers[self.at] += amount
 
     def set(self, value: float, timestamp: float | None = None) -> None:
         """Replace the number."""
-        with self._store.lock:
-            self._value = value
-            if self._store.is_open:
-                self._file.write_value(self._key, value, timestamp or 0.0)  # type: ignore[no-untyped-call]
+        store = self._store
+        with store.lock:
+            if store.is_open:
+                self.numbers[self.at + 1] = timestamp or 0.0
+                self.numbers[self.at] = value
 
     def get(self) -> float:
         """The number."""
-        return self._value
+        return float(self.numbers[self.at])
 
     def set_exemplar(self, exemplar: Exemplar) -> None:
         """Keep the last one."""
-        self._store.note(self._key, exemplar)
+        self._store.note(self.key, exemplar)
 
     def get_exemplar(self) -> None:
         """None: exemplars are read from the file, by the management process."""
 
 
-_making = threading.local()
+class StoredHistogram:
+    """The numbers of one label set of a histogram, to observe several of them at once."""
+
+    __slots__ = ("_at", "_bounds", "_buckets", "_numbers", "_sum")
+
+    def __init__(self, values: Sequence[StoredValue]) -> None:
+        """values: those that were made for the label set."""
+        (total,) = (each for each in values if each.name.endswith("_sum"))
+        self._buckets = [each for each in values if each.name.endswith("_bucket")]
+        self._bounds = [float(each.labels[-1]) for each in self._buckets]
+        self._at = [each.at for each in self._buckets]
+        # The last, in which all of them are.
+        self._numbers, self._sum = values[-1].numbers, total.at
+
+    def observe(self, amount: float) -> None:
+        """Count `amount`. With the store's lock, while the store is open."""
+        numbers = self._numbers
+        numbers[self._at[bisect_left(self._bounds, amount)]] += 1.0
+        numbers[self._sum] += amount
+
+    def set_exemplar(self, amount: float, labels: dict[str, str]) -> None:
+        """Keep the last one of the bucket that counts `amount`. Without the lock."""
+        bucket = self._buckets[bisect_left(self._bounds, amount)]
+        bucket.set_exemplar(Exemplar(labels, amount, time.time()))
+
+
+class _Making(threading.local):
+    store: ValueStore | None = None
+    values: list[StoredValue]
+
+
+_making = _Making()
 
 
 @contextmanager
-def kept_in(store: ValueStore) -> Iterator[None]:
-    """Metrics and label sets that this thread makes inside the block keep their values in `store`."""
+def kept_in(store: ValueStore) -> Iterator[list[StoredValue]]:
+    """Metrics and label sets that this thread makes inside the block keep their values, which it gives, in `store`."""
     _divert()
-    _making.store = store
+    _making.store, _making.values = store, []
     try:
-        yield
+        yield _making.values
     finally:
         _making.store = None
 
@@ -169,7 +209,10 @@ def _divert() -> None:
         diverts = True
 
         def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-            store = getattr(_making, "store", None)
-            return StoredValue(store, *args, **kwargs) if store else super().__new__(cls)
+            if _making.store is None:
+                return super().__new__(cls)
+            value = StoredValue(_making.store, *args, **kwargs)
+            _making.values.append(value)
+            return value
 
     values.ValueClass = Value

@@ -24,6 +24,12 @@ class ServerMetrics:
     def refused(self, status: HTTPStatus) -> None:
         """The worker has answered a request itself."""
 
+    def timed_out(self) -> None:
+        """A request has waited for a thread for longer than QUEUE_TIMEOUT."""
+
+    def dropped(self) -> None:
+        """A request is not run, since its client has gone while it waited for a thread."""
+
     def closed(self, reason: str) -> None:
         """The worker has closed a connection that its client had a use for."""
 
@@ -39,19 +45,31 @@ class _Kept(ServerMetrics):
         # Imported late: prometheus_client decides at import how it keeps values.
         from prometheus_client import CollectorRegistry, Counter, Histogram
 
-        from nodrop.metrics.store import kept_in, own_store
+        from nodrop.metrics.store import StoredHistogram, kept_in, own_store
 
-        self._in_store: Callable[[], AbstractContextManager[None]] = lambda: kept_in(own_store())
+        self._in_store: Callable[[], AbstractContextManager[object]] = lambda: kept_in(own_store())
+        self._store = own_store()
         registry = CollectorRegistry()
-        with self._in_store():
-            self._queue = Histogram(
+        with kept_in(self._store) as made:
+            Histogram(
                 "nodrop_queue_seconds", "Time that requests waited for a thread, in seconds", buckets=QUEUE_BUCKETS,
                 registry=registry,
             )  # fmt: skip
+            self._queue = StoredHistogram(made)
             self._refused = Counter(
                 "nodrop_requests_refused",
                 "Requests that the server answered without the application, by status",
                 ("status",),
+                registry=registry,
+            )
+            self._timed_out = Counter(
+                "nodrop_queue_timeouts",
+                "Requests answered 503 since they waited for a thread for longer than QUEUE_TIMEOUT",
+                registry=registry,
+            )
+            self._dropped = Counter(
+                "nodrop_requests_dropped",
+                "Requests that were not run since their client had gone while they waited for a thread",
                 registry=registry,
             )
             self._closed = Counter(
@@ -62,11 +80,20 @@ class _Kept(ServerMetrics):
             )
 
     def queued(self, seconds: float) -> None:
-        self._queue.observe(seconds)
+        store = self._store
+        with store.lock:
+            if store.is_open:
+                self._queue.observe(seconds)
 
     def refused(self, status: HTTPStatus) -> None:
         with self._in_store():
             self._refused.labels(str(status.value)).inc()
+
+    def timed_out(self) -> None:
+        self._timed_out.inc()
+
+    def dropped(self) -> None:
+        self._dropped.inc()
 
     def closed(self, reason: str) -> None:
         with self._in_store():

@@ -7,6 +7,7 @@ would change what is served without a word: with --certfile gunicorn's own parts
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,12 +51,18 @@ class GivenOption:
         return ",".join(map(str, self.value)) if isinstance(self.value, list) else str(self.value)
 
 
-def _parsed(arguments: Sequence[str]) -> dict[str, Any]:
+def _parsed(arguments: Sequence[str]) -> Mapping[str, Any]:
     """The options that are given, by gunicorn's names; `args` is the application. Raises ValueError."""
+    # Without the parser, which takes some 3 ms to make.
+    return _parsed_once(tuple(arguments)) if arguments else {}
+
+
+@functools.cache
+def _parsed_once(arguments: tuple[str, ...]) -> Mapping[str, Any]:
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
         try:
-            parsed, _ = Config(prog="gunicorn").parser().parse_known_args(list(arguments))
+            parsed, _ = Config(prog="gunicorn").parser().parse_known_args(arguments)
         except SystemExit as error:
             raise ValueError(said.getvalue().strip().rpartition("\n")[2]) from error
     return {name: value for name, value in vars(parsed).items() if value is not None}
@@ -72,7 +79,7 @@ def application(arguments: Sequence[str]) -> str | None:
 def import_folders(arguments: Sequence[str], variables: Mapping[str, str]) -> list[str]:
     """The folders of --pythonpath, which gunicorn puts in front of Python's path once it is configured."""
     with contextlib.suppress(ValueError):
-        given = _parsed(shlex.split(variables.get(CMD_ARGS, ""))) | _parsed(arguments)
+        given = {**_parsed(shlex.split(variables.get(CMD_ARGS, ""))), **_parsed(arguments)}
         if path := given.get("pythonpath"):
             return [str(Path(folder).absolute()) for folder in path.split(",")]
     return []
@@ -102,10 +109,11 @@ def problems(settings: ServingSettings, arguments: Sequence[str], variables: Map
     return [*lines, *_refusals(given, settings)]
 
 
-class _Ours:
+class Ours:
     """The configuration that is as nodrop/gunicorn.py has it, or only as its settings make it."""
 
     def __init__(self, values: Mapping[str, Any], settings: ServingSettings) -> None:
+        self._values = values
         self._config = Config()
         for name, value in values.items():
             self._config.set(name, value)
@@ -115,14 +123,36 @@ class _Ours:
         """Whether the option is honoured, or its value, as gunicorn keeps it, is what it is here anyway."""
         return option(name).honoured or value == self._config.settings[name].get() or value in self._same.get(name, ())
 
-    def settle(self, setting: Any) -> None:
-        """Have a setting of gunicorn's final configuration, if it is not honoured, be as it is here."""
-        if not option(setting.name).honoured:
-            setting.value = self._config.settings[setting.name].value
+    def refusals(self, cfg: Any) -> list[str]:
+        """A line for each option of gunicorn's final configuration that is refused.
+
+        What is not as in nodrop/gunicorn.py, a configuration file has changed, since the command line was looked at
+        before.
+        """
+        lines = []
+        for name, setting in cfg.settings.items():
+            value = setting.get()
+            if self.accepts(name, value) or self._is_hook_of_its_own(name, value):
+                continue
+            given = GivenOption(name, value, "configuration file")
+            what = f"{name} = {given.shown}" if not callable(value) else name
+            lines.append(f"{what} ({given.origin}) can't be accepted: {option(name).remedy(given.shown)}")
+        return lines
+
+    def settle(self, cfg: Any) -> None:
+        """Have options that mean the same as ours, or are refused, be as they are here, or else gunicorn's default."""
+        for name, setting in cfg.settings.items():
+            if not option(name).honoured and not self._is_hook_of_its_own(name, setting.get()):
+                setting.value = self._config.settings[name].value
+
+    def _is_hook_of_its_own(self, name: str, value: Any) -> bool:
+        """A hook that is not one of ours stands in nobody's way."""
+        return callable(value) and name not in self._values and option(name).setting == "HOOKS"
 
 
 def _refusals(given: Iterable[GivenOption], settings: ServingSettings) -> Iterator[str]:
-    ours, theirs = _Ours(configuration.values(settings), settings), Config()
+    theirs = Config()
+    ours = functools.cache(lambda: Ours(configuration.values(settings), settings))
     for each in given:
         try:
             theirs.set(each.name, each.value)
@@ -132,7 +162,7 @@ def _refusals(given: Iterable[GivenOption], settings: ServingSettings) -> Iterat
         value = theirs.settings[each.name].get()
         if each.name == "raw_env":
             yield from _late_variables(value, each.origin)
-        elif not ours.accepts(each.name, value):
+        elif not option(each.name).honoured and not ours().accepts(each.name, value):
             yield f"{each.text} ({each.origin}) can't be accepted: {option(each.name).remedy(each.shown)}"
 
 
@@ -142,39 +172,6 @@ def _late_variables(pairs: Iterable[str], origin: str) -> Iterator[str]:
     for name in sorted({pair.partition("=")[0] for pair in pairs} & declared):
         # Without the value, which may be a secret.
         yield f"--env={name}=... ({origin}) comes too late for a setting: set the variable {name} itself"
-
-
-def in_effect(cfg: Any, ours: Mapping[str, Any], settings: ServingSettings) -> list[str]:
-    """A line for each option of gunicorn's final configuration that is refused.
-
-    ours: the values and hooks of nodrop/gunicorn.py. What is not as there, a configuration file has changed, since the
-    command line was looked at before.
-    """
-    mine = _Ours(ours, settings)
-    lines = []
-    for name, setting in cfg.settings.items():
-        value = setting.get()
-        if mine.accepts(name, value):
-            continue
-        if _is_hook_of_its_own(name, value, ours):
-            continue
-        given = GivenOption(name, value, "configuration file")
-        what = f"{name} = {given.shown}" if not callable(value) else name
-        lines.append(f"{what} ({given.origin}) can't be accepted: {option(name).remedy(given.shown)}")
-    return lines
-
-
-def _is_hook_of_its_own(name: str, value: Any, ours: Mapping[str, Any]) -> bool:
-    """A hook that is not one of ours stands in nobody's way."""
-    return callable(value) and name not in ours and option(name).setting == "HOOKS"
-
-
-def settle(cfg: Any, ours: Mapping[str, Any], settings: ServingSettings) -> None:
-    """Have options that mean the same as ours, or are refused, be as they are in `ours`, or else gunicorn's default."""
-    mine = _Ours(ours, settings)
-    for name, setting in cfg.settings.items():
-        if not _is_hook_of_its_own(name, setting.get(), ours):
-            mine.settle(setting)
 
 
 def unread_file(arguments: Sequence[str], folder: Path) -> str | None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import gc
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -28,9 +26,12 @@ from nodrop.logs.masking.redaction import redact_text
 from nodrop.options import configuration, foreign_variables, given_options
 from nodrop.server.replacement import Replacement, Replacements
 from nodrop.system.addresses import bound, shown
+from nodrop.system.forked import Forked
 from nodrop.system.runtime_folder import BACKLOG_FILE, OWN_METRICS, WORKER_STARTS
 from nodrop.tracing import opentelemetry as tracing
 
+MANAGEMENT_SECONDS = 2.0
+"""How long the management process may take to end."""
 GTHREAD_DIFFERS = (
     "SERVER=gthread: gunicorn's own threads serve. A client that is slow to send a request or to take its answer holds "
     "a thread. READ_TIMEOUT, WRITE_TIMEOUT, MAX_BODY_BYTES and BODY_BUFFER_BYTES do not apply: set MAX_CONTENT_LENGTH "
@@ -39,11 +40,14 @@ GTHREAD_DIFFERS = (
 
 
 class Hooks:
-    """The hooks of one server. `runtime` is the folder that its processes share."""
+    """The hooks of one server."""
 
-    def __init__(self, settings: ServingSettings, runtime: Path) -> None:
+    def __init__(self, settings: ServingSettings, runtime: Path, start_management: Callable[[], Forked]) -> None:
+        """runtime: the folder that the server's processes share. start_management: starts the process that answers on
+        the management port, from here, the master."""
         self._settings = settings
         self._runtime = runtime
+        self._start_management = start_management
         self._state = WorkerState(runtime / "workers")
         self._checks = CheckResults(runtime / "checks")
         self._metrics = runtime / "metrics"
@@ -74,12 +78,13 @@ class Hooks:
 
     def _look_at_configuration(self, server: Any, *, is_start: bool) -> None:
         """Refuse what a configuration file has changed; on a reload, when the server runs, say so and leave it out."""
-        problems = given_options.in_effect(server.app.cfg, self.ours, self._settings)
+        ours = given_options.Ours(self.ours, self._settings)
+        problems = ours.refusals(server.app.cfg)
         if problems and is_start:
             self._refuse_to_start("\n".join(problems))
         for problem in problems:
             server.log.error("%s", problem)
-        given_options.settle(server.app.cfg, self.ours, self._settings)
+        ours.settle(server.app.cfg)
         # A configuration file may name the application too.
         if server.app.app_uri != configuration.LOADER:
             os.environ["WSGI_APP"] = server.app.app_uri
@@ -154,10 +159,10 @@ class Hooks:
     def when_ready(self, server: Any) -> None:
         """The application's port is bound: start the management process."""
         self._require_look(server)
-        port = str(self._settings.management_port)
-        command = [sys.executable, "-P", "-m", "nodrop.management.process", str(self._runtime), port]
-        # A process group of its own, so that Ctrl-C does not reach it and its child ends with it.
-        server.management = subprocess.Popen(command, process_group=0)
+        # What is there now stays for good, and workers share it: a collection of garbage that went through it would
+        # write to each of its pages, which gives each process a copy of them.
+        gc.freeze()
+        server.management = self._start_management()
 
     def pre_fork(self, server: Any, worker: Any) -> None:  # noqa: ARG002
         """A worker is about to start: tell its number, from 1, to the management process."""
@@ -180,16 +185,9 @@ class Hooks:
 
     def on_exit(self, server: Any) -> None:
         """The last worker has finished: health may stop being answered."""
-        management = getattr(server, "management", None)
+        management: Forked | None = getattr(server, "management", None)
         if management:
-            # It may have been killed, and its child have ended with it.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(management.pid, signal.SIGTERM)
-            try:
-                management.wait(2)
-            except subprocess.TimeoutExpired:
-                os.killpg(management.pid, signal.SIGKILL)
-                management.wait()
+            management.stop(MANAGEMENT_SECONDS)
         self._remove_runtime()
 
     def _remove_runtime(self) -> None:
@@ -205,7 +203,9 @@ class Hooks:
     def post_fork(self, server: Any, worker: Any) -> None:
         """Give a new worker what it can't know by itself."""
         worker.settings, worker.server = self._settings, server
-        worker.report = self._state.report(worker.pid, self._settings.threads, self._settings.max_streams)
+        # gunicorn's own threads are all there are.
+        streams = 0 if self._settings.server == "gthread" else self._settings.max_streams
+        worker.report = self._state.report(worker.pid, self._settings.threads, streams)
         worker.replacement = Replacement(self._runtime, self._state, master=worker.ppid, log=server.log)
         if worker.replaces:
             worker.replacement.announce(worker.replaces)

@@ -66,7 +66,7 @@ def guard(*, signals: Iterable[int], reset_signals: Callable[[], None], descript
             return
         is_child = True
         _forking_thread = _before.thread
-        for step in (lambda: _replace(descriptors()), reset_signals, *_living(_callbacks)):
+        for step in (lambda: replace_descriptors(descriptors()), reset_signals, *_living(_callbacks)):
             try:
                 step()
             except Exception:
@@ -107,7 +107,7 @@ def _local_port(descriptor: int) -> int | None:
         looked_at.detach()
 
 
-def _replace(descriptors: Iterable[int]) -> None:
+def replace_descriptors(descriptors: Iterable[int]) -> None:
     """Put /dev/null in the place of each. Closed, its number might become that of a file of the application, which the
     worker's objects, copied with all the rest, would close once more."""
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)

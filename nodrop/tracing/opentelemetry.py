@@ -189,7 +189,7 @@ class TracingMiddleware:
             return start_response(status, headers, *exc_info)
 
         ending = _Ending(lambda error: self._end(span, method, environ, error), lambda: self._context.detach(token))
-        return body.call(self._application, environ, start, ending, keep_lists=True)
+        return body.call(self._application, environ, start, ending, ends_only=True)
 
     def _note_status(self, span: Span, status: int) -> None:
         span.set_attribute("http.response.status_code", status)

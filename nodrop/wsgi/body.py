@@ -23,8 +23,9 @@ def when_taken_over(sock: Any, function: Callable[[], None]) -> None:
 
     No answer begins then, where most is noted otherwise.
     """
-    if sock is not None and hasattr(sock, "when_taken_over"):
-        sock.when_taken_over.append(function)
+    functions = getattr(sock, "when_taken_over", None)
+    if functions is not None:
+        functions.append(function)
 
 
 class Watcher:
@@ -60,26 +61,31 @@ def call(
     start_response: StartResponse,
     watcher: Watcher,
     *,
-    keep_lists: bool = False,
+    ends_only: bool = False,
 ) -> Iterable[bytes]:
     """Call the application, and return its answer watched.
 
-    keep_lists: return a list or tuple as it is, and call it closed, as nothing of the application runs any more; the
-    server may want its length. A `wsgi.file_wrapper` always stays the object that it is, since the server recognises
-    it by its type and sends the file without reading it.
+    ends_only: the watcher wants to know of failures and the end alone. So a list or tuple is returned as it is, and
+    called closed, as nothing of the application runs any more; the server may want its length. And an answer that is
+    watched already is not wrapped once more. A `wsgi.file_wrapper` always stays the object that it is, since the server
+    recognises it by its type and sends the file without reading it.
     """
     try:
         watcher.asked()
         body = _answer(application, environ, start_response)
         watcher.answered()
-        if keep_lists and type(body) in (list, tuple):
-            watcher.closed()
-            return body
+        if ends_only:
+            if type(body) is _Body:
+                body.others += (watcher,)
+                return body
+            if type(body) in (list, tuple):
+                watcher.closed()
+                return body
         file_wrapper = environ.get("wsgi.file_wrapper")
         if isinstance(file_wrapper, type) and isinstance(body, file_wrapper):
             watcher.file(body)
             try:
-                body.close = _Close(body, watcher)  # type: ignore[attr-defined]
+                body.close = _Watched(body, watcher).close  # type: ignore[attr-defined]
             except AttributeError:
                 # It takes no attributes, so its end can't be seen.
                 watcher.closed()
@@ -101,16 +107,19 @@ def _answer(application: WSGIApplication, environ: WSGIEnvironment, start_respon
         raise
 
 
-class _Close:
-    """Closes an application's answer, then calls it closed. Does nothing the second time."""
+class _Watched:
+    """An application's answer: closed, and then called closed, once."""
 
-    __slots__ = ("_close", "_watcher")
+    __slots__ = ("_close", "_watcher", "others")
 
     def __init__(self, body: Iterable[bytes], watcher: Watcher) -> None:
         self._close = getattr(body, "close", None)
         self._watcher: Watcher | None = watcher
+        self.others: tuple[Watcher, ...] = ()
+        """Those further out, which want to know of failures and the end alone."""
 
-    def __call__(self) -> None:
+    def close(self) -> None:
+        """For the server. Does nothing the second time."""
         watcher, self._watcher = self._watcher, None
         if not watcher:
             return
@@ -120,27 +129,38 @@ class _Close:
             if close:
                 close()
         except BaseException as error:
-            watcher.failed(error)
+            self._failed(watcher, error)
             raise
         finally:
-            watcher.closed()
+            others, self.others = self.others, ()
+            try:
+                watcher.closed()
+            finally:
+                for each in others:
+                    each.closed()
+
+    def _failed(self, watcher: Watcher, error: BaseException) -> None:
+        watcher.failed(error)
+        for each in self.others:
+            each.failed(error)
 
 
-class _Body:
-    """An application's answer, iterated for the server."""
+class _Body(_Watched):
+    """One that is iterated for the server."""
 
-    __slots__ = ("_iterator", "_watcher", "close")
+    __slots__ = ("_iterator",)
 
     def __init__(self, body: Iterable[bytes], watcher: Watcher) -> None:
         self._iterator = iter(body)
-        self._watcher = watcher
-        self.close = _Close(body, watcher)
+        super().__init__(body, watcher)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
         watcher = self._watcher
+        if watcher is None:
+            raise StopIteration  # Closed.
         watcher.asked()
         try:
             piece = next(self._iterator)
@@ -148,7 +168,7 @@ class _Body:
             watcher.complete()
             raise
         except BaseException as error:
-            watcher.failed(error)
+            self._failed(watcher, error)
             raise
         watcher.piece(piece)
         return piece

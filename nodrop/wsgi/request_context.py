@@ -19,14 +19,13 @@ application would take "not sampled" for the caller's decision and drop every sp
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from nodrop import current_request
 from nodrop.current_request import RequestContext
-from nodrop.wsgi import body, route, traceparent
+from nodrop.wsgi import body, ids, route, traceparent
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -44,37 +43,39 @@ class RequestContextMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Call the application with the ids in place."""
-        context = _begin(environ)
-        request_id = context.request_id
-        current_request.enter(context)
-
-        def note_route() -> None:
-            # Now, because Flask's request is over before the server logs it. The metrics have seen it before.
-            if route.ROUTE not in environ:
-                request = route.note()
-                environ[route.ROUTE] = request.environ[route.ROUTE] if request else ""
-
-        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
-            note_route()
-            for name, _ in headers:
-                # The length first: it spares most headers the copy in lower case.
-                if len(name) == 12 and name.lower() == "x-request-id":
-                    break
-            else:
-                headers = [*headers, ("X-Request-ID", request_id)]
-            return start_response(status, headers, *exc_info)
-
-        body.when_taken_over(environ.get("gunicorn.socket"), note_route)
-        return body.call(self._application, environ, start, _Ending(context), keep_lists=True)
+        handled = _Handled(environ, start_response)
+        return body.call(self._application, environ, handled.start, handled, ends_only=True)
 
 
-class _Ending(body.Watcher):
-    """Ends the context with the answer."""
+class _Handled(body.Watcher):
+    """One request: its context lasts until the answer is closed."""
 
-    __slots__ = ("_context",)
+    __slots__ = ("_context", "_environ", "_start_response")
 
-    def __init__(self, context: RequestContext) -> None:
-        self._context = context
+    def __init__(self, environ: WSGIEnvironment, start_response: StartResponse) -> None:
+        self._environ = environ
+        self._start_response = start_response
+        self._context = _begin(environ)
+        current_request.enter(self._context)
+        body.when_taken_over(environ.get("gunicorn.socket"), self.note_route)
+
+    def note_route(self) -> None:
+        # Now, because Flask's request is over before the server logs it. The metrics have seen it before.
+        environ = self._environ
+        if route.ROUTE not in environ:
+            request = route.note()
+            environ[route.ROUTE] = request.environ[route.ROUTE] if request else ""
+
+    def start(self, status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
+        """The application's start_response."""
+        self.note_route()
+        for name, _ in headers:
+            # The length first: it spares most headers the copy in lower case.
+            if len(name) == 12 and name.lower() == "x-request-id":
+                break
+        else:
+            headers = [*headers, ("X-Request-ID", self._context.request_id)]
+        return self._start_response(status, headers, *exc_info)
 
     def failed(self, error: BaseException) -> None:
         error.nodrop_context = self._context  # type: ignore[attr-defined]
@@ -85,14 +86,13 @@ class _Ending(body.Watcher):
 
 def _begin(environ: WSGIEnvironment) -> RequestContext:
     """Put the request's ids into the environment."""
-    # One call for both ids; from the system, because the application may seed `random` the same in every process.
-    new = os.urandom(32).hex()
-    request_id = environ.get("HTTP_X_REQUEST_ID", "")
-    if not _REQUEST_ID.fullmatch(request_id):
+    new = ids.digits()
+    request_id = environ.get("HTTP_X_REQUEST_ID")
+    if request_id is None or not _REQUEST_ID.fullmatch(request_id):
         request_id = new[:32]
     environ[route.PATH] = environ.get("PATH_INFO", "")
     environ["nodrop.request_id"] = environ["HTTP_X_REQUEST_ID"] = request_id
-    span_id = new[32:48]
+    span_id = new[32:]
     header = environ.get("HTTP_TRACEPARENT")
     caller = traceparent.parse(header) if header is not None else None
     if caller:

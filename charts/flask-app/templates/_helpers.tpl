@@ -6,6 +6,11 @@
 {{- default $full .Values.fullnameOverride | replace "." "-" | trunc 63 | trimAll "-" -}}
 {{- end }}
 
+{{/* The name of the Service that lists the pods, which each pod is told. A DNS label as well. */}}
+{{- define "flask-app.peers" -}}
+{{- printf "%s-peers" (include "flask-app.fullname" . | trunc 57 | trimSuffix "-") -}}
+{{- end }}
+
 {{/* What the Deployment, the Service and the budget select by. The component keeps test pods, which belong to the
      same release, from being counted, scaled on or sent requests. Quoted: a release may be called 123 or true. */}}
 {{- define "flask-app.selectorLabels" -}}

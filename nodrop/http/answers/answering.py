@@ -7,28 +7,25 @@ import datetime
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 
 from gunicorn.http.body import Body
-from gunicorn.http.wsgi import create
 
+from nodrop.http.answers.environ import Environments
 from nodrop.http.answers.files import FileBody
 from nodrop.http.answers.refusals import Refusal
-from nodrop.http.answers.response import MalformedAnswerError, Response, Spooled
+from nodrop.http.answers.response import MalformedAnswerError, Response
 from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.outgoing import ClientGone
-from nodrop.http.connection.spool import Spool
-from nodrop.http.connection.takeover import TakenOver
+from nodrop.http.connection.spool import Spool, Spooled
 from nodrop.http.in_flight import InFlight
 from nodrop.logs.access import path_of
 from nodrop.metrics.worker_metrics import ServerMetrics
 from nodrop.system import children
-from nodrop.wsgi.input import Input
 
 
-@dataclass
+@dataclass(slots=True)
 class _Answer:
     """A request that is being answered."""
 
@@ -37,7 +34,6 @@ class _Answer:
     environ: dict[str, Any]
     began: float
     """By time.monotonic()."""
-    context: contextvars.Context
     body: Iterable[bytes] = ()
 
 
@@ -65,7 +61,7 @@ class Answering:
         self._application = application
         self._in_flight = in_flight
         self._metrics = metrics
-        self._cfg = cfg
+        self._environments = Environments(cfg)
         self._log = log
         self._stopping = stopping
         self._security_headers = security_headers
@@ -85,57 +81,57 @@ class Answering:
         try:
             if connection.incoming.chunked:
                 decoded = connection.incoming.decode_chunks(connection.progressed)
-            response, environ = self._begin(connection, decoded)
+            request = connection.incoming.request
+            response, environ = self._begin(connection, request, decoded)
             environ["nodrop.queued_ms"] = queued * 1000
             self._in_flight.begin(connection.thread, environ, began)
+            answer = _Answer(request, response, environ, began)
             # Another thread may have to finish the request, with the application's context variables.
-            answer = _Answer(connection.request, response, environ, began, contextvars.copy_context())
-            complete = True
-            try:
-                complete = answer.context.run(self._run, answer, connection)
-            finally:
-                environ["gunicorn.socket"].end()
-                if connection.taken_over:
-                    # Whatever the application has begun to answer besides.
-                    response.status, response.sent = "101 Switching Protocols", 0
-                if complete:
-                    self._finish(answer, connection.outgoing.file_sent)
+            context = contextvars.copy_context()
+            complete = context.run(self._run, answer, connection)
             keep = not connection.taken_over and not response.should_close() and connection.incoming.finish()
-            return keep, None if complete else partial(self._finish, answer)
+            return keep, None if complete else lambda file_sent: context.run(self._finish, answer, file_sent)
         finally:
             if decoded is not None:
                 decoded.clear()
+
+    def _run(self, answer: _Answer, connection: Connection) -> bool:
+        """Have the application answer, and finish the request; False if the loop sends the rest of it before that."""
+        complete = True
+        try:
+            complete = self._send(answer, connection)
+        finally:
+            answer.environ["gunicorn.socket"].end()
+            if connection.taken_over:
+                # Whatever the application has begun to answer besides.
+                answer.response.status, answer.response.sent = "101 Switching Protocols", 0
+            if complete:
+                self._finish(answer, connection.outgoing.file_sent)
+        return complete
 
     def _finish(self, answer: _Answer, file_sent: int) -> None:
         """All is sent that will be, file_sent bytes of it from a file: tell the application, and log the request."""
         if isinstance(answer.body, FileBody):
             answer.response.sent += file_sent
             answer.body.sent = answer.response.sent
-        answer.context.run(self._close, answer.body, answer.environ)
+        self._close(answer.body, answer.environ)
         took = datetime.timedelta(seconds=time.monotonic() - answer.began)
         self._log.access(answer.response, answer.request, answer.environ, took)
-        self._call_post_request(answer.request, answer.environ, answer.response)
+        if self._post_request:
+            self._call_post_request(answer.request, answer.environ, answer.response)
 
-    def _begin(self, connection: Connection, decoded: Spool | None) -> tuple[Response, dict[str, Any]]:
+    def _begin(self, connection: Connection, request: Any, decoded: Spool | None) -> tuple[Response, dict[str, Any]]:
         """The response to write to, and the environment. decoded: the body, if it came in chunks. Raises Refusal."""
-        request = connection.request
         if decoded is not None:
             request.body = Body(Spooled(decoded))
-        response: Response
-        environ: dict[str, Any]
         try:
             if self._pre_request:
                 self._pre_request(request)
-            response, environ = create(
-                request, connection, connection.client, connection.server, self._cfg, response_class=Response
-            )
+            response = Response(request, connection)
+            environ = self._environments.of(connection, response)
         except Exception as error:
             self._log.exception("Error handling request")
             raise Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed", request) from error
-        environ["wsgi.multithread"] = True
-        environ["wsgi.file_wrapper"] = FileBody
-        environ["wsgi.input"] = Input(request.body, connection.progressed)
-        environ["gunicorn.socket"] = TakenOver(connection)
         if decoded is not None:
             # Its length is known by now; without it Werkzeug cuts a body at MAX_CONTENT_LENGTH and says nothing.
             environ["CONTENT_LENGTH"] = str(len(decoded))
@@ -145,33 +141,37 @@ class Answering:
         return response, environ
 
     def _call_post_request(self, request: Any, environ: dict[str, Any], response: Response) -> None:
-        if self._post_request:
-            try:
-                self._post_request(request, environ, response)
-            except Exception:
-                self._log.exception("Error in the hook post_request")
+        assert self._post_request
+        try:
+            self._post_request(request, environ, response)
+        except Exception:
+            self._log.exception("Error in the hook post_request")
 
-    def _run(self, answer: _Answer, connection: Connection) -> bool:
+    def _send(self, answer: _Answer, connection: Connection) -> bool:
         """Have the application answer; False if the loop sends the rest of it."""
-        connection.outgoing.begin_answer()
+        connection.outgoing.begin_answer(answer.began)
         response, environ = answer.response, answer.environ
         complete = True
         try:
             body = answer.body = self._application(environ, response.start_response)
-            _leave_if_forked(environ)
+            if children.is_child:
+                _leave(environ)
             if connection.taken_over:
                 return True
             sent = response.send_file(body, connection.outgoing) if isinstance(body, FileBody) else None
             if sent is None:
                 for part in body:
-                    _leave_if_forked(environ)
+                    if children.is_child:
+                        _leave(environ)
                     response.write(part)
-                _leave_if_forked(environ)
+                if children.is_child:
+                    _leave(environ)
                 response.close()
             else:
                 complete = sent
         except BaseException as error:
-            _leave_if_forked(environ, error)
+            if children.is_child:
+                _leave(environ, error)
             if isinstance(error, ClientGone) or not isinstance(error, Exception | SystemExit):
                 raise
             self._failed(error, response, environ, connection)
@@ -199,11 +199,11 @@ class Answering:
             if close:
                 close()
         except (Exception, SystemExit) as error:
-            _leave_if_forked(environ, error)
+            if children.is_child:
+                _leave(environ, error)
             self._log.exception("Error closing the answer to %s", path_of(environ))
 
 
-def _leave_if_forked(environ: dict[str, Any], error: BaseException | None = None) -> None:
+def _leave(environ: dict[str, Any], error: BaseException | None = None) -> NoReturn:
     """End a child process that the application has forked while it answered, and that has come back from there."""
-    if children.is_child:
-        children.leave(f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')!r}", error)
+    children.leave(f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')!r}", error)

@@ -8,9 +8,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.http import errors
-from gunicorn.http.wsgi import default_environ
 
 from nodrop.config.settings import ServingSettings
+from nodrop.http.answers.environ import request_variables
 from nodrop.http.answers.response import Response
 from nodrop.logs.masking.credentials import mask_of
 from nodrop.metrics.worker_metrics import ServerMetrics
@@ -53,9 +53,8 @@ def status_of(error: Exception) -> HTTPStatus:
 class Refusals:
     """Composes, logs and counts the answers to refused requests."""
 
-    def __init__(self, cfg: Any, log: Any, metrics: ServerMetrics, settings: ServingSettings) -> None:
-        """cfg, log: gunicorn's."""
-        self._cfg = cfg
+    def __init__(self, log: Any, metrics: ServerMetrics, settings: ServingSettings) -> None:
+        """log: gunicorn's."""
         self._log = log
         self._metrics = metrics
         self._settings = settings
@@ -94,12 +93,8 @@ class Refusals:
         been told; empty without a request."""
         if request is None:
             return {}
-        environ: dict[str, Any] = default_environ(request, connection.sock, self._cfg)
+        environ = request_variables(request)
         environ |= {"REMOTE_ADDR": connection.client[0], "wsgi.url_scheme": "http"}
-        for name, value in getattr(request, "headers", None) or ():
-            key = f"HTTP_{name.replace('-', '_')}"
-            # Joined as for the application, or what is malformed there could pass here.
-            environ[key] = f"{environ[key]},{value}" if key in environ else value
         self._context(environ, lambda *_: lambda _: None)
         return environ
 
@@ -111,6 +106,6 @@ class Refusals:
         """The access line of a request that was refused; without a request there is nothing to say in one."""
         if refusal.request is None:
             return
-        response = Response(refusal.request, connection, self._cfg)
+        response = Response(refusal.request, connection)
         response.status, response.sent = f"{refusal.status.value} {refusal.status.phrase}", size
         self._log.access(response, refusal.request, environ, datetime.timedelta())

@@ -1,4 +1,4 @@
-"""What the application answers with: gunicorn's own, with fewer surprises. And a decoded body, for gunicorn to read."""
+"""What the application answers with: as gunicorn's response, with fewer surprises, and made with less."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from gunicorn.http.wsgi import Response as GunicornResponse
-
+from nodrop.http.answers.head import Kind, check_value, date_line, encode, kinds, status_code
 from nodrop.http.connection.outgoing import ClientGone
-from nodrop.http.connection.spool import Spool
 from nodrop.wsgi.problems import CONTENT_TYPE, problem_body
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from nodrop.http.answers.files import FileBody
+    from nodrop.http.connection.connection import Connection
     from nodrop.http.connection.outgoing import Outgoing
 
 SMALL_FILE_BYTES = 64 * 1024
@@ -27,30 +28,93 @@ class MalformedAnswerError(ValueError):
     """What the application answers can't be sent: the client would not know where it ends."""
 
 
-class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type information
-    """gunicorn's response, whose head goes out with the first part of the body, and which doesn't name the server."""
+class Response:
+    """An answer, whose head goes out with the first part of the body, and which doesn't name the server.
 
-    _head = b""
-    headers_sent: bool
-    headers: list[tuple[str, str]]
-    status: str | None
+    Its names are those of gunicorn's response, which hooks know.
+    """
+
+    status: str | None = None
+    status_code = 0
+    response_length: int | None = None
+    """The Content-Length."""
+    chunked = False
+    upgrade = False
+    must_close = False
+    headers_sent = False
+    """The head is made; it goes out with what is sent next."""
     on_the_wire = False
     """Whether anything of it has been sent, so that nothing else can be answered any more."""
+    sent = 0
+    """Bytes of the body, without what frames it."""
+    _head = b""
+    _lines = b""
+    """The application's headers, as they are sent."""
+    _omits_body = False
+    _warned = False
 
-    def default_headers(self) -> list[str]:
-        """The status line and the headers that the server adds."""
-        _, *lines = super().default_headers()
-        # The version is the server's own, whatever the request had after `HTTP/1.` (RFC 9110, section 6.2).
-        return [f"HTTP/1.1 {self.status}\r\n", *(line for line in lines if not line.startswith("Server:"))]
+    def __init__(self, req: Any, sock: Connection) -> None:
+        """req: the request, gunicorn's or one like it."""
+        self.req = req
+        self.sock = sock
+        self.headers: list[tuple[str, str]] = []
 
-    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+    def force_close(self) -> None:
+        """Have the connection closed after the answer."""
+        self.must_close = True
+
+    def should_close(self) -> bool:
+        """Whether the connection is closed after the answer."""
+        if self.must_close or self.req.should_close():
+            return True
+        return not (
+            self.response_length is not None or self.chunked or self.req.method == "HEAD"
+            or self.status_code < 200 or self.status_code in (204, 304)
+        )  # fmt: skip
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[..., None]:
         """As in WSGI. With `exc_info` what was begun before is forgotten, if nothing of it has been sent.
 
         Raises MalformedAnswerError.
         """
-        if exc_info and not self.on_the_wire:
+        if exc_info:
+            if self.on_the_wire:
+                raise exc_info[1].with_traceback(exc_info[2])
             self._forget()
-        return super().start_response(status, _with_one_length(headers), exc_info)
+        elif self.status is not None:
+            raise AssertionError("Response headers already set!")
+        if not isinstance(status, str):
+            raise TypeError(f"{status!r} is not a string")
+        code = status_code(status)
+        omits = code in (204, 304) or code < 200 or self.req.method == "HEAD"
+        self._take(headers, has_length=code != 204 and code >= 200)
+        self.status, self.status_code, self._omits_body = status, code, omits
+        self.chunked = self.response_length is None and self.req.version > (1, 0) and not omits
+        return self.write
+
+    def _take(self, headers: Iterable[tuple[str, str]], *, has_length: bool) -> None:
+        """Take the headers that the application has a say in. has_length: the answer may have a Content-Length."""
+        kept = []
+        lengths = []
+        upgrade = False
+        for name, value in headers:
+            kind = kinds[name]
+            if not kind and isinstance(value, str):
+                kept.append((name, value.strip(" \t")))
+                continue
+            check_value(name, value)
+            stripped = value.strip(" \t")
+            if kind is Kind.LENGTH:
+                lengths.append(stripped)
+                if has_length and len(lengths) == 1:
+                    kept.append((name, stripped))
+            elif kind is Kind.CONNECTION:
+                upgrade = upgrade or stripped.lower() == "upgrade"
+            elif kind is Kind.UPGRADE and stripped.lower() == "websocket":
+                kept.append((name, stripped))
+        self.response_length = _one_length(lengths) if lengths else None
+        self._lines = encode(kept)
+        self.headers, self.upgrade = kept, upgrade
 
     def _forget(self) -> None:
         self.headers, self.status, self.response_length, self.sent = [], None, None, 0
@@ -58,6 +122,8 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
 
     def send_headers(self) -> None:
         """Put the head in front of what is sent next."""
+        if self.headers_sent:
+            return
         if self.status is None:
             raise RuntimeError("the application has not called start_response")
         if 100 <= self.status_code < 200 and not self.sock.taken_over:
@@ -66,13 +132,49 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
                 f"the application answered {self.status!r}, which is no final answer, and has not taken over the "
                 "connection: use a status of 200 or above"
             )
-        if not self.headers_sent:
-            lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
-            self._head = "".join(lines).encode("latin-1")
-            self.headers_sent = True
+        connection = "upgrade" if self.upgrade else "close" if self.should_close() else "keep-alive"
+        framing = "Transfer-Encoding: chunked\r\n" if self.chunked else ""
+        # The version is the server's own, whatever the request had after `HTTP/1.` (RFC 9110, section 6.2).
+        begins = f"HTTP/1.1 {self.status}\r\n{date_line()}Connection: {connection}\r\n{framing}"
+        self._head = b"%b%b\r\n" % (begins.encode("latin-1"), self._lines)
+        self.headers_sent = True
+        self.sock.outgoing.is_event_stream = b"Content-Type: text/event-stream" in self._lines
 
-    def _emit_body(self, data: bytes) -> None:
+    def send_early_hints(self, headers: Iterable[tuple[str | bytes, str | bytes]]) -> None:
+        """`wsgi.early_hints`: send a 103 with these headers, to clients that know it, before the answer begins."""
+        if self.headers_sent or self.req.version < (1, 1):
+            return
+        named = [(_text(name), _text(value).strip(" \t")) for name, value in headers]
+        for name, _ in named:
+            kinds[name]  # raises
+        self.sock.sendall(b"HTTP/1.1 103 Early Hints\r\n%b\r\n" % encode(named))
+
+    def write(self, data: bytes) -> None:
+        """Send a part of the body, no more of it than the Content-Length says."""
+        self.send_headers()
+        if not isinstance(data, bytes):
+            raise TypeError(f"{data!r} is not a byte")
+        if self._omits_body:
+            self._warn_of_body(data)
+            return
+        if self.response_length is not None:
+            left = self.response_length - self.sent
+            if left <= 0:
+                return
+            if len(data) > left:
+                data = data[:left]
+        elif self.chunked and not data:
+            # An empty chunk would be the last.
+            return
+        self.sent += len(data)
         self._send(b"%X\r\n%b\r\n" % (len(data), data) if self.chunked else data)
+
+    def _warn_of_body(self, data: bytes) -> None:
+        if data and not self._warned:
+            self._warned = True
+            _log.warning(
+                "the body of the answer to %s is not sent: an answer of %s has none", self.req.method, self.status_code
+            )
 
     def _send(self, data: bytes) -> None:
         head, self._head = self._head, b""
@@ -114,7 +216,7 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
         self.send_headers()
         if self.chunked or self._head:
             self._send(b"0\r\n\r\n" if self.chunked else b"")
-        if not self._omits_body and self.response_length is not None and self.sent < self.response_length:
+        if self.response_length is not None and not self._omits_body and self.sent < self.response_length:
             # Kept, the connection would have the next answer taken for the rest of this one.
             self.force_close()
             _log.error("the answer ended %d bytes before its Content-Length", self.response_length - self.sent)
@@ -136,28 +238,19 @@ class Response(GunicornResponse):  # type: ignore[misc]  # gunicorn has no type 
         self.close()
 
 
-def _with_one_length(headers: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
-    """The headers with their Content-Length once. Raises MalformedAnswerError.
+def _text(text: str | bytes) -> str:
+    return text.decode("latin-1") if isinstance(text, bytes) else text
 
-    gunicorn would pass on several that differ, or `-5`, `+5` and `0_5`. A proxy reads them in its own way, and takes
-    the next client's answer for the rest of this one.
+
+def _one_length(lengths: list[str]) -> int:
+    """The one Content-Length that the application has given. Raises MalformedAnswerError.
+
+    Several that differ, or `-5`, `+5` and `0_5`, a proxy reads in its own way, and takes the next client's answer for
+    the rest of this one.
     """
-    lengths = [value for name, value in headers if isinstance(name, str) and name.lower() == "content-length"]
-    if not lengths:
-        return headers
-    first = lengths[0]
-    if not isinstance(first, str) or not _LENGTH.fullmatch(first.strip(" \t")) or set(lengths) != {first}:
+    if not _LENGTH.fullmatch(lengths[0]) or set(lengths) != {lengths[0]}:
         raise MalformedAnswerError(
             f"the application sent Content-Length: {' and '.join(map(repr, lengths))}: it has to be one number, in "
             "digits alone"
         )
-    if len(lengths) == 1:
-        return headers
-    return [*(each for each in headers if str(each[0]).lower() != "content-length"), ("Content-Length", first)]
-
-
-class Spooled:
-    """A body that was decoded into a spool, as gunicorn's Body reads it."""
-
-    def __init__(self, spool: Spool) -> None:
-        self.read = spool.recv
+    return int(lengths[0])

@@ -1,27 +1,28 @@
 """The way in: bytes come from a client until a request is complete, its body included.
 
-gunicorn's parser decides what a request is. It is asked only once everything that it will want to read is there, so
-that it never waits for a client.
+What a request is, the head decides (requests/heads.py). gunicorn's parser is asked only once everything that it will
+want to read is there, so that it never waits for a client.
 """
 
 from __future__ import annotations
 
+import io
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.http import errors
-from gunicorn.http.body import ChunkedReader
-from gunicorn.http.message import Request
-from gunicorn.http.parser import RequestParser
+from gunicorn.http.body import Body, ChunkedReader
 
 from nodrop.config.types import show_size
-from nodrop.http import rules
-from nodrop.http.answers.refusals import Refusal, status_of
+from nodrop.http.answers.refusals import Refusal
 from nodrop.http.connection.chunked import MEAN_CHUNK_BYTES, ChunkScanner
 from nodrop.http.connection.limits import Limits
 from nodrop.http.connection.speed import Speed
-from nodrop.http.connection.spool import IN_MEMORY, Budget, BudgetExceeded, Spool
+from nodrop.http.connection.spool import IN_MEMORY, Budget, BudgetExceeded, Spool, Spooled
+from nodrop.http.requests import rules
+from nodrop.http.requests.heads import Heads
+from nodrop.http.requests.ordinary import OrdinaryRequest
 
 if TYPE_CHECKING:
     from nodrop.http.connection.connection import Connection
@@ -32,37 +33,15 @@ _NO_ROOM = Budget(0)
 _TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
-class _Source:
-    """What came in and was not parsed yet: the source that gunicorn's parser reads from.
-
-    `head` has what is not known to belong to a request yet, `body` what belongs to the one that was parsed last. The
-    parser never gets to read beyond that.
-    """
-
-    def __init__(self) -> None:
-        self.head = bytearray()
-        self.body = Spool(_NO_ROOM)
-        self.parsing = False
-
-    def recv(self, size: int) -> bytes:
-        """The next bytes; b"" when there are none."""
-        if not self.parsing:
-            return self.body.recv(size)
-        data = bytes(self.head[:size])
-        del self.head[:size]
-        return data
-
-
 class Incoming:
     """The requests of a connection, one after the other.
 
     The loop calls `receive` and `discard`, the thread that has the request `decode_chunks` and `finish`.
     """
 
-    def __init__(self, connection: Connection, cfg: Any, services: LoopServices, limits: Limits) -> None:
-        """cfg: gunicorn's configuration."""
+    def __init__(self, connection: Connection, heads: Heads, services: LoopServices, limits: Limits) -> None:
         self.request: Any = None
-        """gunicorn's request, once its head is complete."""
+        """gunicorn's request, or one that is like it, once its head is complete."""
         self.in_body = False
         """The head is complete, and its body is not."""
         self.wants_continue = False
@@ -72,10 +51,15 @@ class Incoming:
         self.speed = Speed(0)
         """How fast the body comes."""
         self._connection = connection
+        self._heads = heads
         self._services = services
         self._limits = limits
-        self._source = _Source()
-        self._parser = RequestParser(cfg, self._source, connection.client)
+        self._waiting = bytearray()
+        """What is not known to belong to a request yet."""
+        self._body: Spool | None = None
+        """What belongs to the request that came last, unless all of it was there with the head."""
+        self._number = 0
+        """Of the request, from 1."""
         self._searched = 0
         self._missing = 0
         """Bytes of a body of known length that are still to come."""
@@ -84,7 +68,7 @@ class Incoming:
     @property
     def empty(self) -> bool:
         """Nothing of a request has come yet."""
-        return not self.in_body and not self._source.head
+        return not self.in_body and not self._waiting
 
     @property
     def chunked(self) -> bool:
@@ -96,18 +80,17 @@ class Incoming:
 
         Raises Refusal.
         """
-        if self.in_body:
-            complete = self._receive_body(data)
-        else:
-            self._source.head += data
-            complete = self._look_for_head()
+        complete = self._receive_body(data) if self.in_body else self._receive_head(data)
         if complete:
             self.in_body = False
         return complete
 
-    def _look_for_head(self) -> bool:
-        head = self._source.head
-        if not head:
+    def _receive_head(self, data: bytes) -> bool:
+        head: bytes | bytearray = data
+        if self._waiting:
+            self._waiting += data
+            head = self._waiting
+        elif not data:
             return False
         end = head.find(b"\r\n\r\n", max(0, self._searched - 3))
         if (end if end >= 0 else len(head)) > self._limits.head:
@@ -117,41 +100,61 @@ class Incoming:
         # The parser knows at once that anything else can't become a request; why wait for the rest?
         if end < 0 and (head[0] in _TOKEN or head.startswith(b"\r")) and head.count(b"\n") == head.count(b"\r\n"):
             self._searched = len(head)
+            if head is data:
+                self._waiting += data
             return False
-        self._searched = 0
-        return self._parse()
+        if head is not data:
+            data = bytes(head)
+            self._waiting.clear()
+            self._searched = 0
+        return self._parse(data, end)
 
-    def _parse(self) -> bool:
-        self._source.parsing = True
-        try:
-            self.request = next(self._parser)
-        except errors.NoMoreData as error:
-            raise Refusal(HTTPStatus.BAD_REQUEST, "incomplete request") from error
-        except errors.ParseException as error:
-            # Some errors have the request here, for the access log; others have text.
-            request = getattr(error, "req", None)
-            raise Refusal(status_of(error), str(error), request if isinstance(request, Request) else None) from error
-        except StopIteration as error:
-            raise Refusal(HTTPStatus.BAD_REQUEST, "a request after the last one") from error
-        finally:
-            self._source.parsing = False
+    def _parse(self, data: bytes, end: int) -> bool:
+        """Parse the head that these bytes begin with; whether the request is complete. end: where its empty line is."""
+        client = self._connection.client
+        self._number += 1
+        request = self._heads.ordinary(data[:end], client, self._number) if end >= 0 else None
+        if request is not None:
+            return self._begin_ordinary(request, data[end + 4 :])
+        return self._begin(*self._heads.parse(data, client, self._number))
+
+    def _begin_ordinary(self, request: OrdinaryRequest, rest: bytes) -> bool:
+        """Take the body of such a request; whether it is complete. rest: what follows its head."""
+        self.request = request
+        size = int(request.variables.get("CONTENT_LENGTH", 0))
+        if size > self._limits.body:
+            raise self._too_large()
+        if size <= len(rest) and size <= IN_MEMORY:
+            request.body = io.BytesIO(rest[:size])
+            self._waiting += rest[size:]
+            return True
+        self._missing = size
+        body = self._begin_body()
+        request.body = Body(Spooled(body))
+        return self._receive_body(rest)
+
+    def _begin(self, request: Any, rest: bytes) -> bool:
+        """Take the body of a request that gunicorn's parser has read; whether it is complete."""
+        self.request = request
         # Told by the loop, if the body is still to come; gunicorn would tell it again when it is here.
-        self.wants_continue = self.request._expected_100_continue
-        self.request._expected_100_continue = False
-        rest = self._parser.unreader.take_buffered() + bytes(self._source.head)
-        self._source.head.clear()
-        rules.check_transfer_codings(self.request)
-        reader = self.request.body.reader
+        self.wants_continue = request._expected_100_continue
+        request._expected_100_continue = False
+        rules.check_transfer_codings(request)
+        reader = request.body.reader
         self._chunks = ChunkScanner(self._limits.head) if isinstance(reader, ChunkedReader) else None
         self._missing = 0 if self._chunks else reader.length
         if self._missing > self._limits.body:
             raise self._too_large()
-        rules.check(self.request)
+        rules.check(request)
+        request.unreader.sock = self._begin_body()
+        return self._receive_body(rest)
+
+    def _begin_body(self) -> Spool:
         self.in_body = True
         self.speed = Speed(time.monotonic())
         self.room = self._services.room_for_body(self._connection, self.request) if self._may_need_room() else _NO_ROOM
-        self._source.body = Spool(self.room)
-        return self._receive_body(rest)
+        self._body = Spool(self.room)
+        return self._body
 
     def _may_need_room(self) -> bool:
         return self._chunks is not None or self._missing > IN_MEMORY
@@ -159,7 +162,7 @@ class Incoming:
     @property
     def kept(self) -> int:
         """Bytes of room that the body takes up."""
-        return self._source.body.held
+        return self._body.held if self._body else 0
 
     def _receive_body(self, data: bytes) -> bool:
         size = self._chunks.feed(data) if self._chunks else min(len(data), self._missing)
@@ -172,17 +175,18 @@ class Incoming:
             raise Refusal(HTTPStatus.BAD_REQUEST, "malformed chunks, or too much framing for the body", self.request)
         self._keep(data[:size])
         # What follows is the next request's.
-        self._source.head += data[size:]
+        self._waiting += data[size:]
         if self._chunks:
             return self._chunks.complete
         self._missing -= size
         return not self._missing
 
     def _keep(self, data: bytes) -> None:
+        assert self._body is not None
         self.speed.add(len(data), time.monotonic())
         while True:
             try:
-                self._source.body.append(data)
+                self._body.append(data)
             except BudgetExceeded as exceeded:
                 self._services.give_way(self._connection, exceeded)
             except OSError as error:
@@ -210,7 +214,8 @@ class Incoming:
 
         What it decodes to is shorter than what has been read, and takes its place: it needs no room of its own.
         """
-        body = self._source.body
+        body = self._body
+        assert body is not None
         try:
             while data := self.request.body.read(DECODE_BYTES):
                 progressed()
@@ -225,24 +230,25 @@ class Incoming:
     def finish(self) -> bool:
         """Drop what the application has left of the body; whether the next request can follow."""
         request, self.request = self.request, None
+        body, self._body = self._body, None
+        if body is None:
+            return True
+        body.clear()
         chunked, self._chunks = self._chunks is not None, None
         # Reading has failed: where the body ends is not known.
         if request.body.failed:
             return False
-        # The parser would read what is left, a KiB at a time. All of it is here, and nothing else is.
-        rest = self._parser.unreader.take_buffered()
-        self._parser.mesg = None
-        self._source.body.clear()
         if chunked:
-            # Decoded to its end, so that this is what follows it.
-            self._source.head[:0] = rest
+            # Decoded to its end, so that what the parser has read beyond it is what follows.
+            self._waiting[:0] = request.unreader.take_buffered()
         return True
 
     def discard(self) -> None:
         """Forget what has come; nothing more is accepted from the client."""
-        self._source.head.clear()
+        self._waiting.clear()
         self.clear()
 
     def clear(self) -> None:
         """Free the room of the body."""
-        self._source.body.clear()
+        if self._body is not None:
+            self._body.clear()

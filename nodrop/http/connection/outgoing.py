@@ -24,6 +24,8 @@ PIECE_BYTES = 64 * 1024
 PATIENCE_SECONDS = 0.01
 """What a thread waits for a client in all, in one answer, before it leaves the rest to the loop. Enough for any client
 that is not slow, and so little that a hundred slow ones can't hold the threads for long."""
+TELL_SECONDS = 0.1
+"""How often the health check is told of progress. STALL_TIMEOUT is whole seconds."""
 FAST_BYTES_A_SECOND = 50_000_000
 FILE_SECONDS = 2.0
 """A client that takes a file at this rate, or faster, keeps a thread for so long; then the loop sends the rest."""
@@ -59,6 +61,8 @@ class Outgoing:
         """Nothing can be sent any more."""
         self.began = 0.0
         """When the first of the answer was sent that a thread is making, by time.monotonic(); 0 before."""
+        self.is_event_stream = False
+        """The answer is one, by its type: it goes on for long."""
         self._connection = connection
         self._services = services
         self._sock = sock
@@ -66,6 +70,8 @@ class Outgoing:
         self.file_sent = 0
         """Bytes of the answer's file that were sent."""
         self._kept = Spool(answers)
+        self.has_rest = False
+        """Something waits for the client: `behind` is not 0. Asked several times a request, so it is kept."""
         self._file: tuple[int, int, int] | None = None
         """Descriptor, offset and size of what is left of the answer's file. It comes after what is kept."""
         self._most_behind = min(MAX_BEHIND, answers.limit // 2)
@@ -74,12 +80,17 @@ class Outgoing:
         self._flushed = 0
         """How often the loop has sent something."""
         self._patience = PATIENCE_SECONDS
+        self._told = 0.0
+        """When the health check was last told of progress, by time.monotonic()."""
 
     @property
     def behind(self) -> int:
         """Bytes that wait for the client."""
         file = self._file
         return len(self._kept) + (file[2] if file else 0)
+
+    def _note_rest(self) -> None:
+        self.has_rest = bool(self.behind)
 
     @property
     def occupied(self) -> int:
@@ -88,18 +99,20 @@ class Outgoing:
 
     # --- Threads -----------------------------------------------------------------------------------------------------
 
-    def begin_answer(self) -> None:
-        """An answer is about to be sent by a thread."""
+    def begin_answer(self, now: float) -> None:
+        """An answer is about to be sent by a thread. now: by time.monotonic()."""
         self._patience = PATIENCE_SECONDS
         self.file_sent = 0
         self.began = 0.0
+        self._told = now
+        self.is_event_stream = False
 
     def send_file(self, file: int, offset: int, size: int) -> bool:
         """Have the kernel send a part of a file, the last of an answer; whether all of it was sent.
 
         Else the loop sends the rest, and the file has to stay open. Raises ClientGone; OSError if the kernel can't.
         """
-        if not self.behind:
+        if not self.has_rest:
             sent = self._send_file_now(file, offset, size)
             offset, size = offset + sent, size - sent
         self._services.progressed(self._connection)
@@ -107,6 +120,7 @@ class Outgoing:
             with self._sending:
                 self._check()
                 self._file = file, offset, size
+                self._note_rest()
             self._services.send_rest(self._connection)
         return not size
 
@@ -151,25 +165,28 @@ class Outgoing:
 
     def sendall(self, data: bytes) -> None:
         """Send `data`, or leave it to the loop. Raises ClientGone."""
-        view = memoryview(data)
-        self.began = self.began or time.monotonic()
+        now = time.monotonic()
+        if not self.began:
+            self.began = now
+        if now - self._told > TELL_SECONDS:
+            self._told = now
+            self._services.progressed(self._connection)
         # The loop sends only what was left to it, so that the two never send at once.
-        if not self.behind:
-            view = self._send_now(view)
-        if view:
-            self._leave_to_loop(view)
-        self._services.progressed(self._connection)
+        sent = 0 if self.has_rest else self._send(data)
+        if sent < len(data):
+            view = memoryview(data)[sent:]
+            if not self.has_rest:
+                view = self._send_now(view)
+            if view:
+                self._leave_to_loop(view)
 
     def _send_now(self, view: memoryview) -> memoryview:
-        """Send until patience with the client is used up; what is left."""
-        while view:
+        """Send until patience with the client, which takes nothing at the moment, is used up; what is left."""
+        while view and self._patience > 0:
+            began = time.monotonic()
+            _wait_writable(self._sock, self._patience)
+            self._patience -= time.monotonic() - began
             view = view[self._send(view) :]
-            if view:
-                if self._patience <= 0:
-                    break
-                began = time.monotonic()
-                _wait_writable(self._sock, self._patience)
-                self._patience -= time.monotonic() - began
         return view
 
     def _leave_to_loop(self, view: memoryview) -> None:
@@ -193,11 +210,12 @@ class Outgoing:
             try:
                 self._kept.append(piece)
                 kept = len(piece)
+                self._note_rest()
             except BudgetExceeded:
                 # One that has something kept waits for its own client.
-                lacking = 0 if self.behind else len(piece)
+                lacking = 0 if self.has_rest else len(piece)
             except OSError:
-                if not self.behind:
+                if not self.has_rest:
                     return 0, True
             flushed = self._flushed
         if not kept:
@@ -211,7 +229,7 @@ class Outgoing:
         with self._sending:
             if self._flushed == flushed and not self.broken:
                 # Without anything for the loop to send, nobody would wake this thread.
-                self._sending.wait(1 if self.behind else 0.05)
+                self._sending.wait(1 if self.has_rest else 0.05)
 
     def _send_waiting(self, view: memoryview) -> None:
         """Send and hold the thread for as long as that takes, since nothing can be kept."""
@@ -247,6 +265,7 @@ class Outgoing:
         """Keep `data`, which is small, to be flushed."""
         with self._sending:
             self._kept.append(data)
+            self._note_rest()
 
     def flush(self) -> int:
         """Send what the client takes now; how many bytes. Raises ClientGone."""
@@ -261,6 +280,7 @@ class Outgoing:
                     break
             else:
                 sent += self._flush_file()
+            self._note_rest()
             if sent:
                 self._flushed += 1
                 self._sending.notify_all()
@@ -291,6 +311,7 @@ class Outgoing:
         """Drop what is kept. Not while a thread has the connection."""
         self._kept.clear()
         self._file = None
+        self.has_rest = False
 
 
 def _wait_writable(sock: socket.socket, seconds: float) -> None:

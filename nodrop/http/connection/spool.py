@@ -179,3 +179,10 @@ def _write_all(file: int, data: bytes | memoryview, at: int) -> None:
     while view:
         written = os.pwrite(file, view, at)
         view, at = view[written:], at + written
+
+
+class Spooled:
+    """The bytes of a spool, as gunicorn's Body reads them."""
+
+    def __init__(self, spool: Spool) -> None:
+        self.read = spool.recv

@@ -95,7 +95,7 @@ TABLE: dict[Stage, Rule] = {
     # the answer waits for the client, WRITE_TIMEOUT in every stage.
     Stage.APPLICATION: Rule(
         reads=False, deadline=lambda _: math.inf, overdue=Overdue.CUT, makes_room=None, owner=Owner.THREAD,
-        next=_any_of(Stage.SENDING),
+        next=_any_of(Stage.SENDING, Stage.IDLE),
     ),
     Stage.SENDING: Rule(
         reads=False, deadline=lambda settings: settings.write_timeout, overdue=Overdue.CUT, makes_room=2,

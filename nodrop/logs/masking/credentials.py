@@ -26,8 +26,9 @@ _LONGEST_NAME = 60
 _LONGEST_CACHED = 1000
 
 _ENCODED_WORD = re.compile(r"(?<!\S)[^\s%]*+%\S*")
-_harmless: set[str] = set()
-"""Keys of environments that hold no credentials: most keys of most requests."""
+_FLASK_REQUEST = "werkzeug.request"
+_harmless: set[str] = {_FLASK_REQUEST}
+"""Keys of environments that hold no credentials by themselves: most keys of most requests."""
 
 
 def mask_of_request(text: str) -> str:
@@ -38,7 +39,7 @@ def mask_of_request(text: str) -> str:
         if secrets is None:
             secrets = credentials_of(request.environ)
             # Kept once Flask has matched the route, whose parameters may be secrets too.
-            if "werkzeug.request" in request.environ:
+            if _FLASK_REQUEST in request.environ:
                 request.secrets = secrets
         if secrets:
             text = mask(text, secrets)
@@ -66,21 +67,22 @@ def _has_any(text: str, credentials: tuple[str, ...]) -> bool:
 
 def credentials_of(environ: Mapping[str, Any]) -> tuple[str, ...]:
     """The values of the headers that carry credentials, and of the route's parameters that do, the longest first."""
-    if _harmless.issuperset(environ):
-        return ()
     found: list[tuple[str, ...]] = []
-    for key in [key for key in environ if key not in _harmless]:
-        if key == "werkzeug.request":
-            matched = getattr(environ[key], "view_args", None) or {}
-            parameters = (text for name, text in matched.items() if isinstance(text, str) and is_secret(name))
+    if not _harmless.issuperset(environ):
+        for key in [key for key in environ if key not in _harmless]:
+            if not key.startswith("HTTP_") or not is_secret(key[5:]):
+                if len(_harmless) < _MOST_NAMES and len(key) < _LONGEST_NAME:
+                    _harmless.add(key)
+            elif isinstance(value := environ[key], str):
+                # Longer ones are not kept: they are made up.
+                find = _cached_credentials if len(value) <= _LONGEST_CACHED else _credentials_in
+                found.insert(0 if key != "HTTP_COOKIE" else len(found), find(key, value))
+    if matched := getattr(environ.get(_FLASK_REQUEST), "view_args", None):
+        parameters = [text for name, text in matched.items() if isinstance(text, str) and is_secret(name)]
+        if parameters:
             found.append(_longest_first(parameters))
-        elif not key.startswith("HTTP_") or not is_secret(key[5:]):
-            if len(_harmless) < _MOST_NAMES and len(key) < _LONGEST_NAME:
-                _harmless.add(key)
-        elif isinstance(value := environ[key], str):
-            # Longer ones are not kept: they are made up.
-            find = _cached_credentials if len(value) <= _LONGEST_CACHED else _credentials_in
-            found.insert(0 if key != "HTTP_COOKIE" else len(found), find(key, value))
+    if not found:
+        return ()
     return found[0] if len(found) == 1 else _longest_first(each for credentials in found for each in credentials)
 
 

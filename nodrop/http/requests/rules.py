@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from nodrop.http.answers.refusals import Refusal
-from nodrop.wsgi.edge.hosts import is_valid
+from nodrop.wsgi.edge.hosts import MAX_LENGTH, is_valid
 
 _ABSOLUTE = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)")
 
@@ -33,12 +33,18 @@ def check(request: Any) -> None:
         request.force_close()
 
 
+def _is_host(text: str) -> bool:
+    """Whether it is the name or address of a host, with a port or without."""
+    # The length first: what is asked about is remembered, and could fill the memory.
+    return len(text) <= MAX_LENGTH and is_valid(text)
+
+
 def _check_host(request: Any) -> None:
     """One Host header, with the name of a host in it (RFC 9112, section 3.2); HTTP/1.0 may do without."""
     hosts = [value for name, value in request.headers if name == "HOST"]
     if len(hosts) != 1 and (hosts or request.version >= (1, 1)):
         raise _bad("a request of HTTP/1.1 has one Host header", request)
-    if hosts and not is_valid(hosts[0]):
+    if hosts and not _is_host(hosts[0]):
         raise _bad("the Host header is not the name or address of a host", request)
 
 
@@ -58,7 +64,7 @@ def _check_target(request: Any) -> None:
     else:
         raise _bad("the target is neither a path nor an http URL", request)
     # A user and a password in it are refused as well, as section 4.2.4 of RFC 9110 advises.
-    if not is_valid(authority):
+    if not _is_host(authority):
         raise _bad("the target does not have the name or address of a host", request)
     request.headers = [header for header in request.headers if header[0] != "HOST"]
     request.headers.append(("HOST", authority))
