@@ -27,6 +27,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.sent = b""
+        self.outgoing = SimpleNamespace(is_event_stream=False)
 
     def sendall(self, data: bytes) -> None:
         self.sent += data

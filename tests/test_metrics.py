@@ -251,11 +251,11 @@ def test_how_long_a_request_waited_for_a_thread_is_told(tmp_path: Path) -> None:
 
 
 def test_the_oldest_request_may_be_one_that_waits(tmp_path: Path) -> None:
-    with serving(tmp_path, LOAD_ENDPOINTS="1", WEB_THREADS="1") as server, ThreadPoolExecutor(4) as clients:
-        answers = [clients.submit(server.get, "/sleep?ms=600") for _ in range(4)]
+    with serving(tmp_path, LOAD_ENDPOINTS="1", WEB_THREADS="1") as server, ThreadPoolExecutor(8) as clients:
+        answers = [clients.submit(server.get, "/sleep?ms=600") for _ in range(8)]
         # No thread has had any of them for so long.
         until("the last has waited", lambda: server.metrics()["nodrop_oldest_request_seconds"] > 1, timeout=5)
-        assert [answer.result().status for answer in answers] == [200] * 4
+        assert [answer.result().status for answer in answers] == [200] * 8
         assert server.metrics()["nodrop_oldest_request_seconds"] == 0
 
 

@@ -189,6 +189,7 @@ def test_a_server_with_one_thread_that_goes_on_is_alive_while_requests_wait(tmp_
             send("/stuck")
         waiting = [send("/slow?seconds=0.5") for _ in range(14)]
         while not all(each.done() for each in waiting):
-            assert (server.manage("/livez").status, server.manage("/readyz").status) == (200, 200)
+            answers = server.manage("/livez"), server.manage("/readyz")
+            assert [answer.status for answer in answers] == [200, 200], answers
             time.sleep(0.1)
         assert len(lines(server, "has made no progress")) == stuck
