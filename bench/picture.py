@@ -27,8 +27,13 @@ SHOWN = tuple(name for name in SERVERS if name != CONTROL)
 Row = dict[str, Any]
 
 
+def can_show(report: dict[str, Any]) -> bool:
+    """Whether a report has what the picture orders the servers by: hello, of one of those that it shows."""
+    return any(row["workload"] == "hello" and row["server"] in SHOWN for row in report["rows"])
+
+
 def svg(report: dict[str, Any]) -> str:
-    """The picture as SVG, for a page of any colour. `report`: what bench.json has, hello at the least."""
+    """The picture as SVG, for a page of any colour. `report`: what bench.json has, of which it can show something."""
     rows = {(row["workload"], row["connections"], row["keepalive"], row["server"]): row for row in report["rows"]}
     main = {name: rows["hello", 16, True, name] for name in SHOWN if ("hello", 16, True, name) in rows}
     late = {name: rows["hello at 80 %", 16, True, name] for name in main if ("hello at 80 %", 16, True, name) in rows}

@@ -44,8 +44,9 @@ def as_json(report: dict[str, Any]) -> str:
 def ratios(measured: Sequence[Measured]) -> dict[str, float]:
     """How the server of this project compares with the others: medians of what each round says.
 
-    "throughput to granian" is how many times as much it answers, "CPU time to ..." what share of the CPU time it takes
-    for a request, "p99 at 80 % to ..." its latency by the other's.
+    Each is this project's figure divided by the other's. "throughput to granian bare" is of requests a second, so more
+    is better; "CPU time to ..." is of a request, and "p99 at 80 % to ..." of its latency, so less is better. A name
+    that ends with ": title" is of that workload, any other of JSON with 16 connections.
     """
     found: dict[str, float] = {}
     table = {(each.workload.key, each.server): each for each in measured}
