@@ -21,8 +21,8 @@ from bench.clients.load import closed_loop
 from bench.processes import cpu_seconds
 from bench.servers import SERVERS, Running, running
 
-LEAST_RATIO = 1.0
-"""gunicorn's CPU time divided by ours, at the least. It was 1.15 to 1.20 when this was set: raise it with each gain."""
+LEAST_RATIO = 1.4
+"""gunicorn's CPU time divided by ours, at the least. It was 1.73 to 1.94 when this was set: raise it with each gain."""
 MOST_SHARE = 0.25
 """Observability's part of a request's CPU time, at the most. It was 0.13 to 0.16 when this was set."""
 STANDARD_ERRORS = 3.0

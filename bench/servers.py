@@ -141,8 +141,12 @@ def running(server: Server, python: Path = PYTHON, cores: Collection[int] = SERV
         try:
             port = int(ports["port"])
             if not _answers(process, port):
+                # The reader writes the file at the end of what it reads.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                reader.wait()
                 said = Path(first_output.name).read_text(errors="replace")
-                raise AssertionError(f"{server.title} did not start: {said}")
+                raise AssertionError(f"{server.title} did not start in {START_SECONDS:.0f} s: {said}")
             yield Running(process, port)
         finally:
             with suppress(ProcessLookupError):

@@ -18,11 +18,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import docs, guard, measure, picture, report
+from bench import docs, guard, measure, picture, publish, report, servers
 from bench.clients.load import TIMEOUT_SECONDS, closed_loop, open_loop
 from bench.clients.results import Result
 from bench.measure import Measured, Sample
-from bench.servers import SERVERS, free_port
+from bench.servers import SERVERS, Server, free_port, running
 from bench.workloads import PLAN, Workload
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -289,6 +289,30 @@ def test_rounds_measure_the_servers_in_alternating_order(monkeypatch: pytest.Mon
     monkeypatch.setattr(measure, "_one_start", one_start)
     measure.measure(["sync", "granian", "nodrop"], [PLAN[0]], rounds=2)
     assert started == ["sync", "granian", "nodrop", "nodrop", "granian", "sync"]
+
+
+def test_a_run_is_published_only_if_it_is_complete_and_had_its_core_to_itself() -> None:
+    """The page never shows a part of the comparison, or throughput that other work has decided."""
+    rows = [measured(name, 1000, workload=each).row() for name in SERVERS for each in PLAN if name != "nodrop-quiet"]
+    assert publish.faults({"rows": rows}) == []
+    assert publish.faults({"rows": rows[:-1]}) == [
+        "1 figures are missing, such as nodrop: SIGTERM under load, new connections."
+    ]
+    beside = [{**rows[0], "cpu_us": rows[0]["cpu_us"] / 10}, *rows[1:]]
+    assert "one server had 10% of it" in publish.faults({"rows": beside})[0]
+
+
+def test_a_server_that_does_not_answer_is_reported_with_what_it_has_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also one that goes on running: the comparison ends within START_SECONDS and says why."""
+    monkeypatch.setattr(servers, "START_SECONDS", 1.0)
+    program = tmp_path / "silent"
+    program.write_text("#!/bin/sh\necho cannot reach the database\nexec sleep 60\n")
+    program.chmod(0o755)
+    silent = Server("silent", "silent", ("silent",))
+    with pytest.raises(AssertionError, match="cannot reach the database"), running(silent, tmp_path / "python"):
+        pass
 
 
 @pytest.mark.alone
