@@ -16,8 +16,8 @@ LATENCY_X, LATENCY_WIDTH = 562, 130
 MARKS_X, MARK_STEP = 800, 74
 INK, SOFT, OURS_COLOR, OTHER_COLOR, BAD, GOOD = "#1f2328", "#59636e", "#0b6bcb", "#a9b4c0", "#c62828", "#1a7f37"
 MARKS = (
-    ("slow clients", False, "96 slow", "clients"),
-    ("streams", False, "200 event", "streams"),
+    ("slow clients", False, "beside 96", "slow clients"),
+    ("streams", False, "beside 200", "event streams"),
     ("stop", True, "stop, kept", "connections"),
     ("stop", False, "stop, new", "connections"),
 )
@@ -82,12 +82,12 @@ def _heads(with_latency: bool) -> list[str]:
     heads = [
         _text(SPEED_X, 72, "requests a second", size=13, weight=600),
         _text(SPEED_X, 90, "16 connections, more is better", size=12, color=SOFT),
-        _text(MARKS_X - 22, 72, "requests lost beside or at", size=13, weight=600),
+        _text(MARKS_X - 22, 72, "requests lost", size=13, weight=600),
     ]
     if with_latency:
         heads += [
             _text(LATENCY_X, 72, "p99 at 80 % load", size=13, weight=600),
-            _text(LATENCY_X, 90, "of its own maximum", size=12, color=SOFT),
+            _text(LATENCY_X, 90, "of its own maximum; cut at full width", size=12, color=SOFT),
         ]
     for column, (_, _, first, second) in enumerate(MARKS):
         x = MARKS_X + MARK_STEP * column
@@ -142,7 +142,7 @@ def _mark(x: int, y: int, row: Row | None) -> list[str]:
 
 def _legend() -> str:
     return (
-        "Others than nodrop run without metrics and log unless named. Beside slow clients or event streams: "
+        "Servers other than nodrop run without metrics and log unless named. Beside slow clients or event streams: "
         "50 requests a second. Stop: SIGTERM at 80 requests a second."
     )
 
