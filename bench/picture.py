@@ -16,8 +16,8 @@ LATENCY_X, LATENCY_WIDTH = 562, 130
 MARKS_X, MARK_STEP = 800, 74
 INK, SOFT, OURS_COLOR, OTHER_COLOR, BAD, GOOD = "#1f2328", "#59636e", "#0b6bcb", "#a9b4c0", "#c62828", "#1a7f37"
 MARKS = (
-    ("slow clients", False, "beside 96", "slow clients"),
-    ("streams", False, "beside 200", "event streams"),
+    ("slow clients", False, "96 slow", "clients"),
+    ("streams", False, "200 event", "streams"),
     ("stop", True, "stop, kept", "connections"),
     ("stop", False, "stop, new", "connections"),
 )
@@ -55,12 +55,13 @@ def svg(report: dict[str, Any]) -> str:
     parts.append(_text(24, height - 34, _legend(), size=12, color=SOFT))
     facts = report["machine"]
     for warning in disturbed(report):
-        parts.append(_text(24, 56, warning, size=13, weight=600, color=BAD))
+        parts.append(_text(24, 54, warning, size=12, weight=600, color=BAD))
     parts.append(
         _text(
             24,
             height - 16,
-            f"{facts['cpu']}, Python {facts['python']}, {facts['date']}. make bench",
+            f"{facts['cpu']}, Python {facts['python']}, {facts['date']}. make bench. "
+            "A latency bar of full width is cut off at three times the median.",
             size=12,
             color=SOFT,
         )
@@ -87,7 +88,7 @@ def _heads(with_latency: bool) -> list[str]:
     if with_latency:
         heads += [
             _text(LATENCY_X, 72, "p99 at 80 % load", size=13, weight=600),
-            _text(LATENCY_X, 90, "of its own maximum; cut at full width", size=12, color=SOFT),
+            _text(LATENCY_X, 90, "of its own maximum", size=12, color=SOFT),
         ]
     for column, (_, _, first, second) in enumerate(MARKS):
         x = MARKS_X + MARK_STEP * column
@@ -142,8 +143,8 @@ def _mark(x: int, y: int, row: Row | None) -> list[str]:
 
 def _legend() -> str:
     return (
-        "Servers other than nodrop run without metrics and log unless named. Beside slow clients or event streams: "
-        "50 requests a second. Stop: SIGTERM at 80 requests a second."
+        "Servers other than nodrop run without metrics and log unless named. Slow clients, event streams: beside 50 "
+        "requests a second. Stop: SIGTERM at 80."
     )
 
 
