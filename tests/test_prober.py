@@ -381,7 +381,7 @@ ENOUGH_RATE, SHARE_OF_A_CORE = 500, 0.6
 @pytest.mark.alone
 @kinds
 def test_500_requests_a_second_are_sent_in_time_at_a_bounded_share_of_a_core(tmp_path: Path, kind: str) -> None:
-    """Measured: 13 to 32 %, `python bench/probers.py`. Another try is for a machine that was busy with something."""
+    """Measured: 13 to 32 %, `python bench/parts/probers.py`. Another try is for a machine that was busy."""
     for attempt in range(3):
         with fast_server() as port:
             run = cost(port, tmp_path / str(attempt), kind, ENOUGH_RATE, 3)
