@@ -185,7 +185,7 @@ def test_mutant_without_the_pre_stop_delay_loses_requests(tmp_path: Path) -> Non
     assert seen.failed().get("refused", 0) > 20
 
 
-def test_no_request_in_hand_is_lost(tmp_path: Path) -> None:
+def test_no_request_in_flight_is_lost(tmp_path: Path) -> None:
     """Requests that take longer than the delay."""
     seen, began = stop_under_traffic(
         tmp_path, as_kubernetes_does, path="/sleep?ms=1500", rate=15, WEB_THREADS="64", GRACEFUL_TIMEOUT="10"

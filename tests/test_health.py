@@ -407,7 +407,7 @@ def test_it_is_not_ready_while_a_check_of_the_application_fails(tmp_path: Path, 
             until("ready again", server.is_ready, timeout=10)
 
 
-def test_a_result_of_the_checks_is_not_believed_for_ever(tmp_path: Path) -> None:
+def test_a_result_of_the_checks_is_not_trusted_for_ever(tmp_path: Path) -> None:
     results = CheckResults(tmp_path)
     results.write(7, "", 60)
     assert results.problem({7}) is None
