@@ -391,7 +391,7 @@ CHECKS = {
 )
 def test_it_is_not_ready_while_a_check_of_the_application_fails(tmp_path: Path, file: str, reason: bytes) -> None:
     with serving(tmp_path, **application(tmp_path, WITH_CHECKS, **CHECKS)) as server:
-        warm_up(server)
+        warm_up(server, "/threads")
         threads = server.get("/threads").body
         (tmp_path / file).touch()
         until("not ready", lambda: not server.is_ready(), timeout=10)
