@@ -32,8 +32,8 @@ MASTERS_SIGNALS = (
     *(signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
     *(signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU),
 )
-"""Not for here, but `pkill -HUP -f gunicorn` finds this process too, which has the master's command line. Health must be
-answered until the last worker has finished; then comes SIGTERM."""
+"""Not for here, but `pkill -HUP -f gunicorn` finds this process too, which has the master's command line. Health must
+be answered until the last worker has finished; then comes SIGTERM."""
 PARENT_CHECK_SECONDS = 0.5
 SWITCH_SECONDS = 0.0005
 """For how long a thread may compute while another waits: Python's 5 ms, at each of the files that a probe reads, would
