@@ -365,6 +365,15 @@ def warm(): return "ok" if pathlib.Path({str(tmp_path)!r}, "there").exists() els
         assert server.manage("/startupz").body == b"started\n"
 
 
+def test_an_application_that_is_not_ready_for_its_first_request_is_not_asked_too_often(tmp_path: Path) -> None:
+    """Each time it may log an error, with a traceback, and report it elsewhere."""
+    code = "import flask\napp = flask.Flask(__name__)\n@app.get('/')\ndef fails(): raise RuntimeError('no database')"
+    with starting(tmp_path, **application(tmp_path, code)) as server:
+        until("it was asked", lambda: "no database" in server.log_file.read_text())
+        time.sleep(2)
+        assert 2 <= sum("GET / 500" in entry["message"] for entry in server.log()) <= 6
+
+
 def test_it_has_started_with_an_application_that_has_no_such_path(tmp_path: Path) -> None:
     with serving(tmp_path, **application(tmp_path, "import flask\napp = flask.Flask(__name__)")) as server:
         assert server.manage("/startupz").status == 200
