@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -201,6 +202,16 @@ def test_a_pod_that_had_no_reason_to_leave_meanwhile_counts_the_others_again() -
     assert not cluster.probe(second), "one of three would stay"
     cluster.pods[second].forget()
     assert cluster.probe(second), "one of two stays"
+
+
+def test_what_can_be_no_name_is_like_one_that_nobody_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    peers = Peers("shop..peers")
+    assert not peers.may_leave()
+    assert peers._looking
+    peers._looking.join()
+    assert not failed
 
 
 def test_addresses_of_this_host_are_told_from_others() -> None:

@@ -71,8 +71,9 @@ class Peers:
     def _see(self) -> None:
         try:
             listed = sorted(self._look_up(self._service), key=int)
-        except OSError:
-            return  # Nobody is ready, or the name can't be looked up: what was seen before gets old.
+        except (OSError, UnicodeError):
+            # Nobody is ready, or the name can't be looked up, or can't be one: what was seen before gets old.
+            return
         self._seen = self._now(), listed
 
 
