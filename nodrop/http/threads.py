@@ -34,6 +34,8 @@ MOST_SPREAD_SECONDS = 1.6
 each request. It is twice as long each time that the next one follows soon, since each costs HELD_UP_SECONDS to find."""
 STREAM_SECONDS = 0.1
 """An answer that goes on for longer, from its first byte on, gives its place to another thread when one is needed."""
+REFUSED_SECONDS = 1.0
+"""How long no thread is asked for once the system has refused one."""
 
 
 class RequestThread:
@@ -99,6 +101,7 @@ class Threads:
         self.failure: BaseException | None = None
         """What has ended a thread: a defect of this server."""
         self._streams = 0
+        self._no_more_until = 0.0
         self._spread_until = 0.0
         self._spread_seconds = SPREAD_SECONDS
 
@@ -110,8 +113,9 @@ class Threads:
 
     def _add(self) -> RequestThread:
         number = next(each for each in range(self._number + self._max_streams) if each not in self.all)
-        made = self.all[number] = RequestThread(number, self._serve)
+        made = RequestThread(number, self._serve)
         made.thread.start()
+        self.all[number] = made
         return made
 
     # --- Who goes round the loop -------------------------------------------------------------------------------------
@@ -152,9 +156,22 @@ class Threads:
                 thread.streams = True
                 self._streams += 1
                 self._report.request_streams(thread.number)
-                added = self._add()
-                first = first or added
+        # One whose stream has ended is there still, if there was a request for it.
+        while len(self.all) - self._streams < self._number and (added := self._add_if_possible()):
+            first = first or added
         return first
+
+    def _add_if_possible(self) -> RequestThread | None:
+        """Another thread; None if the system gives none, as where a pod may have no more processes."""
+        now = time.monotonic()
+        if now < self._no_more_until:
+            return None
+        try:
+            return self._add()
+        except RuntimeError as error:
+            self._no_more_until = now + REFUSED_SECONDS
+            self._log.warning("can't start a thread in the place of one that streams: %s", error)
+            return None
 
     # --- A thread ----------------------------------------------------------------------------------------------------
 
@@ -216,6 +233,8 @@ class Threads:
         if thread.streams:
             thread.streams = False
             self._streams -= 1
+            # It may have been marked just after the request had ended.
+            self._report.request_finished(thread.number)
         then()
 
     def _finish(self, finish: Callable[[], None]) -> Callable[[], None]:
@@ -257,4 +276,5 @@ def _is_stream(thread: RequestThread, now: float) -> bool:
         return False
     outgoing = connection.outgoing
     goes_on = outgoing.is_event_stream or now - outgoing.began > STREAM_SECONDS
-    return connection.taken_over or (bool(outgoing.began) and goes_on)
+    # What began before that is the answer to the request before.
+    return connection.taken_over or (outgoing.began >= connection.handed_over and goes_on)
