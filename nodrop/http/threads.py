@@ -92,6 +92,8 @@ class Threads:
         """The main thread goes round the loop, since all others are held up."""
         self.away_since = 0.0
         """When the poller has begun the request that it runs, by time.monotonic(); 0 if it runs none."""
+        self.spent = 0.0
+        """Seconds that pollers have been in requests that are over."""
         self.begun = 0
         """Requests that a poller has begun."""
         self.watched = True
@@ -123,11 +125,12 @@ class Threads:
     def relieve(self, waits: bool) -> None:
         """Let another go round the loop, since the poller is held up. waits: it waits, and does not compute."""
         if waits:
-            self._spread(time.monotonic())
+            self.spread(time.monotonic())
         self.away_since, self.poller, self.main_polls = 0.0, None, True
         self.appoint()
 
-    def _spread(self, now: float) -> None:
+    def spread(self, now: float) -> None:
+        """Have the loop given away before each request for a while, since requests wait."""
         # Only what was seen to wait counts, not how long requests take: that grows by itself where threads compete for
         # the interpreter's lock, as they do once the loop is given away.
         follows_soon = now < self._spread_until + SPREAD_SECONDS
@@ -228,7 +231,8 @@ class Threads:
             self._report.request_finished(thread.number)
         finally:
             self._loop.lock.acquire()
-        if self.poller is thread:
+        if self.poller is thread and self.away_since:
+            self.spent += time.monotonic() - self.away_since
             self.away_since = 0.0
         if thread.streams:
             thread.streams = False
