@@ -110,9 +110,8 @@ bench-guard: $(VENV)/development ## Check that a request is not dearer than it w
 	@$(PY) -m bench.guard
 
 .PHONY: bench-publish
-bench-publish: $(VENV)/development ## Show the figures and the picture of the last `make bench` in docs/speed.md
-	cp build/bench/bench.json docs/speed.json
-	$(PY) -m bench.docs
+bench-publish: $(VENV)/development ## Show the figures and the picture of the last complete `make bench` in docs/speed.md
+	@$(PY) -m bench.publish
 
 # What nodrop requires is in pyproject.toml alone. The image installs nodrop without looking at it again.
 .PHONY: lock

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import time
@@ -31,6 +30,13 @@ def names(accepted: list[str]) -> Callable[[str], list[str]]:
     return parsed
 
 
+def rounds(text: str) -> int:
+    """A number of rounds: at least one."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: it is a whole number, 1 or more")
+    return int(text)
+
+
 def main() -> int:
     """Returns the exit status."""
     workloads = list(dict.fromkeys(each.name for each in PLAN))
@@ -39,10 +45,16 @@ def main() -> int:
         "--servers",
         type=names(list(SERVERS)),
         default=[each for each in SERVERS if each != CONTROL],
-        help=", ".join(SERVERS),
+        help=f"{', '.join(SERVERS)}; the default is all but {CONTROL}",
     )
-    parser.add_argument("--workloads", type=names(workloads), default=workloads, help=", ".join(workloads))
-    parser.add_argument("--rounds", type=int, default=3, help="at most; the default is %(default)s")
+    parser.add_argument(
+        "--workloads",
+        type=names(workloads),
+        default=workloads,
+        # argparse formats a help text with %.
+        help=f"{', '.join(workloads)}; the default is all".replace("%", "%%"),
+    )
+    parser.add_argument("--rounds", type=rounds, default=3, help="at most; the default is %(default)s")
     parser.add_argument("--any-core", action="store_true", help="do not keep each server on one core")
     options = parser.parse_args()
     cores = ANY_CORE if options.any_core else SERVER_CORES
@@ -56,11 +68,14 @@ def main() -> int:
     measured = measure(options.servers, plan, options.rounds, cores)
     written = report.report(measured, seconds=time.monotonic() - began, server_cores=len(cores))
     FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "bench.json").write_text(report.as_json(written))
+    figures, drawn = FOLDER / "bench.json", FOLDER / "bench.svg"
+    figures.write_text(report.as_json(written))
+    # That of an earlier run would show other figures.
+    drawn.unlink(missing_ok=True)
+    if picture.can_show(written):
+        drawn.write_text(picture.svg(written))
     print(report.as_markdown(written))
-    if "hello" in options.workloads:
-        (FOLDER / "bench.svg").write_text(picture.svg(json.loads((FOLDER / "bench.json").read_text())))
-    print(f"\nIn {FOLDER}: bench.json, bench.svg", file=sys.stderr)
+    print(f"\nIn {FOLDER}: {', '.join(each.name for each in (figures, drawn) if each.exists())}", file=sys.stderr)
     return 0
 
 

@@ -3,7 +3,7 @@
 It compares CPU time, which another process on the machine changes far less than requests a second. One figure is what
 gunicorn's threads with prometheus-flask-exporter and an access log need for a request, divided by what nodrop needs
 with everything on. The rounds are short and take turns, so that both have the same machine. The other is the share of a
-request that observability takes, of bench/layers.py. Medians count, and near a bound there are more rounds.
+request that observability takes, of bench/parts/layers.py. Medians count, and near a bound there are more rounds.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import layers
 from bench.clients.load import closed_loop
+from bench.parts import layers
 from bench.processes import cpu_seconds
 from bench.servers import SERVERS, Running, running
 
-LEAST_RATIO = 1.0
-"""gunicorn's CPU time divided by ours, at the least. It was 1.15 to 1.20 when this was set: raise it with each gain."""
+LEAST_RATIO = 1.4
+"""gunicorn's CPU time divided by ours, at the least. It was 1.73 to 1.94 when this was set: raise it with each gain."""
 MOST_SHARE = 0.25
 """Observability's part of a request's CPU time, at the most. It was 0.13 to 0.16 when this was set."""
 STANDARD_ERRORS = 3.0

@@ -83,7 +83,8 @@ def measure(
             _say("it has taken so long that there is no other round")
             break
         together = [each for each in due if not each.alone]
-        for name in servers:
+        # The other way round each time: what comes after a dear server, or last, is not always the same one.
+        for name in servers if number % 2 == 0 else reversed(servers):
             _say(f"round {number + 1} of {rounds}: {SERVERS[name].title}")
             for start in [together, *([each] for each in due if each.alone)]:
                 for workload, sample in _one_start(name, start, cores):

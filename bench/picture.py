@@ -27,8 +27,13 @@ SHOWN = tuple(name for name in SERVERS if name != CONTROL)
 Row = dict[str, Any]
 
 
+def can_show(report: dict[str, Any]) -> bool:
+    """Whether a report has what the picture orders the servers by: hello, of one of those that it shows."""
+    return any(row["workload"] == "hello" and row["server"] in SHOWN for row in report["rows"])
+
+
 def svg(report: dict[str, Any]) -> str:
-    """The picture as SVG, for a page of any colour. `report`: what bench.json has, hello at the least."""
+    """The picture as SVG, for a page of any colour. `report`: what bench.json has, of which it can show something."""
     rows = {(row["workload"], row["connections"], row["keepalive"], row["server"]): row for row in report["rows"]}
     main = {name: rows["hello", 16, True, name] for name in SHOWN if ("hello", 16, True, name) in rows}
     late = {name: rows["hello at 80 %", 16, True, name] for name in main if ("hello at 80 %", 16, True, name) in rows}
@@ -50,12 +55,13 @@ def svg(report: dict[str, Any]) -> str:
     parts.append(_text(24, height - 34, _legend(), size=12, color=SOFT))
     facts = report["machine"]
     for warning in disturbed(report):
-        parts.append(_text(24, 56, warning, size=13, weight=600, color=BAD))
+        parts.append(_text(24, 54, warning, size=12, weight=600, color=BAD))
     parts.append(
         _text(
             24,
             height - 16,
-            f"{facts['cpu']}, Python {facts['python']}, {facts['date']}. make bench",
+            f"{facts['cpu']}, Python {facts['python']}, {facts['date']}. make bench. "
+            "A latency bar of full width is cut off at three times the median.",
             size=12,
             color=SOFT,
         )
@@ -77,7 +83,7 @@ def _heads(with_latency: bool) -> list[str]:
     heads = [
         _text(SPEED_X, 72, "requests a second", size=13, weight=600),
         _text(SPEED_X, 90, "16 connections, more is better", size=12, color=SOFT),
-        _text(MARKS_X - 22, 72, "requests lost beside or at", size=13, weight=600),
+        _text(MARKS_X - 22, 72, "requests lost", size=13, weight=600),
     ]
     if with_latency:
         heads += [
@@ -137,8 +143,8 @@ def _mark(x: int, y: int, row: Row | None) -> list[str]:
 
 def _legend() -> str:
     return (
-        "Others than nodrop run without metrics and log unless named. Beside slow clients or event streams: "
-        "50 requests a second. Stop: SIGTERM at 80 requests a second."
+        "Servers other than nodrop run without metrics and log unless named. Slow clients, event streams: beside 50 "
+        "requests a second. Stop: SIGTERM at 80."
     )
 
 

@@ -1,7 +1,7 @@
 """The servers that are compared: the same application, one worker, eight threads where a server has threads.
 
-Each is configured as its documentation recommends behind a proxy, which keeps connections, with room for 1,200 of them,
-and without a log of requests unless its name says so.
+Each is configured for a proxy that keeps connections, with room for 1,200 of them, and does not log requests unless its
+title says so. What is not named is the server's default.
 """
 
 from __future__ import annotations
@@ -64,8 +64,9 @@ SERVERS = {
     "gevent": Server("gunicorn gevent", "gevent", (*GUNICORN, "--worker-class", "gevent", BARE)),
     "waitress": Server(
         "waitress", "waitress",
-        ("waitress-serve", "--listen", "127.0.0.1:{port}", "--threads", "8", "--connection-limit", "1200", "--call",
-         "bench.application:create_app"),
+        ("waitress-serve", "--listen", "127.0.0.1:{port}", "--threads", "8", "--connection-limit", "1200",
+         # By default it waits with select(), and resets connections whose descriptors are above 1,023.
+         "--asyncore-use-poll", "--call", "bench.application:create_app"),
     ),
     "uwsgi": Server(
         "uWSGI", "uWSGI",
@@ -77,7 +78,9 @@ SERVERS = {
         ("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", "{port}", "--blocking-threads", "8",
          "--backlog", "1200", "--factory", "bench.application:create_app"),
     ),
-    "flask-run": Server("flask run", "flask run", ("flask", "--app", "bench.application", "run", "--port", "{port}")),
+    "flask-run": Server(
+        "flask run, access log", "flask run", ("flask", "--app", "bench.application", "run", "--port", "{port}")
+    ),
     "nodrop": _NODROP,
     "nodrop-quiet": Server(
         "nodrop, no access log", "nodrop without a log", _NODROP.arguments, {**_NODROP.variables, "ACCESS_LOG": "false"}
@@ -138,8 +141,12 @@ def running(server: Server, python: Path = PYTHON, cores: Collection[int] = SERV
         try:
             port = int(ports["port"])
             if not _answers(process, port):
+                # The reader writes the file at the end of what it reads.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                reader.wait()
                 said = Path(first_output.name).read_text(errors="replace")
-                raise AssertionError(f"{server.title} did not start: {said}")
+                raise AssertionError(f"{server.title} did not start in {START_SECONDS:.0f} s: {said}")
             yield Running(process, port)
         finally:
             with suppress(ProcessLookupError):

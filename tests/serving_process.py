@@ -67,10 +67,10 @@ def until(what: str, condition: Callable[[], bool], timeout: float = START_SECON
         time.sleep(0.02)
 
 
-def warm_up(server: Server) -> None:
+def warm_up(server: Server, path: str = "/") -> None:
     """Have every thread started that comes with the first requests, such as the one that writes the access lines."""
     for _ in range(10):
-        assert server.get("/").status == 200
+        assert server.get(path).status == 200
 
 
 def is_held(folder: Path) -> bool:

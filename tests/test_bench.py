@@ -18,11 +18,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import docs, guard, picture, report
+from bench import docs, guard, measure, picture, publish, report, servers
 from bench.clients.load import TIMEOUT_SECONDS, closed_loop, open_loop
 from bench.clients.results import Result
 from bench.measure import Measured, Sample
-from bench.servers import SERVERS, free_port
+from bench.servers import SERVERS, Server, free_port, running
 from bench.workloads import PLAN, Workload
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -175,19 +175,8 @@ def test_a_ratio_is_the_median_of_what_each_round_says() -> None:
 def test_a_row_has_every_column_and_says_that_requests_were_lost() -> None:
     """The columns are those that readers of bench.json rely on."""
     row = measured("uwsgi", 1000, 3000, 2000, reset=2).row()
-    columns = {
-        "workload",
-        "connections",
-        "keepalive",
-        "server",
-        "rps",
-        "cpu_us",
-        "p50_ms",
-        "p99_ms",
-        "p999_ms",
-        "errors",
-    }
-    assert columns | {"rss_mib"} <= set(row)
+    columns = "workload connections keepalive server rps cpu_us p50_ms p99_ms p999_ms errors rss_mib"
+    assert set(columns.split()) <= set(row)
     assert (row["rps"], row["cpu_us"], row["errors"], row["faults"], row["loses_requests"]) == (
         2000, 500, 6, {"reset": 6}, True,
     )  # fmt: skip
@@ -250,17 +239,81 @@ def test_the_page_shows_the_published_figures() -> None:
         assert path.read_text() == text, f"{path.name}: run make docs"
 
 
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """What `make bench ARGS=...` comes to."""
+    command = [sys.executable, "-m", "bench", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=20)
+
+
 def test_a_name_that_is_not_there_is_refused_with_those_that_are() -> None:
     """`make bench ARGS='--servers ...'` names the servers that there are."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "bench", "--servers", "nodrop,apache"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = bench("--servers", "nodrop,apache")
     assert ended.returncode == 2
     assert "apache: there are sync, gthread" in ended.stderr
+
+
+def test_help_lists_the_servers_and_the_workloads() -> None:
+    """`make bench ARGS=--help` is where the names are found."""
+    ended = bench("--help")
+    assert ended.returncode == 0, ended.stderr
+    assert "gthread-documented" in ended.stdout
+    assert {"hello at 80 %", "slow clients"} <= {each.strip() for each in " ".join(ended.stdout.split()).split(",")}
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "two"])
+def test_a_number_of_rounds_that_measures_nothing_is_refused(number: str) -> None:
+    """Before anything is started, with what is accepted."""
+    ended = bench(f"--rounds={number}")
+    assert ended.returncode == 2
+    assert f"--rounds: {number}: it is a whole number, 1 or more" in ended.stderr
+
+
+def test_a_picture_needs_throughput_of_a_server_that_it_shows() -> None:
+    """A part of the comparison that has none is written without a picture."""
+    made = made_report()
+    assert picture.can_show(made)
+    made["rows"] = [row for row in made["rows"] if row["workload"] != "hello"]
+    assert not picture.can_show(made)
+    made["rows"] = [measured("nodrop-quiet", 1000).row()]
+    assert not picture.can_show(made)
+
+
+def test_rounds_measure_the_servers_in_alternating_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No server always comes last, or always after the same one."""
+    started: list[str] = []
+
+    def one_start(name: str, *_: object) -> list[object]:
+        started.append(name)
+        return []
+
+    monkeypatch.setattr(measure, "_one_start", one_start)
+    measure.measure(["sync", "granian", "nodrop"], [PLAN[0]], rounds=2)
+    assert started == ["sync", "granian", "nodrop", "nodrop", "granian", "sync"]
+
+
+def test_a_run_is_published_only_if_it_is_complete_and_had_its_core_to_itself() -> None:
+    """The page never shows a part of the comparison, or throughput that other work has decided."""
+    rows = [measured(name, 1000, workload=each).row() for name in SERVERS for each in PLAN if name != "nodrop-quiet"]
+    assert publish.faults({"rows": rows}) == []
+    assert publish.faults({"rows": rows[:-1]}) == [
+        "1 figures are missing, such as nodrop: SIGTERM under load, new connections."
+    ]
+    last = next(each for each in rows if each["server"] == "nodrop")
+    beside = [{**each, "cpu_us": each["cpu_us"] / 10} if each is last else each for each in rows]
+    assert "one server had 10% of it" in publish.faults({"rows": beside})[0]
+
+
+def test_a_server_that_does_not_answer_is_reported_with_what_it_has_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also one that goes on running: the comparison ends within START_SECONDS and says why."""
+    monkeypatch.setattr(servers, "START_SECONDS", 1.0)
+    program = tmp_path / "silent"
+    program.write_text("#!/bin/sh\necho cannot reach the database\nexec sleep 60\n")
+    program.chmod(0o755)
+    silent = Server("silent", "silent", ("silent",))
+    with pytest.raises(AssertionError, match="cannot reach the database"), running(silent, tmp_path / "python"):
+        pass
 
 
 @pytest.mark.alone

@@ -125,7 +125,7 @@ def test_a_pod_that_refuses_connections_costs_no_request(cluster: Cluster, tmp_p
 
 @kinds
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stuck"])
-def test_a_pod_that_is_lost_with_requests_in_hand_costs_none(
+def test_a_pod_that_is_lost_with_requests_in_flight_costs_none(
     cluster: Cluster, tmp_path: Path, kind: str, number: signal.Signals
 ) -> None:
     pods = [cluster.pod_process(delay=0.3) for _ in range(2)]

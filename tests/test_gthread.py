@@ -71,7 +71,8 @@ def test_it_serves_and_says_at_the_start_what_differs(tmp_path: Path) -> None:
         assert problem.headers["content-type"] == "application/problem+json"
         messages = [entry["message"] for entry in server.log()]
         (line,) = [message for message in messages if message.startswith("SERVER=gthread: gunicorn's own threads")]
-        assert "READ_TIMEOUT, WRITE_TIMEOUT, MAX_BODY_BYTES and BODY_BUFFER_BYTES do not apply" in line
+        assert "READ_TIMEOUT, WRITE_TIMEOUT, MAX_BODY_BYTES and BODY_BUFFER_BYTES do not apply, nor MAX_STREAMS" in line
+        assert "no request is answered 503 after QUEUE_TIMEOUT" in line
         assert any("nodrop.server.gthread.Worker" in entry["message"] for entry in server.log())
 
 

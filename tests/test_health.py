@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from nodrop.health.readiness import CheckResults
-from tests.management_process import health_server, runtime_folder
+from tests.management_process import health_server, runtime_folder, supervisor
 from tests.serving_process import (
     ROOT,
     Server,
@@ -88,6 +88,21 @@ def test_a_health_server_that_is_killed_is_replaced(tmp_path: Path) -> None:
         until("health is refused", lambda: not server.is_ready(), timeout=2)
         until("it answers again", server.is_ready, timeout=5)
         assert any("health server died" in entry["message"] for entry in server.log())
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGTTIN", "SIGTTOU"])
+def test_signals_for_the_master_that_reach_the_health_servers_too_leave_them_answering(
+    tmp_path: Path, name: str
+) -> None:
+    """They have the master's command line, by which `pkill -HUP -f gunicorn` finds them as well."""
+    with serving(tmp_path) as server:
+        before = health_server(server)
+        for process in (supervisor(server), before):
+            os.kill(process, getattr(signal, name))
+        time.sleep(0.2)
+        assert server.manage("/livez", timeout=2).status == 200
+        assert health_server(server) == before
+        assert server.stop() == 0
 
 
 def test_what_is_no_url_is_refused_on_the_management_port_and_the_log_stays_json(tmp_path: Path) -> None:
@@ -351,6 +366,15 @@ def warm(): return "ok" if pathlib.Path({str(tmp_path)!r}, "there").exists() els
         assert server.manage("/startupz").body == b"started\n"
 
 
+def test_an_application_that_is_not_ready_for_its_first_request_is_not_asked_too_often(tmp_path: Path) -> None:
+    """Each time it may log an error, with a traceback, and report it elsewhere."""
+    code = "import flask\napp = flask.Flask(__name__)\n@app.get('/')\ndef fails(): raise RuntimeError('no database')"
+    with starting(tmp_path, **application(tmp_path, code)) as server:
+        until("it was asked", lambda: "no database" in server.log_file.read_text())
+        time.sleep(2)
+        assert 2 <= sum("GET / 500" in entry["message"] for entry in server.log()) <= 6
+
+
 def test_it_has_started_with_an_application_that_has_no_such_path(tmp_path: Path) -> None:
     with serving(tmp_path, **application(tmp_path, "import flask\napp = flask.Flask(__name__)")) as server:
         assert server.manage("/startupz").status == 200
@@ -391,7 +415,7 @@ CHECKS = {
 )
 def test_it_is_not_ready_while_a_check_of_the_application_fails(tmp_path: Path, file: str, reason: bytes) -> None:
     with serving(tmp_path, **application(tmp_path, WITH_CHECKS, **CHECKS)) as server:
-        warm_up(server)
+        warm_up(server, "/threads")
         threads = server.get("/threads").body
         (tmp_path / file).touch()
         until("not ready", lambda: not server.is_ready(), timeout=10)
@@ -407,7 +431,7 @@ def test_it_is_not_ready_while_a_check_of_the_application_fails(tmp_path: Path, 
             until("ready again", server.is_ready, timeout=10)
 
 
-def test_a_result_of_the_checks_is_not_believed_for_ever(tmp_path: Path) -> None:
+def test_a_result_of_the_checks_is_not_trusted_for_ever(tmp_path: Path) -> None:
     results = CheckResults(tmp_path)
     results.write(7, "", 60)
     assert results.problem({7}) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -191,6 +192,47 @@ def test_a_pod_that_is_away_comes_back_when_no_other_is_ready() -> None:
     assert not cluster.probe(first)
 
 
+class Seldom:
+    """The first of two pods, which is asked every 30 seconds, and gets an answer of the name server in between."""
+
+    def __init__(self) -> None:
+        first, second = (ipaddress.ip_address(each) for each in ("10.0.0.1", "10.0.0.2"))
+        self.listed, self.now = [first, second], 0.0
+        self._may_answer = threading.Event()
+        self.peers = Peers("peers", look_up=self.look_up, is_own=lambda each: each == first, now=lambda: self.now)
+
+    def look_up(self, name: str) -> list[Address]:
+        assert name == "peers"
+        assert self._may_answer.wait(10)
+        if not self.listed:
+            raise OSError("no such name")
+        return self.listed
+
+    def leaves(self) -> bool:
+        self.now += 30
+        self._may_answer.clear()
+        leaves = self.peers.may_leave()
+        self._may_answer.set()
+        assert self.peers._looking
+        self.peers._looking.join()
+        return leaves
+
+
+def test_a_pod_that_is_asked_seldom_leaves_too_and_comes_back_without_an_answer() -> None:
+    """What it saw when it was asked last is the latest that it can know."""
+    pod = Seldom()
+    assert [pod.leaves() for _ in range(3)] == [False, True, True]
+    pod.listed = []
+    assert [pod.leaves() for _ in range(3)] == [True, False, False]
+
+
+def test_what_was_seen_before_a_pod_had_no_reason_to_leave_does_not_count() -> None:
+    pod = Seldom()
+    assert [pod.leaves() for _ in range(2)] == [False, True]
+    pod.peers.forget()
+    assert [pod.leaves() for _ in range(2)] == [False, True]
+
+
 def test_a_pod_that_had_no_reason_to_leave_meanwhile_counts_the_others_again() -> None:
     cluster = Cluster(3)
     first, second, _ = cluster.pods
@@ -201,6 +243,16 @@ def test_a_pod_that_had_no_reason_to_leave_meanwhile_counts_the_others_again() -
     assert not cluster.probe(second), "one of three would stay"
     cluster.pods[second].forget()
     assert cluster.probe(second), "one of two stays"
+
+
+def test_what_can_be_no_name_is_like_one_that_nobody_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    peers = Peers("shop..peers")
+    assert not peers.may_leave()
+    assert peers._looking
+    peers._looking.join()
+    assert not failed
 
 
 def test_addresses_of_this_host_are_told_from_others() -> None:

@@ -183,7 +183,7 @@ def test_the_control_is_as_much_longer_as_its_slowest_requests_take() -> None:
     assert 0.7 <= outcome.fault_at - outcome.started < outcome.fault_at - began < 1.5
 
 
-def test_what_was_under_way_when_the_fault_came_is_its_cost_and_no_failure_before_it() -> None:
+def test_what_was_in_flight_when_the_fault_came_is_its_cost_and_no_failure_before_it() -> None:
     def cut_off(stage: Stage) -> str:
         due = stage.outcome.fault_at - 0.5
         for prober in stage.probers:

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.raw import connect
+from tests.raw import connect, receive_all
 from tests.serving_process import Answer, Server, own_application, serving, until
 
 APPLICATION = """
 import pathlib, threading, time
-from flask import Flask, request
+from flask import Flask, request, send_file
 app = Flask(__name__)
 folder = pathlib.Path(__file__).parent
 lock = threading.Lock()
@@ -27,6 +27,8 @@ def slow():
     with lock, (folder / "run").open("a") as file: file.write("x")
     time.sleep(float(request.args["seconds"]))
     return "slow"
+@app.get("/file")
+def file(): return send_file(folder / "large")
 @app.get("/stuck")
 def waits_until_it_is_freed():
     while not (folder / "free").exists(): time.sleep(0.05)
@@ -118,6 +120,24 @@ def test_a_request_that_has_waited_for_the_queue_timeout_is_answered_503_logged_
         assert metrics.get(DROPPED, 0) == 0
         assert sum(entry.get("status") == 503 for entry in server.log()) == 3
         assert len(lines(server, "waited 1 s for a thread (QUEUE_TIMEOUT)")) == 3
+
+
+def test_a_finished_file_that_waits_for_a_thread_keeps_no_request_from_its_answer_in_time(tmp_path: Path) -> None:
+    """What is left to be done after the answer waits in the same queue, but is never too late."""
+    with (tmp_path / "large").open("wb") as large:
+        large.truncate(50_000_000)
+    with overloaded(tmp_path, WEB_THREADS="1", QUEUE_TIMEOUT="1") as (server, send), connect(server) as client:
+        client.sendall(b"GET /file HTTP/1.0\r\n\r\n")
+        assert client.recv(1) == b"H"
+        busy(server, 0)
+        send("/stuck")
+        busy(server, 1)
+        # Only now is the file taken, so that the rest of its request waits for the thread.
+        assert len(receive_all(client)) > 50_000_000
+        until("it waits", lambda: server.metrics()["nodrop_requests_waiting"] == 1)
+        assert all(refused_in(server.get("/")) for _ in range(2))
+        (tmp_path / "free").touch()
+        until("it is logged", lambda: any(entry.get("url") == "/file" for entry in server.log()), timeout=5)
 
 
 def test_without_a_queue_timeout_requests_wait_for_as_long_as_it_takes(tmp_path: Path) -> None:

@@ -130,6 +130,11 @@ def test_every_case_of_the_corpus_is_the_same_for_both(case: Any) -> None:
     agreed(case.raw)
 
 
+@pytest.mark.parametrize("byte", [b"\x85", b"\xa0"])
+def test_what_only_python_takes_for_a_space_is_none_in_connection(byte: bytes) -> None:
+    agreed(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close" + byte + b"\r\n\r\n")
+
+
 def test_what_is_wrong_is_refused_with_the_same_status_by_both() -> None:
     with_header = [b"GET / HTTP/1.1\r\nHost: x\r\n" + header + b"\r\n\r\n" for header in WRONG_HEADERS]
     chunked = [b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk for chunk in WRONG_CHUNKS]

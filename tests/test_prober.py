@@ -285,7 +285,7 @@ def held_up(folder: Path, program: Path) -> Figures:
         return Figures.of("x", records_in(folder))
 
 
-def test_a_prober_held_up_during_an_outage_does_not_pass_for_valid(tmp_path: Path, program: Path) -> None:
+def test_a_prober_late_during_an_outage_does_not_pass_for_valid(tmp_path: Path, program: Path) -> None:
     """Nothing was sent while the server was out, so nothing failed; but the lateness tells."""
     figures = held_up(tmp_path, program)
     assert (figures.failed, figures.max_gap_s) == (0, 0.05)
@@ -328,7 +328,7 @@ def test_it_raises_its_own_limit_of_open_files_or_says_that_it_may_not(tmp_path:
     assert "352 open files are needed and 64 allowed: raise that or lower --max-in-flight" in refused.stderr
 
 
-def test_it_stops_when_told_and_waits_for_what_is_under_way(tmp_path: Path) -> None:
+def test_it_stops_when_told_and_waits_for_what_is_in_flight(tmp_path: Path) -> None:
     with (
         faulty_server(lambda _: "delay 0.5") as server,
         probing(server.port, tmp_path, options=["--max-seconds", "60"]),
@@ -381,7 +381,7 @@ ENOUGH_RATE, SHARE_OF_A_CORE = 500, 0.6
 @pytest.mark.alone
 @kinds
 def test_500_requests_a_second_are_sent_in_time_at_a_bounded_share_of_a_core(tmp_path: Path, kind: str) -> None:
-    """Measured: 13 to 32 %, `python bench/probers.py`. Another try is for a machine that was busy with something."""
+    """Measured: 13 to 32 %, `python bench/parts/probers.py`. Another try is for a machine that was busy."""
     for attempt in range(3):
         with fast_server() as port:
             run = cost(port, tmp_path / str(attempt), kind, ENOUGH_RATE, 3)

@@ -69,7 +69,7 @@ def test_a_look_up_that_hangs_fails_in_time_and_holds_up_no_other(tmp_path: Path
     Figures.of("x", records).require_valid()
 
 
-def test_more_look_ups_than_may_be_under_way_are_failures(tmp_path: Path, program: Path) -> None:
+def test_more_look_ups_than_may_be_in_flight_are_failures(tmp_path: Path, program: Path) -> None:
     changed = with_name_server(tmp_path, program, hangs=range(90))
     mutate(changed, "resolver.py", "MAX_UNDER_WAY = 1000", "MAX_UNDER_WAY = 10")
     with faulty_server(ok) as server:

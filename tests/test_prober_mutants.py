@@ -68,7 +68,7 @@ MUTANTS: dict[str, tuple[str, str, str, Check]] = {
         "prober.py",
         "request.number, exchange.scheduled, exchange.sent,",
         "request.number, exchange.sent, exchange.sent,",
-        checks.test_a_prober_held_up_during_an_outage_does_not_pass_for_valid,
+        checks.test_a_prober_late_during_an_outage_does_not_pass_for_valid,
     ),
     "shifts its schedule when it is behind": (
         "prober.py",
@@ -76,14 +76,14 @@ MUTANTS: dict[str, tuple[str, str, str, Check]] = {
         "                if scheduled <= now:\n"
         "                    start += max(0.0, now - scheduled - 0.01)\n"
         "                    scheduled = start + self.due / self.rate\n",
-        checks.test_a_prober_held_up_during_an_outage_does_not_pass_for_valid,
+        checks.test_a_prober_late_during_an_outage_does_not_pass_for_valid,
     ),
     "leaves out what fell due while it was behind": (
         "prober.py",
         "                if scheduled <= now:\n",
         "                if scheduled <= now:\n"
         "                    self.due = max(self.due, int((now - start) * self.rate))\n",
-        checks.test_a_prober_held_up_during_an_outage_does_not_pass_for_valid,
+        checks.test_a_prober_late_during_an_outage_does_not_pass_for_valid,
     ),
     "waits for an answer before it sends again": (
         "prober.py",

@@ -150,7 +150,7 @@ def test_a_chain_of_addresses_in_the_networks_is_looked_at_to_a_bound() -> None:
     assert client_of("10.0.0.0/8", ", ".join(f"10.0.{n // 256}.{n % 256}" for n in range(9999))).startswith("10.0.")
 
 
-def test_nothing_is_believed_of_a_peer_outside_of_the_networks(naming: Server, elsewhere: Server) -> None:
+def test_no_peer_outside_of_the_networks_is_trusted(naming: Server, elsewhere: Server) -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     headers = {
         "X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example",

@@ -79,7 +79,7 @@ def test_all_is_lost_with_the_only_pod() -> None:
     assert Loss((Timer(1, "a"),)).of([Traffic("keep-alive", 50, request_seconds=0.0)], 1).failed == 50
 
 
-def test_without_timers_only_what_is_in_hand_is_lost() -> None:
+def test_without_timers_only_what_is_in_flight_is_lost() -> None:
     assert Loss().of([SLOW], 2).failed == SLOW.rate * SLOW.request_seconds * 0.5
 
 

@@ -42,7 +42,10 @@ def pid():
 
 @app.get("/exit")
 def leave():
-    os._exit(3)
+    if "shutdown" in flask.request.args:
+        logging.shutdown()
+    # Not 3 or 4, at which gunicorn stops the server.
+    os._exit(7)
 """
 
 
@@ -85,6 +88,26 @@ def test_no_line_of_an_answer_is_lost_when_the_server_stops_under_load(tmp_path:
         assert len(answered) > 50
         lines_of = logged(server)
         assert [path for path in answered if lines_of[path] != 1] == []
+
+
+def test_no_line_is_lost_to_an_applications_handler_that_ends_the_process(tmp_path: Path) -> None:
+    """It is called when the worker has finished, and lets it run nothing more."""
+    code = APPLICATION + "import signal; signal.signal(signal.SIGTERM, lambda *_: os._exit(0))"
+    with serving(tmp_path, **own_application(tmp_path, code), LOG_FORMAT="json") as server:
+        with ThreadPoolExecutor(1) as clients:
+            asking = clients.submit(load, server, 0)
+            time.sleep(0.3)
+            assert server.stop() == 0
+        assert len(asking.result()) > 50
+        assert logged(server) == Counter(asking.result())
+
+
+def test_no_line_is_lost_by_an_application_that_shuts_its_log_down_and_ends_the_process(tmp_path: Path) -> None:
+    with serving(tmp_path, **own_application(tmp_path, APPLICATION), LOG_FORMAT="json") as server:
+        answered = load(server, 0, 13)
+        assert ask(server, iter(["/exit?shutdown=1"])) == []
+        until("the next one serves", lambda: len(server.workers()) == 2 and server.is_ready())
+        assert logged(server) == Counter(answered)
 
 
 def test_no_line_is_lost_when_workers_are_replaced(tmp_path: Path) -> None:

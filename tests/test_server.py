@@ -145,7 +145,7 @@ def test_a_refused_start_leaves_no_folder_behind() -> None:
 # --- Stopping -------------------------------------------------------------------------------------------------------
 
 
-def test_a_request_in_hand_is_finished_and_readiness_ends_at_once(tmp_path: Path) -> None:
+def test_a_request_in_flight_is_finished_and_readiness_ends_at_once(tmp_path: Path) -> None:
     with serving(tmp_path, LOAD_ENDPOINTS="1") as server, ThreadPoolExecutor(1) as clients:
         slow = clients.submit(server.get, "/sleep?ms=2000")
         time.sleep(0.5)

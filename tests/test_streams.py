@@ -180,6 +180,46 @@ def test_streams_that_end_give_their_places_and_threads_back(tmp_path: Path) -> 
         assert answered_in(server) < 0.5
 
 
+def test_a_thread_whose_stream_has_ended_takes_the_place_of_another_that_streams(tmp_path: Path) -> None:
+    """At the limit, while nobody is idle: the worker must not want more threads than it has numbers for."""
+    limits = {"WEB_THREADS": "1", "MAX_STREAMS": "1", "QUEUE_TIMEOUT": "30"}
+    with streaming(tmp_path, **limits) as server, ExitStack() as stack:
+        opened(server, b"GET /stream?every=3600&name=first HTTP/1.0\r\n\r\n", stack)
+        polling, second, third = (stack.enter_context(connect(server)) for _ in range(3))
+        polling.sendall(POLL)
+        until("both threads are busy", lambda: server.metrics()["nodrop_threads_busy"] == 1)
+        second.sendall(b"GET /stream?every=3600&name=second HTTP/1.0\r\n\r\n")
+        until("it waits", lambda: server.metrics()["nodrop_requests_waiting"] == 1)
+        (tmp_path / "end-first").touch()
+        assert second.recv(4096)
+        third.sendall(GET)
+        time.sleep(0.5)
+        (tmp_path / "end-second").touch()
+        assert third.recv(4096).endswith(b"ok")
+        assert len(server.workers()) == 1, "it is the same worker"
+
+
+def test_where_the_system_gives_no_thread_requests_wait_for_a_stream_to_end(tmp_path: Path) -> None:
+    """As at the limit of a pod's processes. What is in flight goes on, and threads are added when there are any."""
+    refusing = """
+def refusing(thread, start=threading.Thread.start):
+    here = pathlib.Path(__file__)
+    if thread.name == "request-1" and here.with_name("full").exists(): raise RuntimeError("can't start new thread")
+    start(thread)
+threading.Thread.start = refusing
+"""
+    application = own_application(tmp_path, APPLICATION + refusing)
+    with serving(tmp_path, **application, WEB_THREADS="1", GRACEFUL_TIMEOUT="1") as server, ExitStack() as stack:
+        (tmp_path / "full").touch()
+        opened(server, STREAM % SILENT, stack)
+        waiting = stack.enter_context(connect(server))
+        waiting.sendall(GET)
+        until("it is logged", lambda: "can't start new thread" in server.log_file.read_text(), timeout=5)
+        (tmp_path / "full").unlink()
+        assert waiting.recv(4096).endswith(b"ok")
+        assert len(server.workers()) == 1, "it is the same worker"
+
+
 def test_streams_that_end_by_themselves_make_room_for_others_again_and_again(tmp_path: Path) -> None:
     limits = {"WEB_THREADS": "1", "MAX_STREAMS": "4"}
     with streaming(tmp_path, **limits) as server, ExitStack() as stack:

@@ -126,7 +126,7 @@ def seen(answer: Answer) -> tuple[Any, Any, Any]:
     return body["client"], body["scheme"], body["host"]
 
 
-def test_by_default_nothing_is_believed_of_anybody_not_even_from_this_host(alone: Server) -> None:
+def test_by_default_nobody_is_trusted_not_even_this_host(alone: Server) -> None:
     answer = alone.get("/seen", headers=FORGED)
     assert seen(answer) == ("127.0.0.1", "http", f"127.0.0.1:{alone.port}")
     # Those that would be mistaken for others are not even passed on.
@@ -139,7 +139,7 @@ def test_the_proxy_protocol_is_not_understood(alone: Server) -> None:
     assert answer.startswith(b"HTTP/1.1 400 ")
 
 
-def test_as_many_proxies_are_believed_as_are_set_and_no_entry_more(behind: tuple[Server, int]) -> None:
+def test_as_many_proxies_are_trusted_as_are_set_and_no_entry_more(behind: tuple[Server, int]) -> None:
     server, hops = behind
     headers = {
         "X-Forwarded-For": ["6.6.6.6", "192.0.2.1", "192.0.2.2"],
@@ -155,14 +155,14 @@ def test_as_many_proxies_are_believed_as_are_set_and_no_entry_more(behind: tuple
     assert f'"client":"{expected[0]}"'.encode() in answer.replace(b": ", b":")
 
 
-def test_fewer_addresses_than_trusted_proxies_are_not_believed(behind: tuple[Server, int]) -> None:
+def test_fewer_addresses_than_trusted_proxies_are_not_trusted(behind: tuple[Server, int]) -> None:
     server, hops = behind
     if hops == 2:
         assert seen(server.get("/seen", headers={"X-Forwarded-For": "6.6.6.6"}))[0] == "127.0.0.1"
     assert seen(server.get("/seen")) == ("127.0.0.1", "http", f"127.0.0.1:{server.port}")
 
 
-def test_a_scheme_and_a_host_that_the_second_proxy_passes_on_are_believed(behind: tuple[Server, int]) -> None:
+def test_a_scheme_and_a_host_that_the_second_proxy_passes_on_are_trusted(behind: tuple[Server, int]) -> None:
     server, hops = behind
     addresses = ", ".join(["192.0.2.7", "192.0.2.99"][:hops])
     headers = {"X-Forwarded-For": addresses, "X-Forwarded-Proto": "https", "X-Forwarded-Host": "one.example"}
@@ -184,7 +184,7 @@ def test_a_scheme_and_a_host_that_the_second_proxy_passes_on_are_believed(behind
         ('"', "127.0.0.1"),
     ],
 )
-def test_an_address_is_one_or_is_not_believed(behind: tuple[Server, int], given: str, client: str) -> None:
+def test_an_address_is_one_or_is_not_trusted(behind: tuple[Server, int], given: str, client: str) -> None:
     server, hops = behind
     headers = {"X-Forwarded-For": ", ".join([given, "192.0.2.99"][:hops])}
     assert seen(server.get("/seen", headers=headers))[0] == client

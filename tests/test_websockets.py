@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -259,3 +260,38 @@ def test_a_timeout_that_the_application_has_set_does_not_hold_the_loop(server: S
         assert client.recv(100) == b""
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         assert server.get("/", timeout=1.5).status == 200
+
+
+DETACHING = """
+import os, time
+from pathlib import Path
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/take":
+        descriptor = environ["gunicorn.socket"].detach()
+        os.write(descriptor, b"taken")
+        os.close(descriptor)
+        while not Path(__file__).with_name("end").exists(): time.sleep(0.02)
+        return []
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+
+
+def test_a_client_with_the_descriptor_that_an_application_has_closed_is_served(tmp_path: Path) -> None:
+    """The end of the request that took the connection over must not be taken for one of the client that has its number
+    by now."""
+    with serving(tmp_path, **own_application(tmp_path, DETACHING)) as server, ExitStack() as stack:
+        taking = stack.enter_context(connect(server))
+        # The loop waits for it by now.
+        time.sleep(0.2)
+        taking.sendall(b"GET /take HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert taking.recv(4096) == b"taken"
+        others = [stack.enter_context(connect(server)) for _ in range(3)]
+        for other in others:
+            other.sendall(b"GET / HTTP/1.1\r\n")
+        time.sleep(0.3)
+        (tmp_path / "end").touch()
+        time.sleep(1)
+        for other in others:
+            other.sendall(b"Host: x\r\n\r\n")
+            assert other.recv(4096).endswith(b"ok")

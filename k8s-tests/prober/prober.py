@@ -30,7 +30,7 @@ stops when a file `stop` appears there, or after --max-seconds; then it waits fo
 it is killed, so that the results can be fetched.
 
 One thread, and epoll without a framework on top: it takes some 60 % of the processor time of asyncio's
-streams, and the processor is the cluster's too (bench/probers.py).
+streams, and the processor is the cluster's too (bench/parts/probers.py).
 """
 
 import argparse

@@ -29,8 +29,8 @@ OVERLOAD_SECONDS = 40
 OVERLOAD = Traffic("slow", 8, path="/sleep?ms=3000", timeout=60, request_seconds=3, label="more than can be served")
 PATIENT = Traffic("new", 5, timeout=60, label="clients that wait for a minute")
 
-# The worker is forked from the master, so it has the same command line; the management process has its own. There is no
-# ps in the image.
+# The worker and the management process are both forked from the master, so they have its command line; the latter has a
+# name of its own. There is no ps in the image.
 WORKER = """
 import os, sys
 def read(pid, name):
@@ -40,7 +40,7 @@ def read(pid, name):
         return ""
 for pid in sorted(map(int, filter(str.isdigit, os.listdir("/proc")))):
     parent = read(pid, "stat").rpartition(")")[2].split()
-    if len(parent) > 1 and parent[1] == "1" and read(pid, "cmdline") == read(1, "cmdline"):
+    if len(parent) > 1 and parent[1] == "1" and read(pid, "comm") == read(1, "comm"):
         os.kill(pid, int(sys.argv[1]))
         print(pid)
         break
@@ -220,6 +220,8 @@ SCENARIOS = (
         name="overload",
         fault="more slow requests come than all threads can serve, for 40 s, from clients that wait for a minute",
         act=overload,
+        # By default a request that has waited for 15 s is answered 503.
+        values={"config.QUEUE_TIMEOUT": "60"},
         traffic=(PATIENT,),
         fewer_ready=0,
         needs_example=True,

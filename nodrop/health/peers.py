@@ -18,6 +18,8 @@ LOOK_SECONDS = 2.0
 """How often the name is looked up at most, and only while the pod wants to leave or is away."""
 FRESH_SECONDS = 15.0
 """For how long an answer counts. Without one the pod stays, or comes back."""
+LONGEST_PERIOD_SECONDS = 60.0
+"""Where the readiness probe comes less often than that, up to this, an answer counts until the next but one."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -40,6 +42,8 @@ class Peers:
         self._now = now
         self._looking: threading.Thread | None = None
         self._looked = -math.inf
+        self._asked = math.inf
+        """When this pod last wanted to leave; never, if it has had no reason since."""
         self._seen: tuple[float, list[Address]] = (-math.inf, [])
         self._most = 0
         """Pods that were ready when this one began to want to leave, or since."""
@@ -48,9 +52,12 @@ class Peers:
     def may_leave(self) -> bool:
         """Whether this pod may leave now, or stay away if it has left."""
         self._look()
+        now = self._now()
+        period, self._asked = now - self._asked, now
+        fresh = max(FRESH_SECONDS, min(period, LONGEST_PERIOD_SECONDS) + LOOK_SECONDS)
         seen, listed = self._seen
         others = [each for each in listed if not self._is_own(each)]
-        if self._now() - seen > FRESH_SECONDS or not others:
+        if now - seen > fresh or not others:
             self._away = False
         elif not self._away:
             self._most = max(self._most, len(listed))
@@ -61,6 +68,7 @@ class Peers:
         """This pod has no reason to leave."""
         self._away = False
         self._most = 0
+        self._asked = math.inf
 
     def _look(self) -> None:
         if self._now() - self._looked >= LOOK_SECONDS and not (self._looking and self._looking.is_alive()):
@@ -71,8 +79,9 @@ class Peers:
     def _see(self) -> None:
         try:
             listed = sorted(self._look_up(self._service), key=int)
-        except OSError:
-            return  # Nobody is ready, or the name can't be looked up: what was seen before gets old.
+        except (OSError, UnicodeError):
+            # Nobody is ready, or the name can't be looked up, or can't be one: what was seen before gets old.
+            return
         self._seen = self._now(), listed
 
 

@@ -22,6 +22,9 @@ from nodrop.health.worker_state import WorkerState, WorkerStatus
 from nodrop.system.addresses import own_address
 
 STARTUP_INTERVAL_SECONDS = 0.05
+"""How often to look whether a worker is ready for the first request."""
+STARTUP_RETRY_SECONDS = 0.5
+"""How long after a bad answer to ask again: it may be an error with a traceback, while a database is not there yet."""
 STILL_SECONDS = 10.0
 """A worker whose loop has not gone round for this long is stuck. It does so every second unless CPU time is short."""
 Answer = tuple[HTTPStatus, str]
@@ -148,6 +151,7 @@ class Health:
                 if not self._answer_problem:
                     self._started.touch()
                     return
+                time.sleep(STARTUP_RETRY_SECONDS)
             time.sleep(STARTUP_INTERVAL_SECONDS)
 
     def _first_request(self) -> str:

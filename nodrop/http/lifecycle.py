@@ -377,8 +377,13 @@ class Lifecycle:
         self._report.request_progressed(connection.thread)
 
     def exempt(self, connection: Connection) -> None:
-        """Tell the health check."""
+        """Tell the health check, and wait for nothing any more on a socket that is the application's.
+
+        It may close the descriptor, whose number is then another client's.
+        """
         self._report.request_exempt(connection.thread)
+        with self._loop.lock:
+            self._loop.run(connection, self._loop.watch)
 
     def _watch_outgoing(self, connection: Connection) -> None:
         # "100 Continue" may have been watched for already, without a deadline since.

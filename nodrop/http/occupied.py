@@ -8,6 +8,9 @@ import time
 ENOUGH_SECONDS = 0.002
 """Less time than this between two looks says nothing."""
 
+WINDOW_SECONDS = 0.02
+"""Over how long requests are looked at together."""
+
 
 class Occupied:
     """Looks at one thread again and again."""
@@ -28,6 +31,30 @@ class Occupied:
             self._request, self._looked, self._occupied = request, now, occupied
         took = now - self._looked
         return None if took < ENOUGH_SECONDS else occupied - self._occupied < took / 2
+
+
+class ManyWaits:
+    """Whether requests that are too short to be looked at one by one wait, in all, for most of their time."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._looked = 0.0
+        self._spent = 0.0
+        self._occupied = 0.0
+
+    def seen(self, thread: threading.Thread, spent: float) -> bool:
+        """Whether the thread has mostly been in requests since an earlier look, and has mostly waited there.
+
+        spent: seconds that it has been in requests, from any beginning. False where the system does not tell.
+        """
+        now = time.monotonic()
+        elapsed, same = now - self._looked, thread is self._thread
+        if same and elapsed < WINDOW_SECONDS:
+            return False
+        occupied = _occupied_seconds(thread)
+        in_requests, working = spent - self._spent, occupied - self._occupied
+        self._thread, self._looked, self._spent, self._occupied = thread, now, spent, occupied
+        return same and occupied > 0 and in_requests > elapsed / 2 and working < in_requests / 2
 
 
 def _occupied_seconds(thread: threading.Thread) -> float:

@@ -63,12 +63,13 @@ class _Epoll:
     def wait(self, seconds: float) -> list[Event]:
         # A millisecond too early would be a turn for nothing.
         timeout = math.ceil(seconds * 1000) / 1000 if seconds > 0 else 0
-        data = self._data
-        # An error or the end of a connection is found out by reading or writing.
+        registered = self._data
+        # An error or the end of a connection is found out by reading or writing. Others may change what is registered
+        # at any moment here, so each is looked up once.
         return [
-            (data[descriptor], (events & ~select.EPOLLIN and EVENT_WRITE) | (events & ~select.EPOLLOUT and EVENT_READ))
-            for descriptor, events in self._epoll.poll(timeout, max(1, len(data)))
-            if descriptor in data
+            (data, (events & ~select.EPOLLIN and EVENT_WRITE) | (events & ~select.EPOLLOUT and EVENT_READ))
+            for descriptor, events in self._epoll.poll(timeout, max(1, len(registered)))
+            if (data := registered.get(descriptor)) is not None
         ]
 
 

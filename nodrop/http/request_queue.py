@@ -70,10 +70,12 @@ class RequestQueue:
 
     def expire(self, now: float) -> None:
         """Turn away what has waited for too long."""
+        kept = []
         while self._timeout and self._waiting and now - self._waiting[0][0] > self._timeout:
-            _, work = self._waiting[0]
-            if not isinstance(work, Connection):
-                # Its client has the answer; it is not worse for being late.
-                break
-            self._waiting.popleft()
-            self._too_late(work)
+            entry = self._waiting.popleft()
+            if isinstance(entry[1], Connection):
+                self._too_late(entry[1])
+            else:
+                # Its client has the answer; it is not worse for being late. Requests behind it are.
+                kept.append(entry)
+        self._waiting.extendleft(reversed(kept))

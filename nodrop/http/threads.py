@@ -34,6 +34,8 @@ MOST_SPREAD_SECONDS = 1.6
 each request. It is twice as long each time that the next one follows soon, since each costs HELD_UP_SECONDS to find."""
 STREAM_SECONDS = 0.1
 """An answer that goes on for longer, from its first byte on, gives its place to another thread when one is needed."""
+REFUSED_SECONDS = 1.0
+"""How long no thread is asked for once the system has refused one."""
 
 
 class RequestThread:
@@ -90,6 +92,8 @@ class Threads:
         """The main thread goes round the loop, since all others are held up."""
         self.away_since = 0.0
         """When the poller has begun the request that it runs, by time.monotonic(); 0 if it runs none."""
+        self.spent = 0.0
+        """Seconds that pollers have been in requests that are over."""
         self.begun = 0
         """Requests that a poller has begun."""
         self.watched = True
@@ -99,6 +103,7 @@ class Threads:
         self.failure: BaseException | None = None
         """What has ended a thread: a defect of this server."""
         self._streams = 0
+        self._no_more_until = 0.0
         self._spread_until = 0.0
         self._spread_seconds = SPREAD_SECONDS
 
@@ -110,8 +115,9 @@ class Threads:
 
     def _add(self) -> RequestThread:
         number = next(each for each in range(self._number + self._max_streams) if each not in self.all)
-        made = self.all[number] = RequestThread(number, self._serve)
+        made = RequestThread(number, self._serve)
         made.thread.start()
+        self.all[number] = made
         return made
 
     # --- Who goes round the loop -------------------------------------------------------------------------------------
@@ -119,11 +125,12 @@ class Threads:
     def relieve(self, waits: bool) -> None:
         """Let another go round the loop, since the poller is held up. waits: it waits, and does not compute."""
         if waits:
-            self._spread(time.monotonic())
+            self.spread(time.monotonic())
         self.away_since, self.poller, self.main_polls = 0.0, None, True
         self.appoint()
 
-    def _spread(self, now: float) -> None:
+    def spread(self, now: float) -> None:
+        """Have the loop given away before each request for a while, since requests wait."""
         # Only what was seen to wait counts, not how long requests take: that grows by itself where threads compete for
         # the interpreter's lock, as they do once the loop is given away.
         follows_soon = now < self._spread_until + SPREAD_SECONDS
@@ -152,9 +159,22 @@ class Threads:
                 thread.streams = True
                 self._streams += 1
                 self._report.request_streams(thread.number)
-                added = self._add()
-                first = first or added
+        # One whose stream has ended is there still, if there was a request for it.
+        while len(self.all) - self._streams < self._number and (added := self._add_if_possible()):
+            first = first or added
         return first
+
+    def _add_if_possible(self) -> RequestThread | None:
+        """Another thread; None if the system gives none, as where a pod may have no more processes."""
+        now = time.monotonic()
+        if now < self._no_more_until:
+            return None
+        try:
+            return self._add()
+        except RuntimeError as error:
+            self._no_more_until = now + REFUSED_SECONDS
+            self._log.warning("can't start a thread in the place of one that streams: %s", error)
+            return None
 
     # --- A thread ----------------------------------------------------------------------------------------------------
 
@@ -211,11 +231,14 @@ class Threads:
             self._report.request_finished(thread.number)
         finally:
             self._loop.lock.acquire()
-        if self.poller is thread:
+        if self.poller is thread and self.away_since:
+            self.spent += time.monotonic() - self.away_since
             self.away_since = 0.0
         if thread.streams:
             thread.streams = False
             self._streams -= 1
+            # It may have been marked just after the request had ended.
+            self._report.request_finished(thread.number)
         then()
 
     def _finish(self, finish: Callable[[], None]) -> Callable[[], None]:
@@ -257,4 +280,5 @@ def _is_stream(thread: RequestThread, now: float) -> bool:
         return False
     outgoing = connection.outgoing
     goes_on = outgoing.is_event_stream or now - outgoing.began > STREAM_SECONDS
-    return connection.taken_over or (bool(outgoing.began) and goes_on)
+    # What began before that is the answer to the request before.
+    return connection.taken_over or (outgoing.began >= connection.handed_over and goes_on)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from os import read, write
 
 from nodrop.http.loop import Loop
-from nodrop.http.occupied import ENOUGH_SECONDS, Occupied
+from nodrop.http.occupied import ENOUGH_SECONDS, ManyWaits, Occupied
 from nodrop.http.request_queue import RequestQueue
 from nodrop.http.threads import HELD_UP_SECONDS, Threads
 from nodrop.system import children
@@ -46,6 +46,7 @@ class Watch:
         self._suspects = False
         """The poller may be held up."""
         self._occupied = Occupied()
+        self._many_waits = ManyWaits()
 
     def over(self, loop: Loop, threads: Threads, queue: RequestQueue) -> None:
         """What to watch over."""
@@ -115,6 +116,9 @@ class Watch:
         if threads.main_polls:
             self._loop.handle(self._loop.wait(0))
             threads.appoint()
+        elif threads.poller and self._many_waits.seen(threads.poller.thread, threads.spent + away):
+            # One after the other they would hold each other up, though each is over before it can be relieved of.
+            threads.spread(now)
         elif self._suspects and threads.poller:
             waits = self._occupied.waits(threads.begun, threads.poller.thread)
             if waits is not None and away >= HELD_UP_SECONDS:

@@ -115,11 +115,15 @@ class Lines:
         number = len(self._waiting)
         return number % BATCH_LINES == 0 or (number == 1 and monotonic() - self._drained > FLUSH_SECONDS)
 
+    def flush(self) -> None:
+        """Write what waits; or lose it, after `patience` seconds at most."""
+        with self._writing:
+            self._drain(inf)
+
     def close(self) -> None:
         """Write what waits, and every line at once from now on."""
         self._at_once = True
-        with self._writing:
-            self._drain(inf)
+        self.flush()
 
     def _ring(self) -> None:
         """Have the thread write what waits, in a moment."""

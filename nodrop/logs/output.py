@@ -67,6 +67,10 @@ class StandardOutput(logging.Handler):
         """Write the record."""
         standard_output.write(self._line(record))
 
+    def flush(self) -> None:
+        """Write the access lines that wait, as logging.shutdown() wants it before an os._exit()."""
+        standard_output.flush()
+
     def line_about(self, lost: int) -> bytes:
         """The line that tells how many were lost."""
         text = f"{lost} lines were lost: nobody read the log"

@@ -28,6 +28,12 @@ from nodrop.metrics.exposition import Exposition
 from nodrop.system.forked import Forked
 
 NAME = "nodrop-health"
+MASTERS_SIGNALS = (
+    *(signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
+    *(signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU),
+)
+"""Not for here, but `pkill -HUP -f gunicorn` finds this process too, which has the master's command line. Health must
+be answered until the last worker has finished; then comes SIGTERM."""
 PARENT_CHECK_SECONDS = 0.5
 SWITCH_SECONDS = 0.0005
 """For how long a thread may compute while another waits: Python's 5 ms, at each of the files that a probe reads, would
@@ -48,8 +54,8 @@ def _supervise(folder: Path, settings: ServingSettings) -> None:
     """Have a child that serves, until the parent process ends."""
     # A probe must not wait for whoever reads the log.
     logs.configure(settings, patience=0)
-    # Ctrl-C is the master's business: health must be answered until the last worker has finished. Then comes SIGTERM.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in MASTERS_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     master = os.getppid()
     while os.getppid() == master:

@@ -37,7 +37,7 @@ class Saturation:
         yield _gauge(
             "nodrop_threads", "Threads that can run a request, in all workers", sum(w.threads for w in workers)
         )
-        yield _gauge("nodrop_threads_busy", "Threads that are running a request", sum(w.busy for w in workers))
+        yield _gauge("nodrop_threads_busy", "How many of nodrop_threads run a request", sum(w.busy for w in workers))
         yield _gauge(
             "nodrop_streams",
             "Event streams, WebSockets and the like that run in threads of their own, which are not in nodrop_threads",

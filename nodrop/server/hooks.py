@@ -34,8 +34,9 @@ MANAGEMENT_SECONDS = 2.0
 """How long the management process may take to end."""
 GTHREAD_DIFFERS = (
     "SERVER=gthread: gunicorn's own threads serve. A client that is slow to send a request or to take its answer holds "
-    "a thread. READ_TIMEOUT, WRITE_TIMEOUT, MAX_BODY_BYTES and BODY_BUFFER_BYTES do not apply: set MAX_CONTENT_LENGTH "
-    "in the application, and put a proxy that buffers requests in front"
+    "a thread, as does each event stream and WebSocket. READ_TIMEOUT, WRITE_TIMEOUT, MAX_BODY_BYTES and "
+    "BODY_BUFFER_BYTES do not apply, nor MAX_STREAMS, and no request is answered 503 after QUEUE_TIMEOUT: set "
+    "MAX_CONTENT_LENGTH in the application, and put a proxy that buffers requests in front"
 )
 
 

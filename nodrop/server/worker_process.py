@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from nodrop.application.slow_load import SlowLoad
 from nodrop.config.settings import ServingSettings
 from nodrop.health.worker_state import WorkerReport
+from nodrop.logs.lines import standard_output
 from nodrop.server.replacement import Replacement
 from nodrop.system import children
 from nodrop.system.runtime_folder import lock_descriptor
@@ -149,7 +150,7 @@ class WorkerProcess:
             signal.SIGQUIT: self.handle_quit,
             signal.SIGINT: lambda *_: None,
         }
-        self.signals = WorkerSignals(stopping, self.PIPE, self.SIGNALS)
+        self.signals = WorkerSignals(stopping, self.PIPE, self.SIGNALS, before_hand_over=standard_output.close)
         self._addresses = [listener.getsockname() for listener in self.sockets]
         children.guard(
             signals=self.signals.numbers, reset_signals=self.signals.reset, descriptors=self._forked_descriptors

@@ -30,10 +30,20 @@ class Stopping(SystemExit):
 class WorkerSignals:
     """The signal handlers of one worker. For its main thread."""
 
-    def __init__(self, handlers: dict[int, Handler], pipe: tuple[int, int], others: Iterable[int] = ()) -> None:
+    def __init__(
+        self,
+        handlers: dict[int, Handler],
+        pipe: tuple[int, int],
+        others: Iterable[int] = (),
+        *,
+        before_hand_over: Callable[[], None] = lambda: None,
+    ) -> None:
         """handlers: the worker's, for the signals that stop it. pipe: its ends for reading and writing; the number of
         each signal is written to it, which wakes the worker. others: signals that gunicorn has set handlers for.
+        before_hand_over: called before the application's handlers, which may end the process without letting it run
+        anything more.
         """
+        self._before_hand_over = before_hand_over
         self._handlers = handlers
         self._pipe = pipe
         self._applications: dict[int, Handler] = {}
@@ -100,6 +110,7 @@ class WorkerSignals:
 
         That they end the process, which most of them do, is nothing new.
         """
+        self._before_hand_over()
         self._tell(bytes(self._received))
         for number in self._received:
             if handler := self._applications.get(number):

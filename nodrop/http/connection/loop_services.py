@@ -33,4 +33,4 @@ class LoopServices(Protocol):
         """The request has read or written something, or waits for its client to take something."""
 
     def exempt(self, connection: Connection) -> None:
-        """The request may make no progress for as long as it likes."""
+        """The application has the socket: the request may make no progress for as long as it likes."""

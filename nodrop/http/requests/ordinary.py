@@ -55,7 +55,7 @@ class OrdinaryRequest(Request):  # type: ignore[misc]  # gunicorn has no type in
             self._closes = connection is None and version != "HTTP/1.1"
         else:
             lowered = connection.lower()
-            self.must_close = "close" in [option.strip() for option in lowered.split(",")]
+            self.must_close = "close" in [option.strip(" ") for option in lowered.split(",")]
             self._closes = self.must_close or (version != "HTTP/1.1" and lowered != "keep-alive")
 
     @property

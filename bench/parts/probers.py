@@ -1,4 +1,4 @@
-"""What a prober costs, and how late it sends: `python bench/probers.py [SECONDS]`.
+"""What a prober costs, and how late it sends: `python bench/parts/probers.py [SECONDS]`.
 
 Against a server that does as little as it can, in a process of its own. The share of a core is what the prober's
 process uses, its start left out: user and system time, so what the kernel does for its connections too.
@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "k8s-tests"), str(ROOT / "k8s-tests" / "prober")]
 
 from tests.fast_server import fast_server  # noqa: E402

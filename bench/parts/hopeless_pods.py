@@ -2,7 +2,7 @@
 
 A simulation of nodrop/health/leaving.py and the kubelet.
 
-    python bench/hopeless_pods.py
+    python bench/parts/hopeless_pods.py
 """
 
 from __future__ import annotations

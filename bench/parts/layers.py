@@ -1,4 +1,6 @@
-"""What each layer around a Flask application costs, and observability's share of a request: bench/layers.py [COMMIT].
+"""What each layer around a Flask application costs, and observability's share of a request.
+
+    python bench/parts/layers.py [COMMIT]
 
 The application answers a small JSON object. Layers are put around it one after the other, in one process and without
 sockets, and what a request takes more with each is its cost: CPU time, the median of the rounds. Standard output is a
@@ -26,7 +28,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from nodrop.system.runtime_folder import OWN_METRICS  # noqa: E402 - needs the path set above

@@ -1,4 +1,6 @@
-"""What a log line costs, and what it cost at another commit, side by side in one run: bench/log_lines.py [COMMIT].
+"""What a log line costs, and what it cost at another commit, side by side in one run.
+
+    python bench/parts/log_lines.py [COMMIT]
 
 Each version has a process of its own, with ten secrets in its environment, and the two take turns. The median of the
 rounds counts; it is CPU time, from the record to the text.
@@ -14,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 15
 
 MEASURE = r"""

@@ -1,0 +1,1 @@
+"""What single parts cost, each a command of its own: `python bench/parts/layers.py`."""
