@@ -276,9 +276,11 @@ def test_not_more_lines_are_kept_than_there_may_be(monkeypatch: pytest.MonkeyPat
             written.put(b"%d\n" % number)
         assert len(written._waiting) <= 10
         came: list[bytes] = []
-        while len(came) < 11:
+        while not (lost := [line for line in came if line.endswith(b"lost")]) or len(came) < 16 - int(lost[0][:2]):
             came += read(reading)
-        assert came == [b"5 lost", *numbered(*range(10))]
+        # The thread may have taken one already, which makes room for another.
+        assert lost in ([b"5 lost"], [b"4 lost"])
+        assert [line for line in came if line not in lost] == numbered(*range(len(came) - 1))
 
 
 def test_where_no_thread_can_be_had_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
