@@ -67,6 +67,17 @@ def until(what: str, condition: Callable[[], bool], timeout: float = START_SECON
         time.sleep(0.02)
 
 
+def hold(pid: int) -> None:
+    """Stop the process, and return when each of its threads stands still. One that is woken meanwhile goes on a little
+    further, since the kernel stops them one after the other."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def state(thread: Path) -> str:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+
+    until("every thread is stopped", lambda: {state(each) for each in Path(f"/proc/{pid}/task").iterdir()} == {"T"})
+
+
 def warm_up(server: Server, path: str = "/") -> None:
     """Have every thread started that comes with the first requests, such as the one that writes the access lines."""
     for _ in range(10):

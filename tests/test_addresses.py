@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nodrop.system.addresses import ALL, all_addresses, as_ipv4, bound, in_proc
-from tests.serving_process import ROOT, Server, command, environment, free_port, own_application, serving, until
+from tests.serving_process import ROOT, Server, command, environment, free_port, hold, own_application, serving, until
 
 TELLING = """
 import flask
@@ -76,8 +76,8 @@ def test_a_client_of_ipv4_is_called_by_its_ipv4_address_wherever_it_is_told(tmp_
 def test_the_accept_queue_is_read_from_the_socket_of_both_families(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         (worker,) = server.workers()
-        server.process.send_signal(signal.SIGSTOP)
-        os.kill(worker, signal.SIGSTOP)
+        hold(server.process.pid)
+        hold(worker)
         clients = [socket.create_connection((host, server.port)) for host in ("127.0.0.1", "::1")]
         try:
             assert server.metrics()["nodrop_accept_queue_length"] == 2

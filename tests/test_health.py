@@ -19,6 +19,7 @@ from tests.serving_process import (
     ROOT,
     Server,
     at_full_speed,
+    hold,
     own_application,
     serving,
     slow_application,
@@ -275,7 +276,7 @@ def test_a_loop_that_stands_still_before_the_first_answer_fails_liveness(tmp_pat
         until("the first request waits", lambda: is_told(server, "/readyz", b"has not been answered yet"))
         # The master would replace the worker.
         for process in (server.process.pid, *server.workers()):
-            os.kill(process, signal.SIGSTOP)
+            hold(process)
         until("it is not alive", lambda: is_told(server, "/livez", b"not alive: a worker has stood still for"))
         os.killpg(server.process.pid, signal.SIGKILL)
 
