@@ -158,6 +158,9 @@ class Server:
         if self.process.poll() is None:
             # Access lines that come fast are written a little later.
             time.sleep(3 * FLUSH_SECONDS)
+        return self._written()
+
+    def _written(self) -> list[dict[str, Any]]:
         text = self.log_file.read_text()
         if self.process.poll() is None:
             # Of a line that is being written a reader may see a part: up to the end of a page.
@@ -168,7 +171,7 @@ class Server:
 
     def workers(self) -> list[int]:
         """The process ids of the workers, as the log tells them."""
-        booted = [entry["message"] for entry in self.log() if entry["message"].startswith("Booting worker")]
+        booted = [entry["message"] for entry in self._written() if entry["message"].startswith("Booting worker")]
         return [int(message.rpartition(" ")[2]) for message in booted]
 
     def metrics(self) -> dict[str, float]:
