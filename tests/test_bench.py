@@ -318,6 +318,7 @@ def test_a_server_that_does_not_answer_is_reported_with_what_it_has_written(
 
 @pytest.mark.alone
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_the_guard_notices_a_request_that_has_become_dearer(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the bound at what is measured now, less the noise, 300 us more for each request of ours are noticed."""
     monkeypatch.setattr(guard, "ROUNDS", 5)
