@@ -12,7 +12,9 @@ from pathlib import Path
 
 from prometheus_client.mmap_dict import MmapedDict
 
-_FIRST_SIZE = 1 << 16
+_FIRST_SIZE = 1 << 20
+"""Enough for some 300 combinations of labels. What is not written yet takes no memory; but a file that grows keeps one
+more descriptor open."""
 _USED = struct.Struct("i")
 """Before everything, padded to 8 bytes: how many bytes are used."""
 _LENGTH = struct.Struct("i")
