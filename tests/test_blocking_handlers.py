@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nodrop.http.occupied import ENOUGH_SECONDS, Occupied
-from nodrop.http.threads import HELD_UP_SECONDS
+from nodrop.http.threads.occupied import ENOUGH_SECONDS, Occupied
+from nodrop.http.threads.pool import BLOCKED_SECONDS
 from tests.raw import connect
 from tests.serving_process import Server, own_application, serving
 
@@ -49,7 +49,7 @@ def test_requests_of_handlers_that_wait_begin_together_once_one_was_seen_to_wait
         ThreadPoolExecutor(THREADS) as clients,
     ):
         rounds = list(zip(*clients.map(client, [server] * THREADS), strict=True))
-    assert min(max(each) - min(each) for each in rounds) < (THREADS - 1) * HELD_UP_SECONDS / 2
+    assert min(max(each) - min(each) for each in rounds) < (THREADS - 1) * BLOCKED_SECONDS / 2
 
 
 @pytest.mark.parametrize("computes", [False, True])

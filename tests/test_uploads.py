@@ -21,7 +21,7 @@ from nodrop.config.sources import Environment
 from nodrop.http.connection.speed import SHORTEST_SECONDS, Speed
 from nodrop.http.connection.spool import Budget, BudgetExceeded
 from nodrop.http.connection.stages import Stage
-from nodrop.http.uploads import Uploads, client_of
+from nodrop.http.event_loop.uploads import Uploads, client_of
 from tests.raw import RawAnswer, connect, receive_all, split
 from tests.serving_process import Server, own_application, serving, until
 
@@ -293,7 +293,7 @@ def sending(rooms: Uploads, client: str, *parts: tuple[float, int], kept: int = 
 @pytest.fixture
 def rooms(monkeypatch: pytest.MonkeyPatch) -> Uploads:
     """The room for bodies by default, at the time NOW."""
-    monkeypatch.setattr("nodrop.http.uploads.time", SimpleNamespace(monotonic=lambda: NOW))
+    monkeypatch.setattr("nodrop.http.event_loop.uploads.time", SimpleNamespace(monotonic=lambda: NOW))
     return Uploads(ServingSettings.read(Environment({}))[0], lambda *_: "")
 
 

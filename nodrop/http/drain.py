@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from nodrop.http.accepting import Acceptor
 from nodrop.http.answers.refusals import Refusals
 from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.stages import Stage
-from nodrop.http.in_flight import InFlight
-from nodrop.http.lifecycle import Lifecycle
-from nodrop.http.loop import Loop
-from nodrop.http.request_queue import RequestQueue
-from nodrop.http.threads import Threads
-from nodrop.http.watch import Watch
+from nodrop.http.event_loop.accepting import Acceptor
+from nodrop.http.event_loop.lifecycle import Lifecycle
+from nodrop.http.event_loop.loop import Loop
+from nodrop.http.threads.in_flight import InFlight
+from nodrop.http.threads.pool import Threads
+from nodrop.http.threads.request_queue import RequestQueue
+from nodrop.http.threads.watch import Watch
 
 TICK_SECONDS = 0.1
 LOOK_SECONDS = 0.02

@@ -14,18 +14,18 @@ from collections.abc import Callable
 
 from gunicorn.workers import base
 
-from nodrop.http.accepting import ACCEPT_BATCH, Acceptor
 from nodrop.http.answers.answering import Answering
 from nodrop.http.answers.refusals import Refusals
 from nodrop.http.connection.connection import Connection
 from nodrop.http.drain import Drain
-from nodrop.http.in_flight import InFlight
-from nodrop.http.lifecycle import Lifecycle
-from nodrop.http.loop import Loop
-from nodrop.http.request_queue import RequestQueue
-from nodrop.http.stalls import Stalls
-from nodrop.http.threads import Threads
-from nodrop.http.watch import Watch
+from nodrop.http.event_loop.accepting import ACCEPT_BATCH, Acceptor
+from nodrop.http.event_loop.lifecycle import Lifecycle
+from nodrop.http.event_loop.loop import Loop
+from nodrop.http.threads.in_flight import InFlight
+from nodrop.http.threads.pool import Threads
+from nodrop.http.threads.request_queue import RequestQueue
+from nodrop.http.threads.stalls import Stalls
+from nodrop.http.threads.watch import Watch
 from nodrop.metrics.worker_metrics import server_metrics
 from nodrop.server.worker_process import WorkerProcess
 from nodrop.system import children

@@ -19,7 +19,7 @@ from nodrop.http.answers.response import MalformedAnswerError, Response
 from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.connection.spool import Spool, Spooled
-from nodrop.http.in_flight import InFlight
+from nodrop.http.threads.in_flight import InFlight
 from nodrop.logs.access import path_of
 from nodrop.metrics.worker_metrics import ServerMetrics
 from nodrop.system import children

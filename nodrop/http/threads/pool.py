@@ -1,8 +1,8 @@
-"""The threads: one of them goes round the loop, and runs the requests that it finds there complete by itself.
+"""The threads: one of them runs the loop, and runs the requests that it finds complete there itself.
 
 Nothing is handed over while handlers are short: the thread that has read a request runs the application and answers.
-When it is held up there, the main thread, which watches (watch.py), gives the loop to another one. As long as handlers
-are held up now and then, a thread gives the loop away by itself before it begins a request.
+When a request blocks it, the main thread, which watches (watch.py), gives the loop to another one. While requests keep
+blocking, a thread gives the loop away before it begins a request.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from nodrop.http.answers.answering import Answering
 from nodrop.http.answers.refusals import Refusal
 from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.outgoing import ClientGone
-from nodrop.http.in_flight import InFlight
-from nodrop.http.lifecycle import Lifecycle
-from nodrop.http.loop import Loop
-from nodrop.http.request_queue import RequestQueue, Work
+from nodrop.http.event_loop.lifecycle import Lifecycle
+from nodrop.http.event_loop.loop import Loop
+from nodrop.http.threads.in_flight import InFlight
+from nodrop.http.threads.request_queue import RequestQueue, Work
 from nodrop.system import children
 
-HELD_UP_SECONDS = 0.005
-"""A request that takes longer holds up whoever goes round the loop. Half as long is too short: on two busy cores a
+BLOCKED_SECONDS = 0.005
+"""A request that takes longer blocks whoever runs the loop. Half as long is too short: on two busy cores a
 thread that merely waits for the processor would count."""
 SPREAD_SECONDS = 0.1
 MOST_SPREAD_SECONDS = 1.6
 """For how long after a request has waited that long, for a database or another service, the loop is given away before
-each request. It is twice as long each time that the next one follows soon, since each costs HELD_UP_SECONDS to find."""
+each request. It is twice as long each time that the next one follows soon, since each costs BLOCKED_SECONDS to find."""
 STREAM_SECONDS = 0.1
 """An answer that goes on for longer, from its first byte on, gives its place to another thread when one is needed."""
 REFUSED_SECONDS = 1.0
@@ -87,9 +87,9 @@ class Threads:
         self.idle: list[RequestThread] = []
         """Those that have nothing to do; the last is taken first, whose memory is warm."""
         self.poller: RequestThread | None = None
-        """Whoever goes round the loop; it comes back there after a request, unless it was held up for too long."""
+        """Whoever runs the loop; it comes back to it after a request, unless that took too long."""
         self.main_polls = False
-        """The main thread goes round the loop, since all others are held up."""
+        """The main thread runs the loop, since all others are in requests."""
         self.away_since = 0.0
         """When the poller has begun the request that it runs, by time.monotonic(); 0 if it runs none."""
         self.spent = 0.0
@@ -97,7 +97,7 @@ class Threads:
         self.begun = 0
         """Requests that a poller has begun."""
         self.watched = True
-        """The main thread looks often enough to see that the poller is held up."""
+        """The main thread looks often enough to see that a request blocks the poller."""
         self.finishing = 0
         """Requests of which something is left to be done, after their answer."""
         self.failure: BaseException | None = None
@@ -120,10 +120,10 @@ class Threads:
         self.all[number] = made
         return made
 
-    # --- Who goes round the loop -------------------------------------------------------------------------------------
+    # --- Who runs the loop -------------------------------------------------------------------------------------------
 
     def relieve(self, waits: bool) -> None:
-        """Let another go round the loop, since the poller is held up. waits: it waits, and does not compute."""
+        """Let another run the loop, since a request blocks the poller. waits: it waits, and does not compute."""
         if waits:
             self.spread(time.monotonic())
         self.away_since, self.poller, self.main_polls = 0.0, None, True
@@ -138,7 +138,7 @@ class Threads:
         self._spread_until = now + self._spread_seconds
 
     def appoint(self) -> None:
-        """Have one of the threads go round the loop in the main thread's place, if one is free for it."""
+        """Have one of the threads run the loop in the main thread's place, if one is free for it."""
         if self.idle:
             self._give_to(self.idle.pop())
         elif self._queue and (added := self._replace_streams()):

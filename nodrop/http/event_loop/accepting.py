@@ -10,7 +10,7 @@ from typing import Any
 
 from nodrop.http.connection.connection import Connection
 from nodrop.http.connection.stages import TABLE
-from nodrop.http.loop import Loop
+from nodrop.http.event_loop.loop import Loop
 from nodrop.system.addresses import as_ipv4
 
 ACCEPT_BATCH = 64

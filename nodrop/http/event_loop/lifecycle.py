@@ -20,9 +20,9 @@ from nodrop.http.connection.limits import Limits
 from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.connection.spool import Budget, BudgetExceeded
 from nodrop.http.connection.stages import CLOSING_SECONDS, LINGER_BYTES, LINGER_SECONDS, TABLE, Overdue, Owner, Stage
-from nodrop.http.loop import Loop
+from nodrop.http.event_loop.loop import Loop
+from nodrop.http.event_loop.uploads import Uploads
 from nodrop.http.requests.heads import Heads
-from nodrop.http.uploads import Uploads
 from nodrop.logs.access import path_of
 from nodrop.metrics.worker_metrics import ServerMetrics
 

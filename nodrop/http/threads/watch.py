@@ -1,4 +1,4 @@
-"""What the main thread does: it heeds signals, and sees that somebody goes round the loop, by itself if need be."""
+"""What the main thread does: it handles signals, and sees that somebody runs the loop, by itself if need be."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from collections.abc import Callable
 # By name, before eventlet in an application replaces them with functions that wait.
 from os import read, write
 
-from nodrop.http.loop import Loop
-from nodrop.http.occupied import ENOUGH_SECONDS, ManyWaits, Occupied
-from nodrop.http.request_queue import RequestQueue
-from nodrop.http.threads import HELD_UP_SECONDS, Threads
+from nodrop.http.event_loop.loop import Loop
+from nodrop.http.threads.occupied import ENOUGH_SECONDS, ManyWaits, Occupied
+from nodrop.http.threads.pool import BLOCKED_SECONDS, Threads
+from nodrop.http.threads.request_queue import RequestQueue
 from nodrop.system import children
 
 CALM_LOOKS = 3
@@ -44,7 +44,7 @@ class Watch:
         self._begun = 0
         self._calm = 0
         self._suspects = False
-        """The poller may be held up."""
+        """A request may block the poller."""
         self._occupied = Occupied()
         self._many_waits = ManyWaits()
 
@@ -81,11 +81,11 @@ class Watch:
         threads = self._threads
         if threads.main_polls:
             # A stream that goes on for longer than a moment has to be seen, when a request waits for its thread.
-            return HELD_UP_SECONDS if self._queue else min(longest, self._loop.until_tick())
+            return BLOCKED_SECONDS if self._queue else min(longest, self._loop.until_tick())
         if self._suspects:
             return ENOUGH_SECONDS
         if threads.away_since or self._calm < CALM_LOOKS:
-            return HELD_UP_SECONDS
+            return BLOCKED_SECONDS
         threads.watched = False
         return longest
 
@@ -117,11 +117,11 @@ class Watch:
             self._loop.handle(self._loop.wait(0))
             threads.appoint()
         elif threads.poller and self._many_waits.seen(threads.poller.thread, threads.spent + away):
-            # One after the other they would hold each other up, though each is over before it can be relieved of.
+            # One after the other they would delay each other, though each is over before the poller can be relieved.
             threads.spread(now)
         elif self._suspects and threads.poller:
             waits = self._occupied.waits(threads.begun, threads.poller.thread)
-            if waits is not None and away >= HELD_UP_SECONDS:
+            if waits is not None and away >= BLOCKED_SECONDS:
                 self._suspects = False
                 threads.relieve(waits)
         self._calm = self._calm + 1 if threads.begun == self._begun else 0

@@ -8,8 +8,8 @@ import traceback
 from collections.abc import Mapping
 
 from nodrop.health.worker_state import WorkerReport
-from nodrop.http.in_flight import InFlight
-from nodrop.http.threads import RequestThread
+from nodrop.http.threads.in_flight import InFlight
+from nodrop.http.threads.pool import RequestThread
 
 
 class Stalls:

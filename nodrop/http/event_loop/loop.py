@@ -1,8 +1,8 @@
 """The loop that does all the waiting: for sockets, for what is due by time, and for what threads want done.
 
-One thread at a time goes round it (threads.py says which). What it keeps may be touched by any thread that holds
-`lock`: the one that goes round holds it but for the wait itself, so that a thread which has finished a request takes
-its connection on by itself, without telling anybody.
+One thread at a time runs it (threads/pool.py says which). What it keeps may be touched by any thread that holds `lock`:
+the one that runs the loop holds it except while it waits, so that a thread which has finished a request sees to its
+connection by itself, without telling anybody.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from selectors import EVENT_READ
 from typing import Any
 
 from nodrop.http.connection.connection import Connection
-from nodrop.http.poller import Event, make_poller
+from nodrop.http.event_loop.poller import Event, make_poller
 from nodrop.system import children
 
-HEED_SECONDS = 0.05
-"""How long the loop waits for the main thread to heed a signal."""
+SIGNAL_SECONDS = 0.05
+"""How long the loop waits for the main thread to handle a signal."""
 
 
 def _signal(events: int) -> None:
@@ -95,15 +95,15 @@ class Loop:
         """Wait for something to happen or to be due, for `seconds` at most. The result is for `handle`."""
         try:
             ready = self._poller.wait(min(seconds, self.until_tick()))
-            return self._heeded() if _has_signal(ready) else ready
+            return self._handled() if _has_signal(ready) else ready
         finally:
             # Possible only where threads are greenlets, of which a fork copies all: this is not the worker's loop.
             if children.is_child:
                 children.stand_still()
 
-    def _heeded(self) -> list[Event]:
-        """What has happened, when the main thread has heeded a signal: who is answered next is to know of a stop."""
-        deadline = time.monotonic() + HEED_SECONDS
+    def _handled(self) -> list[Event]:
+        """What has happened, when the main thread has handled a signal: who is answered next is to know of a stop."""
+        deadline = time.monotonic() + SIGNAL_SECONDS
         while True:
             ready = self._poller.wait(0)
             if not _has_signal(ready) or time.monotonic() > deadline:
@@ -111,7 +111,7 @@ class Loop:
             if threading.current_thread() is threading.main_thread():
                 # It has done so, and comes to read it.
                 return ready
-            time.sleep(HEED_SECONDS / 100)
+            time.sleep(SIGNAL_SECONDS / 100)
 
     def handle(self, ready: list[Event]) -> None:
         """Do what it takes. What was found ready may have changed since: then nothing comes of it."""
@@ -131,7 +131,7 @@ class Loop:
         self.after_turn(now)
 
     def call(self, function: Callable[[], None]) -> None:
-        """Have whoever goes round the loop call it, soon. Needs no lock."""
+        """Have whoever runs the loop call it, soon. Needs no lock."""
         self._calls.append(function)
         self._interrupt()
 
