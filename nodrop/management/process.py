@@ -47,30 +47,32 @@ def start(folder: Path, settings: ServingSettings) -> Forked:
     def failed(error: BaseException) -> None:
         _log.critical("the management process has failed", exc_info=error)
 
-    return Forked(NAME, lambda: _supervise(folder, settings), failed=failed)
+    # Asked for here: a child may begin when its parent has ended.
+    master = os.getpid()
+    return Forked(NAME, lambda: _supervise(folder, settings, master), failed=failed)
 
 
-def _supervise(folder: Path, settings: ServingSettings) -> None:
-    """Have a child that serves, until the parent process ends."""
+def _supervise(folder: Path, settings: ServingSettings, master: int) -> None:
+    """Have a child that serves, until the master ends."""
     # A probe must not wait for whoever reads the log.
     logs.configure(settings, patience=0)
     for number in MASTERS_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    master = os.getppid()
+    supervisor = os.getpid()
     while os.getppid() == master:
         # What arrives in the middle of forking would be swallowed by what runs in the child first, with a traceback.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         server = os.fork()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         if server == 0:
-            _serve(folder, settings, master)
+            _serve(folder, settings, master, supervisor)
         _wait_for(server, master)
 
 
-def _serve(folder: Path, settings: ServingSettings, master: int) -> NoReturn:
-    """Serve until the process that forked this one ends."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+def _serve(folder: Path, settings: ServingSettings, master: int, supervisor: int) -> NoReturn:
+    """Serve until the process that forked this one, the supervisor, ends."""
+    threading.Thread(target=_end_with, args=(supervisor,), daemon=True).start()
     sys.setswitchinterval(SWITCH_SECONDS)
     address = settings.bind_address
     # First of all, so that a probe waits for a moment instead of being refused.
