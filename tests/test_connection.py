@@ -38,6 +38,9 @@ class Asked:
 
     def send_rest(self, connection: Connection) -> None: ...
 
+    def hold(self, connection: Connection, data: bytes) -> bool:  # noqa: ARG002
+        return False
+
     def make_room(self, connection: Connection, size: int) -> None:  # noqa: ARG002
         self.room.append(size)
 

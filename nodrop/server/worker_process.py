@@ -1,4 +1,4 @@
-"""What every worker of ours is, whoever does the HTTP: it loads the application, handles signals, and can be replaced."""
+"""What every worker of ours is, whoever does the HTTP: it loads the application, handles signals, can be replaced."""
 
 from __future__ import annotations
 

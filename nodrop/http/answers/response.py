@@ -167,7 +167,10 @@ class Response:
             # An empty chunk would be the last.
             return
         self.sent += len(data)
-        self._send(b"%X\r\n%b\r\n" % (len(data), data) if self.chunked else data)
+        if self.chunked:
+            self._send(b"%X\r\n%b\r\n" % (len(data), data))
+        else:
+            self._send(data, last=self.sent == self.response_length)
 
     def _warn_of_body(self, data: bytes) -> None:
         if data and not self._warned:
@@ -176,10 +179,15 @@ class Response:
                 "the body of the answer to %s is not sent: an answer of %s has none", self.req.method, self.status_code
             )
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes, *, last: bool = False) -> None:
         head, self._head = self._head, b""
         self.on_the_wire = True
-        self.sock.sendall(head + data if head else data)
+        if head:
+            data = head + data
+        if last:
+            self.sock.send_last(data)
+        else:
+            self.sock.sendall(data)
 
     def send_file(self, body: FileBody, outgoing: Outgoing) -> bool | None:
         """Have the kernel send the file, if it can; whether all of it was sent, None if nothing was.
@@ -215,7 +223,7 @@ class Response:
         """End the answer."""
         self.send_headers()
         if self.chunked or self._head:
-            self._send(b"0\r\n\r\n" if self.chunked else b"")
+            self._send(b"0\r\n\r\n" if self.chunked else b"", last=True)
         if self.response_length is not None and not self._omits_body and self.sent < self.response_length:
             # Kept, the connection would have the next answer taken for the rest of this one.
             self.force_close()

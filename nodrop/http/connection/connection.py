@@ -19,13 +19,15 @@ from nodrop.http.connection.stages import TABLE, Rule, Stage
 from nodrop.http.requests.heads import Heads
 
 RECEIVE_BYTES = 64 * 1024
+HELD_BYTES = 16 * 1024
+"""Larger answers are sent at once."""
 _DISCARDED = bytearray(1024 * 1024)
 """What nobody reads."""
 
 
 class Connection:
-    """The state of one connection. The loop calls all of it but `sendall`, `progressed` and `take_over`, which the
-    thread calls that has its request."""
+    """The state of one connection. The loop calls all of it but `sendall`, `send_last`, `progressed` and `take_over`,
+    which the thread calls that has its request."""
 
     def __init__(
         self,
@@ -142,6 +144,11 @@ class Connection:
     def sendall(self, data: bytes) -> None:
         """Send `data`, or leave it to the loop. Raises ClientGone. gunicorn's response calls it as that of a socket."""
         self.outgoing.sendall(data)
+
+    def send_last(self, data: bytes) -> None:
+        """Send `data`, the last of an answer, now or in a moment. Raises ClientGone."""
+        if len(data) > HELD_BYTES or not self._services.hold(self, data):
+            self.outgoing.sendall(data)
 
     def progressed(self) -> None:
         """The request has read or written something."""

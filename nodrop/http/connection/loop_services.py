@@ -26,6 +26,9 @@ class LoopServices(Protocol):
     def send_rest(self, connection: Connection) -> None:
         """Something of the answer was left to be sent by the loop."""
 
+    def hold(self, connection: Connection, data: bytes) -> bool:
+        """Send the last of an answer in a moment, together with others; False if it is to be sent at once."""
+
     def make_room(self, connection: Connection, size: int) -> None:
         """So many bytes of the answer can't be kept, since the room for answers is taken."""
 

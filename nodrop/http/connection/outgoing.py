@@ -69,6 +69,8 @@ class Outgoing:
         self._write_seconds = write_seconds
         self.file_sent = 0
         """Bytes of the answer's file that were sent."""
+        self.held = b""
+        """The last of an answer, which the loop sends in a moment. It comes before what is kept."""
         self._kept = Spool(answers)
         self.has_rest = False
         """Something waits for the client: `behind` is not 0. Asked several times a request, so it is kept."""
@@ -87,7 +89,7 @@ class Outgoing:
     def behind(self) -> int:
         """Bytes that wait for the client."""
         file = self._file
-        return len(self._kept) + (file[2] if file else 0)
+        return len(self.held) + len(self._kept) + (file[2] if file else 0)
 
     def _note_rest(self) -> None:
         self.has_rest = bool(self.behind)
@@ -180,6 +182,14 @@ class Outgoing:
             if view:
                 self._leave_to_loop(view)
 
+    def hold(self, data: bytes) -> bool:
+        """Have the loop send `data`, the last of an answer, in a moment; False if it can't wait."""
+        with self._sending:
+            if self.has_rest or self.broken:
+                return False
+            self.held, self.has_rest = data, True
+        return True
+
     def _send_now(self, view: memoryview) -> memoryview:
         """Send until patience with the client, which takes nothing at the moment, is used up; what is left."""
         while view and self._patience > 0:
@@ -269,22 +279,29 @@ class Outgoing:
 
     def flush(self) -> int:
         """Send what the client takes now; how many bytes. Raises ClientGone."""
-        sent = 0
         with self._sending:
-            while data := self._kept.peek(PIECE_BYTES):
-                taken = self._send(data)
-                self._kept.skip(taken)
-                sent += taken
-                # A fast client must not keep all others waiting while it takes a large answer.
-                if taken < len(data) or sent >= MAX_FLUSH:
-                    break
-            else:
-                sent += self._flush_file()
+            sent = 0
+            if self.held:
+                sent = self._send(self.held)
+                self.held = self.held[sent:]
+            if not self.held:
+                sent += self._flush_kept()
             self._note_rest()
             if sent:
                 self._flushed += 1
                 self._sending.notify_all()
         return sent
+
+    def _flush_kept(self) -> int:
+        sent = 0
+        while data := self._kept.peek(PIECE_BYTES):
+            taken = self._send(data)
+            self._kept.skip(taken)
+            sent += taken
+            # A fast client must not keep all others waiting while it takes a large answer.
+            if taken < len(data) or sent >= MAX_FLUSH:
+                return sent
+        return sent + self._flush_file()
 
     def _flush_file(self) -> int:
         if not self._file:
@@ -309,6 +326,7 @@ class Outgoing:
 
     def clear(self) -> None:
         """Drop what is kept. Not while a thread has the connection."""
+        self.held = b""
         self._kept.clear()
         self._file = None
         self.has_rest = False

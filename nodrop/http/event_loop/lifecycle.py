@@ -20,6 +20,7 @@ from nodrop.http.connection.limits import Limits
 from nodrop.http.connection.outgoing import ClientGone
 from nodrop.http.connection.spool import Budget, BudgetExceeded
 from nodrop.http.connection.stages import CLOSING_SECONDS, LINGER_BYTES, LINGER_SECONDS, TABLE, Overdue, Owner, Stage
+from nodrop.http.event_loop.held import HeldAnswers
 from nodrop.http.event_loop.loop import Loop
 from nodrop.http.event_loop.uploads import Uploads
 from nodrop.http.requests.heads import Heads
@@ -62,6 +63,7 @@ class Lifecycle:
         """No connection is kept for longer than KEEP_ALIVE_LINGER_SECONDS any more."""
         self.on_room: Callable[[], None] = lambda: None
         """Called when another connection may be accepted."""
+        self.held = HeldAnswers()
         self._loop = loop
         self._settings = settings
         self._report = report
@@ -222,10 +224,18 @@ class Lifecycle:
         self.on_room()
         if outgoing.broken:
             self.close(connection)
+        elif outgoing.held:
+            # Sent in a moment.
+            pass
         elif outgoing.has_rest:
             self._await_client(connection)
         else:
             self._answered(connection)
+
+    def send_held(self) -> None:
+        """Send the answers that were held back."""
+        for connection in self.held.take():
+            self._loop.run(connection, self._on_writable)
 
     def _answered(self, connection: Connection) -> None:
         """The client has the whole answer."""
@@ -366,6 +376,11 @@ class Lifecycle:
         """Send what was left of the answer."""
         with self._loop.lock:
             self._loop.run(connection, self._watch_outgoing)
+
+    def hold(self, connection: Connection, data: bytes) -> bool:
+        """Send `data`, the last of an answer, in a moment; False if it is to be sent at once."""
+        with self._loop.lock:
+            return self.held.add(connection, data, time.monotonic())
 
     def make_room(self, connection: Connection, size: int) -> None:
         """Make room for so many bytes of an answer."""

@@ -102,6 +102,9 @@ class Threads:
         """Requests of which something is left to be done, after their answer."""
         self.failure: BaseException | None = None
         """What has ended a thread: a defect of this server."""
+        self._held = lifecycle.held
+        # Where threads are greenlets, nobody would see at once that one of them waits.
+        self._can_hold = loop.descriptor is not None
         self._streams = 0
         self._no_more_until = 0.0
         self._spread_until = 0.0
@@ -127,6 +130,9 @@ class Threads:
         if waits:
             self.spread(time.monotonic())
         self.away_since, self.poller, self.main_polls = 0.0, None, True
+        # What it has answered so far does not wait for it.
+        self._held.forbid()
+        self._lifecycle.send_held()
         self.appoint()
 
     def spread(self, now: float) -> None:
@@ -190,10 +196,16 @@ class Threads:
     def _go_on(self, thread: RequestThread) -> bool:
         """Do what is next; whether the thread is still needed."""
         lock, now = self._loop.lock, time.monotonic()
+        if self._held and (not self._queue or now >= self._held.until):
+            # With that, other requests of the same clients may be complete.
+            self._lifecycle.send_held()
         if work := self._queue.take(now):
             self._run(thread, work, now)
         elif self.poller is thread or (self.poller is None and not self.main_polls):
             self.poller = thread
+            if self._held:
+                # The requests that they waited for were not worth running.
+                return True
             lock.release()
             try:
                 ready = self._loop.wait(math.inf)
@@ -215,8 +227,11 @@ class Threads:
     def _run(self, thread: RequestThread, work: Work, began: float) -> None:
         if self.poller is thread:
             if began < self._spread_until and self.idle:
+                self._lifecycle.send_held()
                 self._give_to(self.idle.pop())
             else:
+                if self._queue and self._can_hold:
+                    self._held.allow(thread.number, began)
                 self.begun += 1
                 self.away_since = began
                 if not self.watched:
@@ -231,6 +246,8 @@ class Threads:
             self._report.request_finished(thread.number)
         finally:
             self._loop.lock.acquire()
+        if self.poller is thread:
+            self._held.forbid()
         if self.poller is thread and self.away_since:
             self.spent += time.monotonic() - self.away_since
             self.away_since = 0.0
