@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from nodrop.http.event_loop.held import CALM_SECONDS
+from nodrop.http.threads.pool import BLOCKED_SECONDS
 from tests.raw import connect, receive_all
 from tests.serving_process import Server, at_full_speed, hold, own_application, serving, warm_up
 
@@ -31,8 +33,18 @@ def app(environ, start_response):
     time.sleep(query.get("before", 0))
     body = Closing([b"%d ok" % began])
     body.seconds = query.get("after", 0)
-    start_response("200 OK", [("Content-Length", str(len(body[0])))])
+    write = start_response("200 OK", [("Content-Length", str(len(body[0])))])
+    if "fails" in query:
+        return failing(body[0])
+    if "takes" in query:
+        write(body[0])
+        environ["gunicorn.socket"].sendall(b" and this")
+        return []
     return body
+
+def failing(data):
+    yield data
+    raise ValueError("after all is sent")
 """
 _SO_TIMESTAMPNS = 35
 """Of Linux; Python has no name for it."""
@@ -41,10 +53,18 @@ QUICK, LONG = 0.5, 1.5
 _REQUEST = b"GET /?%b HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
+def stopped(server: Server) -> int:
+    """The worker, which stands still."""
+    (worker,) = server.workers()
+    # All of the requests before is over: one that is stopped would count as one that blocks.
+    time.sleep(0.03)
+    hold(worker)
+    return worker
+
+
 def together(server: Server, clients: list[socket.socket], queries: list[str]) -> list[tuple[bytes, float]]:
     """Have the requests wait for the worker together: each answer's body, and the seconds until it was there."""
-    (worker,) = server.workers()
-    hold(worker)
+    worker = stopped(server)
     for client, query in zip(clients, queries, strict=True):
         client.sendall(_REQUEST % query.encode())
     began = time.monotonic()
@@ -75,24 +95,68 @@ def timed_answer(client: socket.socket) -> tuple[int, int]:
     return int(data.split()[-2]), seconds * 1_000_000_000 + nanoseconds
 
 
-def test_an_answer_waits_while_the_next_request_is_run(tmp_path: Path) -> None:
+def held_back(server: Server, clients: list[socket.socket], request: bytes) -> list[bool]:
+    """Whether the answer to the first of two requests that come together has waited until the second one began."""
+    for client in clients:
+        client.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    held = []
+    for _ in range(10):
+        worker = stopped(server)
+        for client in clients:
+            client.sendall(request)
+        os.kill(worker, signal.SIGCONT)
+        (_, came), (began, _) = sorted(timed_answer(client) for client in clients)
+        held.append(came > began)
+    return held
+
+
+@pytest.mark.alone
+def test_an_answer_waits_while_the_next_request_is_run_if_none_has_blocked_of_late(tmp_path: Path) -> None:
     setting = own_application(tmp_path, APPLICATION) | {"WEB_THREADS": "1"}
     with at_full_speed(), serving(tmp_path, **setting) as server, ExitStack() as stack:
         warm_up(server)
         clients = connected(server, stack, 2)
-        (worker,) = server.workers()
-        for client in clients:
-            client.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        held = []
-        for _ in range(10):
-            hold(worker)
-            for client in clients:
-                client.sendall(_REQUEST % b"")
-            os.kill(worker, signal.SIGCONT)
-            (_, came), (began, _) = sorted(timed_answer(client) for client in clients)
-            held.append(came > began)
+        time.sleep(CALM_SECONDS)
         # Not when the loop finds each by itself.
-        assert held.count(True) > len(held) / 2
+        assert held_back(server, clients, _REQUEST % b"").count(True) > 5
+        server.get(f"/?before={2 * BLOCKED_SECONDS}")
+        assert not any(held_back(server, clients, _REQUEST % b""))
+
+
+@pytest.mark.alone
+def test_an_answer_to_a_request_that_may_have_changed_something_never_waits(tmp_path: Path) -> None:
+    setting = own_application(tmp_path, APPLICATION) | {"WEB_THREADS": "1"}
+    with at_full_speed(), serving(tmp_path, **setting) as server, ExitStack() as stack:
+        warm_up(server)
+        clients = connected(server, stack, 2)
+        time.sleep(CALM_SECONDS)
+        assert not any(held_back(server, clients, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"))
+
+
+def test_an_answer_that_was_held_back_arrives_though_the_application_fails_then(tmp_path: Path) -> None:
+    with at_full_speed(), serving(tmp_path, **own_application(tmp_path, APPLICATION)) as server, ExitStack() as stack:
+        warm_up(server)
+        time.sleep(CALM_SECONDS)
+        for _ in range(5):
+            clients = connected(server, stack, 4)
+            answers = together(server, clients, ["fails=1"] * 4)
+            assert [body for body, _ in answers] == [b"ok"] * 4
+
+
+def test_what_the_application_sends_itself_comes_behind_the_answer(tmp_path: Path) -> None:
+    with at_full_speed(), serving(tmp_path, **own_application(tmp_path, APPLICATION)) as server, ExitStack() as stack:
+        warm_up(server)
+        time.sleep(CALM_SECONDS)
+        for _ in range(5):
+            clients = connected(server, stack, 4)
+            worker = stopped(server)
+            for client in clients:
+                client.sendall(_REQUEST % b"takes=1")
+            os.kill(worker, signal.SIGCONT)
+            for client in clients:
+                received = receive_all(client)
+                assert received.startswith(b"HTTP/1.1 200 ")
+                assert received.endswith(b" ok and this")
 
 
 @pytest.mark.parametrize("threads", ["1", "8"])
@@ -104,12 +168,13 @@ def test_no_answer_waits_for_a_request_that_blocks(tmp_path: Path, threads: str,
     setting = own_application(tmp_path, APPLICATION) | {"WEB_THREADS": threads}
     with at_full_speed(), serving(tmp_path, **setting) as server, ExitStack() as stack:
         warm_up(server)
+        time.sleep(CALM_SECONDS)
         for _ in range(2):
             clients = connected(server, stack, 4)
             answers = together(server, clients, ["", "", blocks, ""])
             assert [body for body, _ in answers] == [b"ok"] * 4
-            # Requests that come before it, and its own answer if only its end takes long.
-            quick = [took for _, took in (answers[:3] if "after" in blocks else answers[:2])]
+            # Those before it; and all, if its own answer is made and only its end takes long.
+            quick = [took for _, took in (answers if "after" in blocks else answers[:2])]
             assert max(quick) < QUICK
 
 
@@ -118,9 +183,8 @@ def test_requests_that_wait_behind_an_answer_on_the_same_connection_are_run(tmp_
     with at_full_speed(), serving(tmp_path, **own_application(tmp_path, APPLICATION)) as server, ExitStack() as stack:
         warm_up(server)
         clients = connected(server, stack, 4)
-        (worker,) = server.workers()
         for _ in range(20):
-            hold(worker)
+            worker = stopped(server)
             for client in clients:
                 client.sendall(5 * (_REQUEST % b""))
             began = time.monotonic()
@@ -141,8 +205,7 @@ def test_a_connection_that_ends_with_its_answer_gets_all_of_it(tmp_path: Path) -
             clients = connected(server, stack, 4)
             answers = together(server, clients, [""] * 4)
             assert [body for body, _ in answers] == [b"ok"] * 4
-            (worker,) = server.workers()
-            hold(worker)
+            worker = stopped(server)
             for client in clients:
                 client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             os.kill(worker, signal.SIGCONT)
@@ -154,8 +217,7 @@ def test_a_stop_sends_what_was_held_back(tmp_path: Path) -> None:
     with at_full_speed(), serving(tmp_path, **own_application(tmp_path, APPLICATION)) as server, ExitStack() as stack:
         warm_up(server)
         clients = connected(server, stack, 8)
-        (worker,) = server.workers()
-        hold(worker)
+        worker = stopped(server)
         for client in clients:
             client.sendall(_REQUEST % b"")
         os.kill(worker, signal.SIGTERM)

@@ -58,6 +58,7 @@ class Drain:
         while not self._is_over() and time.monotonic() < deadline:
             self._watch.look(LOOK_SECONDS)
         with self._loop.lock:
+            self._lifecycle.send_held()
             self._say_what_is_cut()
 
     def _begin(self) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SMALL_FILE_BYTES = 64 * 1024
 """Files up to this size are read, and sent together with the head."""
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Requests that change nothing (RFC 9110, section 9.2.1): their answers may wait for a moment."""
 _LENGTH = re.compile(r"[0-9]+", re.ASCII)
 _log = logging.getLogger(__name__)
 
@@ -184,7 +186,7 @@ class Response:
         self.on_the_wire = True
         if head:
             data = head + data
-        if last:
+        if last and self.req.method in SAFE_METHODS:
             self.sock.send_last(data)
         else:
             self.sock.sendall(data)

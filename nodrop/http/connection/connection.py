@@ -158,6 +158,9 @@ class Connection:
         """The application uses the socket itself from now on."""
         if not self.taken_over:
             self.taken_over = True
+            if self.outgoing.held:
+                # What the application sends itself comes behind it.
+                self.outgoing.flush()
             self.sock.setblocking(True)
             self._services.exempt(self)
 

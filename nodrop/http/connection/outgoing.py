@@ -5,6 +5,7 @@ Nothing here waits for a client but `sendall`, and that only when an answer is l
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -182,12 +183,14 @@ class Outgoing:
             if view:
                 self._leave_to_loop(view)
 
-    def hold(self, data: bytes) -> bool:
-        """Have the loop send `data`, the last of an answer, in a moment; False if it can't wait."""
+    def hold(self, data: bytes, now: float) -> bool:
+        """Have the loop send `data`, the last of an answer, in a moment; False if it can't wait. now: the time."""
         with self._sending:
             if self.has_rest or self.broken:
                 return False
             self.held, self.has_rest = data, True
+            if not self.began:
+                self.began = now
         return True
 
     def _send_now(self, view: memoryview) -> memoryview:
@@ -319,6 +322,10 @@ class Outgoing:
     def abort(self) -> None:
         """Drop what is kept; the thread that is sending gets ClientGone."""
         with self._sending:
+            if self.held and not self.broken:
+                # A whole answer, which would be with the client by now.
+                with contextlib.suppress(ClientGone):
+                    self._send(self.held)
             self.broken = True
             # The room is needed now, and the thread may take its time.
             self.clear()

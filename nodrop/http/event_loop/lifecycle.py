@@ -379,6 +379,9 @@ class Lifecycle:
 
     def hold(self, connection: Connection, data: bytes) -> bool:
         """Send `data`, the last of an answer, in a moment; False if it is to be sent at once."""
+        # Most are not, and need no lock. Only the thread itself is given the permission.
+        if connection.thread != self.held.thread:
+            return False
         with self._loop.lock:
             return self.held.add(connection, data, time.monotonic())
 

@@ -131,7 +131,7 @@ class Threads:
             self.spread(time.monotonic())
         self.away_since, self.poller, self.main_polls = 0.0, None, True
         # What it has answered so far does not wait for it.
-        self._held.forbid()
+        self._held.pause(time.monotonic())
         self._lifecycle.send_held()
         self.appoint()
 
@@ -196,7 +196,7 @@ class Threads:
     def _go_on(self, thread: RequestThread) -> bool:
         """Do what is next; whether the thread is still needed."""
         lock, now = self._loop.lock, time.monotonic()
-        if self._held and (not self._queue or now >= self._held.until):
+        if self._held and (not self._queue or self._held.is_due(now)):
             # With that, other requests of the same clients may be complete.
             self._lifecycle.send_held()
         if work := self._queue.take(now):
@@ -249,7 +249,10 @@ class Threads:
         if self.poller is thread:
             self._held.forbid()
         if self.poller is thread and self.away_since:
-            self.spent += time.monotonic() - self.away_since
+            now = time.monotonic()
+            self.spent += now - self.away_since
+            if now - self.away_since > BLOCKED_SECONDS:
+                self._held.pause(now)
             self.away_since = 0.0
         if thread.streams:
             thread.streams = False
