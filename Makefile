@@ -82,7 +82,7 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	$(PY) scripts/options_docs.py --check
 	$(PY) scripts/metrics_docs.py --check
 	$(PY) scripts/proof_docs.py --check
-	$(PY) -m bench.docs --check
+	$(PY) -m bench.figures.page --check
 	@mkdir -p build/coverage && rm -f build/coverage/*
 	@# Most tests wait, so many run at once; those that measure time or CPU run afterwards, one at a time.
 	$(if $(ARGS),$(pytest) $(ARGS),$(pytest) --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder -m 'not alone$(but_long)')
@@ -111,7 +111,7 @@ bench-guard: $(VENV)/development ## Check that a request is not dearer than it w
 
 .PHONY: bench-publish
 bench-publish: $(VENV)/development ## Show the figures and the picture of the last complete `make bench` in docs/speed.md
-	@$(PY) -m bench.publish
+	@$(PY) -m bench.figures.publish
 
 # What nodrop requires is in pyproject.toml alone. The image installs nodrop without looking at it again.
 .PHONY: lock
@@ -137,7 +137,7 @@ docs: $(VENV)/development ## Write the tables of the chart's values, settings, g
 	$(PY) scripts/options_docs.py
 	$(PY) scripts/metrics_docs.py
 	$(PY) scripts/proof_docs.py
-	$(PY) -m bench.docs
+	$(PY) -m bench.figures.page
 
 .PHONY: tools
 tools: require-python ## Get helm, kind and kubectl, and print the line that puts them on PATH

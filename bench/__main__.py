@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import picture, report
+from bench.figures import picture, report
 from bench.measure import measure
 from bench.processes import ANY_CORE, SERVER_CORES
 from bench.servers import CONTROL, PYTHON, SERVERS

@@ -18,9 +18,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import docs, guard, measure, picture, publish, report, servers
+from bench import guard, measure, servers
 from bench.clients.load import TIMEOUT_SECONDS, closed_loop, open_loop
 from bench.clients.results import Result
+from bench.figures import page, picture, publish, report
 from bench.measure import Measured, Sample
 from bench.servers import SERVERS, Server, free_port, running
 from bench.workloads import PLAN, Workload
@@ -235,7 +236,7 @@ def test_the_report_is_json_with_a_line_for_each_row() -> None:
 
 def test_the_page_shows_the_published_figures() -> None:
     """docs/speed.md and its picture are what docs/speed.json says."""
-    for path, text in docs.rendered().items():
+    for path, text in page.rendered().items():
         assert path.read_text() == text, f"{path.name}: run make docs"
 
 

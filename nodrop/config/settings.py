@@ -1,4 +1,7 @@
-"""The serving layer's settings, read when gunicorn and its workers start."""
+"""The serving layer's settings, read when gunicorn and its workers start.
+
+Longer than other modules, since it is one table: the documentation and `nodrop check` are made of it.
+"""
 
 from __future__ import annotations
 

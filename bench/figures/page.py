@@ -9,9 +9,9 @@ import json
 import sys
 from pathlib import Path
 
-from bench import picture, report
+from bench.figures import picture, report
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from generated import between, main  # noqa: E402 - needs the path set above

@@ -6,7 +6,7 @@ import statistics
 from html import escape
 from typing import Any
 
-from bench.report import OURS, disturbed
+from bench.figures.report import OURS, disturbed
 from bench.servers import CONTROL, SERVERS
 
 WIDTH, ROW, TOP = 1060, 34, 118

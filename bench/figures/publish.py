@@ -7,9 +7,9 @@ import shutil
 import sys
 from typing import Any
 
-from bench import docs
 from bench.__main__ import FOLDER
-from bench.report import disturbed
+from bench.figures import page
+from bench.figures.report import disturbed
 from bench.servers import CONTROL, SERVERS
 from bench.workloads import PLAN
 
@@ -32,8 +32,8 @@ def main() -> int:
     if said := faults(json.loads(figures.read_text())):
         print(f"this run is not published: {' '.join(said)} Run make bench while nothing else runs.", file=sys.stderr)
         return 1
-    shutil.copy(figures, docs.DOCS / "speed.json")
-    for path, text in docs.rendered().items():
+    shutil.copy(figures, page.DOCS / "speed.json")
+    for path, text in page.rendered().items():
         path.write_text(text)
     return 0
 
