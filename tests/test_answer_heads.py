@@ -32,6 +32,8 @@ class Wire:
     def sendall(self, data: bytes) -> None:
         self.sent += data
 
+    send_last = sendall
+
 
 def made(method: str, version: tuple[int, int], closes: bool) -> Any:
     """A request, as far as an answer looks at it."""

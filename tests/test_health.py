@@ -260,8 +260,8 @@ import concurrent.futures, flask
 app = flask.Flask(__name__)
 kept = []
 concurrent.futures.ThreadPoolExecutor.submit = lambda *arguments: kept.append(arguments) or concurrent.futures.Future()
-from nodrop.http import threads
-threads.Threads._serve = lambda self, thread: setattr(self, 'main_polls', True)
+from nodrop.http.threads import pool
+pool.Threads._serve = lambda self, thread: setattr(self, 'main_polls', True)
 """
     with starting(tmp_path, **own_application(tmp_path, source), SERVER=server_kind, **LIMITS) as server:
         until("the port answers", lambda: is_told(server, "/livez", b"alive"))
