@@ -16,11 +16,12 @@ ARG PIP_INDEX_URL
 WORKDIR /build
 ARG REQUIREMENTS=requirements.txt
 COPY ${REQUIREMENTS} requirements.txt
-# Without pip: the image that serves has no use for an installer.
+# Without pip and scripts for shells: the image that serves has no use for them.
 RUN python -m venv --without-pip /opt/venv \
  && pip --python /opt/venv/bin/python install \
       --no-cache-dir --no-compile --disable-pip-version-check --require-hashes --only-binary :all: \
-      --requirement requirements.txt
+      --requirement requirements.txt \
+ && rm /opt/venv/bin/[Aa]ctivate*
 
 # nodrop as a wheel, built from this checkout with a pinned builder.
 FROM ${PYTHON_IMAGE} AS wheel
@@ -46,7 +47,7 @@ RUN /opt/venv/bin/python -X no_debug_ranges -m compileall -q --invalidation-mode
       'gunicorn/(asgi|ctl|dirty|http2|instrument|uwsgi|app/pasterapp|workers/(base_async|gasgi|ggevent|gtornado|sync))\b' \
       'prometheus_(client/(aiohttp|bridge|django|twisted|parser|openmetrics/parser)|flask_exporter/multiprocess)\b' \
       'werkzeug/(testapp|_reloader|middleware/(http_proxy|lint|profiler))\b' \
-      'click/(testing|shell_completion|_termui_impl|_winconsole)\b' 'jinja2/(meta|nativetypes|sandbox)\b')flask/testing\b" /opt/venv/lib
+      'click/(testing|shell_completion|_termui_impl|_winconsole)\b' 'jinja2/(ext|meta|nativetypes|sandbox)\b')flask/testing\b" /opt/venv/lib
 
 # The application alone: all that is built again when it changes.
 FROM ${PYTHON_IMAGE} AS application
