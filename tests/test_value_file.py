@@ -66,12 +66,12 @@ def test_a_file_grows_and_what_was_given_out_stays_good(tmp_path: Path) -> None:
 
 def test_who_gets_the_process_id_of_a_dead_worker_goes_on_in_its_file(tmp_path: Path) -> None:
     path = tmp_path / "counter_1.db"
-    for keys in (("one", "two"), ("two", "one"), ("one", "two")):
+    for keys in (("one", "second"), ("second", "one"), ("one", "second")):
         file = ValueFile(path)
         for key in keys:
             view, at = file.slot(key)
-            view[at] += 1
-    assert read(path) == {"one": (3.0, 0.0), "two": (3.0, 0.0)}
+            view[at] += len(key)
+    assert read(path) == {"one": (9.0, 0.0), "second": (18.0, 0.0)}
 
 
 @EACH
