@@ -169,7 +169,9 @@ def wedged(stall_seconds: int) -> Callable[[Stage], str]:
         stage.event(f"every thread of {pod} is held")
         unready = stage.until("not ready", lambda: not stage.is_ready(pod), stall_seconds + 50)
         stage.note("out of the Service after s", unready)
-        restarted = stage.until("restarted", lambda: stage.restarts(pod) == restarts + 1, 120)
+        # It leaves the Service long before it is restarted.
+        left = stall_seconds + 170 - unready
+        restarted = stage.until("restarted", lambda: stage.restarts(pod) == restarts + 1, left)
         stage.note("restarted after s", round(unready + restarted, 1))
         stage.until("ready", lambda: stage.is_ready(pod), 60)
         return f"every thread of {pod} was held, and kubelet restarted it"
