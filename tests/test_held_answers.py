@@ -7,8 +7,9 @@ import signal
 import socket
 import struct
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,16 @@ _SO_TIMESTAMPNS = 35
 QUICK, LONG = 1.0, 2.0
 """Seconds: what an answer that waits for nobody takes at most, and how long the request behind it takes."""
 _REQUEST = b"GET /?%b HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@contextmanager
+def ready(tmp_path: Path, threads: str = "8") -> Iterator[tuple[Server, ExitStack]]:
+    """A server in which no request has blocked of late; and what closes its clients."""
+    setting = own_application(tmp_path, APPLICATION) | {"WEB_THREADS": threads}
+    with at_full_speed(), serving(tmp_path, **setting) as server, ExitStack() as stack:
+        warm_up(server)
+        time.sleep(CALM_SECONDS)
+        yield server, stack
 
 
 def stopped(server: Server) -> int:
@@ -112,11 +123,8 @@ def held_back(server: Server, clients: list[socket.socket], request: bytes) -> l
 
 @pytest.mark.alone
 def test_an_answer_waits_while_the_next_request_is_run_if_none_has_blocked_of_late(tmp_path: Path) -> None:
-    setting = own_application(tmp_path, APPLICATION) | {"WEB_THREADS": "1"}
-    with at_full_speed(), serving(tmp_path, **setting) as server, ExitStack() as stack:
-        warm_up(server)
+    with ready(tmp_path, threads="1") as (server, stack):
         clients = connected(server, stack, 2)
-        time.sleep(CALM_SECONDS)
         # Not when the loop finds each by itself.
         assert held_back(server, clients, _REQUEST % b"").count(True) > 5
         server.get(f"/?before={2 * BLOCKED_SECONDS}")
@@ -125,18 +133,13 @@ def test_an_answer_waits_while_the_next_request_is_run_if_none_has_blocked_of_la
 
 @pytest.mark.alone
 def test_an_answer_to_a_request_that_may_have_changed_something_never_waits(tmp_path: Path) -> None:
-    setting = own_application(tmp_path, APPLICATION) | {"WEB_THREADS": "1"}
-    with at_full_speed(), serving(tmp_path, **setting) as server, ExitStack() as stack:
-        warm_up(server)
+    with ready(tmp_path, threads="1") as (server, stack):
         clients = connected(server, stack, 2)
-        time.sleep(CALM_SECONDS)
         assert not any(held_back(server, clients, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"))
 
 
 def test_an_answer_that_was_held_back_arrives_though_the_application_fails_then(tmp_path: Path) -> None:
-    with at_full_speed(), serving(tmp_path, **own_application(tmp_path, APPLICATION)) as server, ExitStack() as stack:
-        warm_up(server)
-        time.sleep(CALM_SECONDS)
+    with ready(tmp_path) as (server, stack):
         for _ in range(5):
             clients = connected(server, stack, 4)
             answers = together(server, clients, ["fails=1"] * 4)
@@ -144,9 +147,7 @@ def test_an_answer_that_was_held_back_arrives_though_the_application_fails_then(
 
 
 def test_what_the_application_sends_itself_comes_behind_the_answer(tmp_path: Path) -> None:
-    with at_full_speed(), serving(tmp_path, **own_application(tmp_path, APPLICATION)) as server, ExitStack() as stack:
-        warm_up(server)
-        time.sleep(CALM_SECONDS)
+    with ready(tmp_path) as (server, stack):
         for _ in range(5):
             clients = connected(server, stack, 4)
             worker = stopped(server)
@@ -165,10 +166,7 @@ def test_what_the_application_sends_itself_comes_behind_the_answer(tmp_path: Pat
 )
 def test_no_answer_waits_for_a_request_that_blocks(tmp_path: Path, threads: str, blocks: str) -> None:
     """With one thread there is none that could send them but the main one."""
-    setting = own_application(tmp_path, APPLICATION) | {"WEB_THREADS": threads}
-    with at_full_speed(), serving(tmp_path, **setting) as server, ExitStack() as stack:
-        warm_up(server)
-        time.sleep(CALM_SECONDS)
+    with ready(tmp_path, threads=threads) as (server, stack):
         for _ in range(2):
             clients = connected(server, stack, 4)
             answers = together(server, clients, ["", "", blocks, ""])
@@ -180,8 +178,7 @@ def test_no_answer_waits_for_a_request_that_blocks(tmp_path: Path, threads: str,
 
 def test_requests_that_wait_behind_an_answer_on_the_same_connection_are_run(tmp_path: Path) -> None:
     """The loop has nothing else to do then, and no event would wake it before its next tick, a second later."""
-    with at_full_speed(), serving(tmp_path, **own_application(tmp_path, APPLICATION)) as server, ExitStack() as stack:
-        warm_up(server)
+    with ready(tmp_path) as (server, stack):
         clients = connected(server, stack, 4)
         for _ in range(20):
             worker = stopped(server)
@@ -199,8 +196,7 @@ def test_requests_that_wait_behind_an_answer_on_the_same_connection_are_run(tmp_
 
 
 def test_a_connection_that_ends_with_its_answer_gets_all_of_it(tmp_path: Path) -> None:
-    with at_full_speed(), serving(tmp_path, **own_application(tmp_path, APPLICATION)) as server, ExitStack() as stack:
-        warm_up(server)
+    with ready(tmp_path) as (server, stack):
         for _ in range(5):
             clients = connected(server, stack, 4)
             answers = together(server, clients, [""] * 4)
@@ -214,8 +210,7 @@ def test_a_connection_that_ends_with_its_answer_gets_all_of_it(tmp_path: Path) -
 
 
 def test_a_stop_sends_what_was_held_back(tmp_path: Path) -> None:
-    with at_full_speed(), serving(tmp_path, **own_application(tmp_path, APPLICATION)) as server, ExitStack() as stack:
-        warm_up(server)
+    with ready(tmp_path) as (server, stack):
         clients = connected(server, stack, 8)
         worker = stopped(server)
         for client in clients:
