@@ -35,8 +35,9 @@ def configuration(stage: Stage) -> str:
     """helm upgrade with another setting of the application."""
     before = stage.pods()
     # It stays from now on, so that the next scenario finds what it needs without another rollout.
-    revision = int(stage.release.sets.get("config.REVISION", "0")) + 1
-    stage.release.sets["config.REVISION"] = str(revision)
+    revision = int(stage.release.sets.get("config.REVISION", "r0")[1:]) + 1
+    # Text, which config takes; a number would be refused.
+    stage.release.sets["config.REVISION"] = f"r{revision}"
     stage.release.upgrade(stage.release.image, stage.release.values)
     assert stage.execute(stage.victim(), "printenv", "REVISION").strip() == str(revision)
     return replaced(stage, before)
