@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.recipes import KINDS, RECIPES, Block, block, blocks
+from tests.chart.recipes import KINDS, RECIPES, Block, block, blocks
 
-CHART = Path(__file__).resolve().parents[1] / "charts" / "flask-app"
+CHART = Path(__file__).resolve().parents[2] / "charts" / "flask-app"
 KUBERNETES = ["1.30.0", "1.37.2"]
 Object = dict[str, Any]
 IMAGE = {"image": {"repository": "registry.example/shop", "tag": "1.2.3"}}

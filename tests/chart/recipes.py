@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-RECIPES = Path(__file__).resolve().parents[1] / "docs" / "recipes"
+RECIPES = Path(__file__).resolve().parents[2] / "docs" / "recipes"
 KINDS = {
     "values": "values of a release of the chart",
     "manifest": "an object that the reader applies by other means",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "chart-features.md").read_text()
 VALUES = yaml.safe_load((ROOT / "charts" / "flask-app" / "values.yaml").read_text())
 COLUMNS = 10
@@ -25,12 +25,9 @@ def rows(text: str, columns: int) -> list[list[str]]:
 
 FEATURES = {row[0]: row[1] for row in rows(TEXT, COLUMNS)}
 LEFT_OUT = {row[0]: row[1] for row in rows(TEXT.partition("## What this chart leaves out")[2], 2)}
+NONE_HAS = TEXT.partition("## What none of them has")[2].partition("## ")[0]
 PATHS = sorted(
-    {
-        path
-        for cell in [*FEATURES.values(), TEXT.partition("## What none")[2]]
-        for path in re.findall(r"`([\w.]+)`", cell)
-    }
+    {path for text in [*FEATURES.values(), NONE_HAS] for path in re.findall(r"`([\w.]+)`", text)},
 )
 
 
