@@ -166,6 +166,18 @@ def test_a_sidecar_runs_beside_every_workload(helm: Path) -> None:
         assert sidecar["restartPolicy"] == "Always", name
 
 
+def test_behind_an_authenticating_sidecar_nobody_reaches_the_server_itself(helm: Path) -> None:
+    """The Service leads to the sidecar, and the NetworkPolicy opens the sidecar's port alone."""
+    objects = render(helm, {**IMAGE, **block("sidecars", "A proxy that authenticates, such as oauth2-proxy")})
+    (service,) = [o for o in objects if o["kind"] == "Service" and o["spec"].get("clusterIP") != "None"]
+    assert [port["targetPort"] for port in service["spec"]["ports"]] == [4180]
+    rules = only(objects, "NetworkPolicy")["spec"]["ingress"]
+    opened = [
+        port["port"] for rule in rules for port in rule["ports"] if rule.get("from", [{}]) == [{"podSelector": {}}]
+    ]
+    assert opened == [4180]
+
+
 def test_behind_an_alb_a_pod_outlives_its_deregistration(helm: Path) -> None:
     values = block("aws-alb", "2. Install with these values")
     spec = server(render(helm, {**IMAGE, **values}))["spec"]["template"]["spec"]
