@@ -6,23 +6,15 @@ from dataclasses import replace
 
 from harness.scenario import Scenario
 from harness.stage import Stage
-from harness.traffic import Kind, Traffic, Via
+from harness.traffic import EVERY_KIND, Via
 from scenarios.nodes import drain_each, spread
 from scenarios.pods import delete_each
 from scenarios.rollouts import both_versions_answered, image
 from scenarios.scaling import SCALE_IN_SECONDS, is_scaled_in
 
-WAYS: tuple[Via, ...] = ("ingress", "HTTPRoute")
-# Half of the rate of the other scenarios each, so that both ways together put as much on the machine.
-RATES: dict[Kind, float] = {"new": 25, "keep-alive": 25, "slow": 2, "upload": 10}
-THROUGH_THE_EDGE = tuple(
-    Traffic(kind, rate, via=way, request_seconds=1.0 if kind == "slow" else 0.05)
-    for way in WAYS
-    for kind, rate in RATES.items()
-)
 SCALED_OUT = {"autoscaling.minReplicas": "4"}
-# Traefik then sends to the Service's address, and kube-proxy chooses the pod. In capitals, because helm --set makes a
-# boolean of "true", which an annotation can't be.
+# Traefik then sends to the Service's address, and kube-proxy chooses the pod, once for each connection. In capitals,
+# because helm --set makes a boolean of "true", which an annotation can't be.
 BY_KUBE_PROXY = {
     r"service.annotations.traefik\.ingress\.kubernetes\.io/service\.nativelb": "TRUE",
     r"service.annotations.traefik\.io/service\.nativelb": "TRUE",
@@ -38,57 +30,57 @@ def scale_in(stage: Stage) -> str:
     return f"{before} replicas, and {len(stage.pods())} afterwards"
 
 
-TO_PODS = (
+FAULTS = (
     Scenario(
-        name="rolling update, behind Traefik",
-        fault="helm upgrade to another image, and clients come through an Ingress and an HTTPRoute",
+        name="rolling update",
+        fault="helm upgrade to another image",
         act=image,
-        traffic=THROUGH_THE_EDGE,
         fewer_ready=0,
-        reach="cluster",
-        needs_example=True,
         after=both_versions_answered,
-        standard=False,
     ),
     Scenario(
-        name="pods deleted, behind Traefik",
-        fault="every pod is deleted, one after the other, and clients come through an Ingress and an HTTPRoute",
+        name="pods deleted",
+        fault="every pod is deleted, one after the other",
         act=delete_each,
-        traffic=THROUGH_THE_EDGE,
         fewer_ready=1,
-        reach="cluster",
-        needs_example=True,
-        standard=False,
     ),
     Scenario(
-        name="nodes drained, behind Traefik",
-        fault="every node that has a pod is drained, and clients come through an Ingress and an HTTPRoute",
+        name="nodes drained",
+        fault="every node that has a pod is drained, one after the other",
         act=drain_each,
         prepare=spread,
-        traffic=THROUGH_THE_EDGE,
         fewer_ready=1,
-        reach="cluster",
-        needs_example=True,
-        standard=False,
     ),
     Scenario(
-        name="scale-in, behind Traefik",
-        fault="half of four replicas are taken away, and clients come through an Ingress and an HTTPRoute",
+        name="scale-in",
+        fault="the autoscaler takes two replicas of four away",
         act=scale_in,
         values=SCALED_OUT,
-        traffic=THROUGH_THE_EDGE,
+    ),
+)
+
+
+def through(fault: Scenario, way: Via, *, by_kube_proxy: bool = False) -> Scenario:
+    """The fault with every client behind Traefik.
+
+    by_kube_proxy: whether Traefik sends to the Service's address instead of those of the pods.
+    """
+    which = f"the {way} and kube-proxy" if by_kube_proxy else f"the {way}"
+    return replace(
+        fault,
+        name=f"{fault.name}, through {which}",
+        fault=f"{fault.fault}, and clients come through {which}",
+        traffic=tuple(replace(each, via=way) for each in EVERY_KIND),
+        values={**fault.values, **(BY_KUBE_PROXY if by_kube_proxy else {})},
+        # Traefik's custom resources are everybody's.
         reach="cluster",
         needs_example=True,
         standard=False,
-    ),
-)
-TO_SERVICE = tuple(
-    replace(
-        each,
-        name=f"{each.name} and kube-proxy",
-        fault=f"{each.fault}; Traefik sends to the Service's address",
-        values={**each.values, **BY_KUBE_PROXY},
     )
-    for each in TO_PODS
+
+
+SCENARIOS = (
+    *(through(fault, "ingress") for fault in FAULTS),
+    *(through(fault, "HTTPRoute") for fault in FAULTS),
+    *(through(fault, "ingress", by_kube_proxy=True) for fault in FAULTS),
 )
-SCENARIOS = (*TO_PODS, *TO_SERVICE)
