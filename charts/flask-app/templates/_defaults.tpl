@@ -106,6 +106,8 @@ values:
     type: "ClusterIP"
     port: 5000
     targetPort: "http"
+    nodePort: null
+    appProtocol: "http"
     extraPorts: []
     annotations: {}
     labels: {}
@@ -178,6 +180,7 @@ values:
     args: []
     activeDeadlineSeconds: 240
     backoffLimit: 0
+    terminationGracePeriodSeconds: 30
   nameOverride: ""
   fullnameOverride: ""
   commonLabels: {}
@@ -192,6 +195,8 @@ values:
     imagePullSecrets: []
     labels: {}
 worker:
+  command: []
+  args: []
   replicaCount: 1
   autoscaling:
     mode: "fixed"
@@ -205,13 +210,27 @@ worker:
     keda:
       triggers: []
       spec: {}
-  terminationGracePeriodSeconds: 30
   podDisruptionBudget:
     enabled: true
     maxUnavailable: 1
     minAvailable: null
     unhealthyPodEvictionPolicy: "AlwaysAllow"
+  terminationGracePeriodSeconds: 60
+  minReadySeconds: 0
+  strategy: {}
+  probes: {}
 cronJob:
+  command: []
+  args: []
+  timeZone: ""
   concurrencyPolicy: "Forbid"
+  suspend: false
+  startingDeadlineSeconds: null
+  successfulJobsHistoryLimit: 3
+  failedJobsHistoryLimit: 3
   backoffLimit: 0
+  activeDeadlineSeconds: null
+  ttlSecondsAfterFinished: null
+  terminationGracePeriodSeconds: 30
+  probes: {}
 {{- end }}
