@@ -61,18 +61,13 @@ def describe(root: Node, values: list[Value]) -> None:
 def _definitions(root: Node) -> dict[str, Node]:
     """What is referred to, by name."""
     found: dict[str, Node] = {}
-    pending = _references(root)
-    while pending:
-        name = pending.pop()
-        if kubernetes_types.is_type(name):
-            found |= {name: node for name, node in kubernetes_types.definitions({name}).items() if name not in found}
-        else:
-            found[name] = _definition(name)
-        pending = {name for node in found.values() for name in _references(node)} - found.keys()
+    while missing := _references([root, found]) - found.keys():
+        types = set(filter(kubernetes_types.is_type, missing))
+        found |= kubernetes_types.definitions(types) | {name: _definition(name) for name in missing - types}
     return found
 
 
-def _references(node: Node) -> set[str]:
+def _references(node: Any) -> set[str]:
     return set(re.findall(r'"#/definitions/(\w+)"', json.dumps(node)))
 
 
