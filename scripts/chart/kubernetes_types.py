@@ -60,6 +60,8 @@ def is_type(name: str) -> bool:
 
 def _type(name: str) -> Node:
     upstream = _upstream()[name]
+    if name in _rules()["open"]:
+        return {"type": ["object", "null"]}
     only = _rules()["only"].get(name)
     required = upstream.get("required", [])
     properties = {
@@ -70,8 +72,6 @@ def _type(name: str) -> Node:
     node = section(properties)
     required = sorted(set(required) | set(_rules()["required"].get(name, [])))
     require(node, required)
-    if most := _rules()["atMostFields"].get(name):
-        node["maxProperties"] = most
     if checks := _exclusive(name):
         node["allOf"] = checks
     return node
@@ -114,14 +114,20 @@ def _plain(node: Node, required: bool) -> Node:
 def _exclusive(name: str) -> list[Node]:
     """What says that only one of several fields can be there, and where it must, that one is."""
     checks: list[Node] = []
+    if message := _rules()["twoFields"].get(name):
+        checks.append({"if": {"type": "object", "minProperties": 3}, "then": refusal(message)})
     for fields in _rules()["atMostOne"].get(name, []):
-        pairs = [_present(pair) for pair in combinations(fields, 2)]
+        pairs = [_present(name, pair) for pair in combinations(fields, 2)]
         checks.append({"if": {"anyOf": pairs}, "then": refusal(f"only one of {', '.join(fields)}")})
     for fields in _rules()["atLeastOne"].get(name, []):
-        absent = {"not": {"anyOf": [_present((field,)) for field in fields]}}
+        absent = {"not": {"anyOf": [_present(name, (field,)) for field in fields]}}
         checks.append({"if": {"type": "object", **absent}, "then": refusal(f"one with {' or '.join(fields)}")})
     return checks
 
 
-def _present(fields: tuple[str, ...]) -> Node:
-    return {"required": list(fields), "properties": {field: {"not": {"type": "null"}} for field in fields}}
+def _present(name: str, fields: tuple[str, ...]) -> Node:
+    """What says that the fields are there. In a list, whose entries Helm never merges, none is null on purpose."""
+    required: Node = {"required": list(fields)}
+    if name in _rules()["merged"]:
+        required["properties"] = {field: {"not": {"type": "null"}} for field in fields}
+    return required

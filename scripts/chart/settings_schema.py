@@ -25,9 +25,7 @@ def config_schema(refused: Mapping[str, str], patterns: Mapping[str, str]) -> No
     by_pattern: dict[str, Node] = {pattern: {"$ref": f"#/definitions/{form}"} for pattern, form in patterns.items()}
     for name in known:
         if len(name) >= _LONG_ENOUGH:
-            by_pattern[one_edit(name)] = unless_null(
-                refusal(f"under the name {name}. If {name} is not what you mean, set this one in extraEnv")
-            )
+            by_pattern[one_edit(name)] = refusal(f"under the name {name}, or in extraEnv if it is another variable")
     return {
         "type": ["object", "null"],
         "properties": own,

@@ -10,6 +10,7 @@ import yaml
 from chart import kubernetes_types
 from chart.nodes import Node, choice, list_of, number_range, reference, refusal, require, section
 from chart.settings_schema import config_schema
+from chart.sharing import share
 from chart.values_file import Value
 
 _HERE = Path(__file__).parent
@@ -46,7 +47,7 @@ def schema(values: list[Value]) -> dict[str, Any]:
 
 def text(values: list[Value]) -> str:
     """The schema as it is stored: every installed release keeps a copy of it in its Secret."""
-    return json.dumps(schema(values), separators=(",", ":"), ensure_ascii=False) + "\n"
+    return json.dumps(share(schema(values)), separators=(",", ":"), ensure_ascii=False) + "\n"
 
 
 def describe(root: Node, values: list[Value]) -> None:
