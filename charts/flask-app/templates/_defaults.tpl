@@ -150,11 +150,13 @@ values:
     labels: {}
     annotations: {}
     alertLabels: {}
-    runbookUrl: https://example.invalid/runbooks
+    runbookUrl: ''
+    kubeStateMetrics: true
     objectives:
       availability: 99.9
       latency: 99
       latencySeconds: 0.5
+      latencyExcludedRoutes: []
     disabled: []
     extraGroups: []
   dashboard:
