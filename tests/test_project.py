@@ -27,6 +27,11 @@ def test_the_metrics_server_is_the_pinned_one() -> None:
     assert re.findall(r"metrics-server:(v\S+)", manifest) == [versions()["METRICS_SERVER"]]
 
 
+def test_traefik_is_the_pinned_one() -> None:
+    manifest = (ROOT / "k8s-tests" / "addons" / "traefik.yaml").read_text()
+    assert re.findall(r"image: docker\.io/library/traefik:(v\S+)", manifest) == [versions()["TRAEFIK"]]
+
+
 def test_every_dependency_is_pinned_and_hashed() -> None:
     for name in (
         "requirements.txt",

@@ -89,12 +89,7 @@ def _used(server: Server) -> None:
 def scraped_server(folder: Path, pod: str, groups: Sequence[Mapping[str, Any]]) -> Iterator[Scraped]:
     """The two, after a few scrapes. pod: what the server's pod is called, in the namespace `shop`."""
     program = prometheus.find("prometheus")
-    variables = {
-        **own_application(folder, APPLICATION),
-        "MAX_CONNECTIONS": "10",
-        "WEB_THREADS": "1",
-        "QUEUE_TIMEOUT": "1",
-    }
+    settings = {"MAX_CONNECTIONS": "10", "WEB_THREADS": "1", "QUEUE_TIMEOUT": "1"}
     with ExitStack() as stack:
         server = stack.enter_context(serving(folder, **own_application(folder, APPLICATION), **settings))
         # Each series is there before the first scrape, so that it has a rate.

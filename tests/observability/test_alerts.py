@@ -76,9 +76,7 @@ def test_promtool_accepts_the_rules(promtool: str, helm: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("objective", "budget", "long", "short", "factor", "wait", "step"), BURNS, ids=str
-)
+@pytest.mark.parametrize(("objective", "budget", "long", "short", "factor", "wait", "step"), BURNS, ids=str)
 def test_a_burning_budget_is_told_when_its_windows_say_so(
     promtool: str,
     helm4: Path,
@@ -115,9 +113,7 @@ def test_a_burning_budget_is_told_when_its_windows_say_so(
     assert not found, found
 
 
-@pytest.mark.parametrize(
-    ("objective", "budget", "long", "short", "factor", "wait", "step"), BURNS, ids=str
-)
+@pytest.mark.parametrize(("objective", "budget", "long", "short", "factor", "wait", "step"), BURNS, ids=str)
 def test_a_budget_that_burns_just_slower_is_not_told(
     promtool: str,
     helm4: Path,
