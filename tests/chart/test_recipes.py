@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -79,6 +80,27 @@ def test_no_yaml_hides_in_another_fence() -> None:
     for page in RECIPES.glob("*.md"):
         fences = [line for line in page.read_text().splitlines() if line.startswith("```") and line != "```"]
         assert {line.split()[0] for line in fences} <= {"```yaml", "```python"}, page.name
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    "page", [*sorted(RECIPES.glob("*.md")), RECIPES.parent / "chart-features.md"], ids=lambda p: p.stem
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)]*))?\)", page.read_text()):
+        linked = (page.parent / target) if target else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), f"{target}#{anchor}"
+
+
+def test_every_recipe_is_in_the_list() -> None:
+    listed = re.findall(r"\]\(([\w-]+\.md)\)", (RECIPES / "README.md").read_text())
+    assert sorted([*listed, "README.md"]) == sorted(page.name for page in RECIPES.glob("*.md"))
 
 
 @pytest.mark.parametrize("found", blocks("values"), ids=str)
