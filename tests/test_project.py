@@ -40,6 +40,11 @@ def test_what_is_installed_in_the_test_cluster_is_the_pinned_version(manifest: s
     assert sorted(asked) == sorted(image.format(**pinned) for image in images)
 
 
+def test_traefik_is_the_pinned_one() -> None:
+    manifest = (ROOT / "k8s-tests" / "addons" / "traefik.yaml").read_text()
+    assert re.findall(r"image: docker\.io/library/traefik:(v\S+)", manifest) == [versions()["TRAEFIK"]]
+
+
 def test_every_dependency_is_pinned_and_hashed() -> None:
     for name in (
         "requirements.txt",
