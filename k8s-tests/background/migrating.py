@@ -31,6 +31,8 @@ VALUES = {
     "configFiles": {"/etc/shop/settings.toml": SETTINGS, "/etc/shop/migration.py": SCRIPT.read_text()},
     "migrations": {"enabled": True, "command": ["nodrop", "run", "--", "python", "/etc/shop/migration.py"]},
 }
+# The Job's ttlSecondsAfterFinished.
+TTL_SECONDS = 60
 SECONDS = "migrations.config.MIGRATION_SECONDS"
 FAILS = "migrations.config.MIGRATION_FAILS"
 
@@ -71,9 +73,13 @@ class Migrating:
         command = ["--namespace", self.release.namespace, "get", kinds, "--selector", selector, "--output", "name"]
         return set(run(self.release.target.kubectl_command(*command)).stdout.split())
 
-    def pod_of_migration(self, name: str) -> Any:
-        """A pod of a migration."""
-        return self.release.target.core.read_namespaced_pod(name, self.release.namespace)
+    def wait_no_job(self) -> None:
+        """Wait until there is no Job: one whose helm was killed is there for a while after it has ended."""
+
+        def none() -> bool:
+            return not any("job" in name for name in self.leftovers())
+
+        wait.until("no Job of a migration is there", none, timeout=TTL_SECONDS + 30, interval=2)
 
     def pods(self) -> dict[str, float]:
         """When each server pod was created, in seconds since the epoch, by its name."""

@@ -21,8 +21,6 @@ from harness.shell import CommandError, run
 # Helm 3 once more only where it does something else than Helm 4, but for the complete set.
 HELM_4 = pytest.mark.parametrize("migrating", [4, pytest.param(3, marks=pytest.mark.complete)], indirect=True)
 BOTH = pytest.mark.parametrize("migrating", [4, 3], indirect=True)
-# For the seconds that the ledger and the API server may differ by, which count on one clock in a kind cluster.
-TTL_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -184,9 +182,7 @@ def test_no_two_migrations_run_at_once_though_helm_was_killed_and_rolled_back(
         [begun], [ended] = migrating.runs("begins", since), migrating.runs("ends", since)
         assert begun["pod"] == ended["pod"]
         scenario.fault_confirmed = "a second migration was refused, and the first ended undisturbed"
-        wait.until(
-            "it is gone", lambda: not any("job" in each for each in migrating.leftovers()), timeout=TTL_SECONDS + 30
-        )
+        migrating.wait_no_job()
         release.upgrade(image, {})
         assert not before.keys() & migrating.pods().keys()
     assert len(migrating.runs("begins", since)) == 2
@@ -213,5 +209,5 @@ def test_the_upgrade_is_done_again_with_the_same_migration_though_helm_was_kille
             scenario.fault_confirmed = "the upgrade was refused"
     wait.until("the migration has ended", lambda: migrating.runs("ends", since), timeout=60)
     assert len(migrating.runs("begins", since)) == 1
-    wait.until("it is gone", lambda: not any("job" in each for each in migrating.leftovers()), timeout=TTL_SECONDS + 30)
+    migrating.wait_no_job()
     release.upgrade(image, {})
