@@ -1,17 +1,15 @@
 """The application is reached on port 5000: through a port-forward, through the Service, by `helm test`."""
 
 import json
-import re
-import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import pytest
 
+from harness.forward import port_forward
 from harness.measurement import judge
 from harness.prober import StartProber
 from harness.release import Release
@@ -23,25 +21,13 @@ PROBER_SHARE = 0.6
 """The most that a prober may take of a core."""
 
 
-@contextmanager
-def port_forward(release: Release) -> Iterator[str]:
-    """`kubectl port-forward service/... :5000`, as the chart's notes say; yields the local URL."""
-    command = release.target.kubectl_command(
-        "--namespace", release.namespace, "port-forward", f"service/{release.fullname}", ":5000"
-    )
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        try:
-            assert process.stdout
-            line = process.stdout.readline()
-            port = re.search(r"127\.0\.0\.1:(\d+) -> 5000", line)
-            assert port, f"unexpected first line of kubectl port-forward: {line!r}"
-            yield f"http://127.0.0.1:{port[1]}"
-        finally:
-            process.terminate()
+def forwarded(release: Release) -> AbstractContextManager[str]:
+    """The local URL of the release's Service, as the chart's notes say."""
+    return port_forward(release.target, release.namespace, f"service/{release.fullname}", 5000)
 
 
 def test_answers_through_a_port_forward(release: Release) -> None:
-    with port_forward(release) as url, urllib.request.urlopen(url, timeout=10) as response:
+    with forwarded(release) as url, urllib.request.urlopen(url, timeout=10) as response:
         answer = json.load(response)
     assert answer["host"] in {pod.metadata.name for pod in release.pods()}
     assert answer["version"] == "test-1"
@@ -49,7 +35,7 @@ def test_answers_through_a_port_forward(release: Release) -> None:
 
 @pytest.mark.parametrize("path", ["/metrics", "/livez", "/readyz", "/startupz"])
 def test_health_and_metrics_are_not_served_on_port_5000(release: Release, path: str) -> None:
-    with port_forward(release) as url, pytest.raises(urllib.error.HTTPError) as error:
+    with forwarded(release) as url, pytest.raises(urllib.error.HTTPError) as error:
         urllib.request.urlopen(url + path, timeout=10)
     error.value.close()
     assert error.value.code == 404

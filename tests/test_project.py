@@ -27,6 +27,11 @@ def test_the_metrics_server_is_the_pinned_one() -> None:
     assert re.findall(r"metrics-server:(v\S+)", manifest) == [versions()["METRICS_SERVER"]]
 
 
+def test_traefik_is_the_pinned_one() -> None:
+    manifest = (ROOT / "k8s-tests" / "addons" / "traefik.yaml").read_text()
+    assert re.findall(r"image: docker\.io/library/traefik:(v\S+)", manifest) == [versions()["TRAEFIK"]]
+
+
 def test_every_dependency_is_pinned_and_hashed() -> None:
     for name in (
         "requirements.txt",
@@ -149,9 +154,9 @@ def test_the_job_of_a_migration_has_the_secrets_where_the_chart_has_them() -> No
     mounted = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
     assert mounted["secrets"] == secrets
     assert {each["name"] for each in pod["volumes"]} == mounted.keys()
-    deployment = (ROOT / "charts/flask-app/templates/deployment.yaml").read_text()
-    assert f"mountPath: {secrets}\n" in deployment
-    assert f"mountPath: {mounted['tmp']}\n" in deployment
+    templates = (ROOT / "charts/flask-app/templates/_container.tpl").read_text()
+    assert f"mountPath: {secrets}\n" in templates
+    assert f"mountPath: {mounted['tmp']}\n" in templates
 
 
 def test_every_make_target_the_readme_names_is_there() -> None:

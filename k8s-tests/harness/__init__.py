@@ -12,6 +12,7 @@ stage         what a fault is brought about with
 measurement   traffic before, during and after a fault, and the verdict
 conduct       scenarios as the options of a run say
 nodes         the cluster's nodes: drained, held, cut off, looked into
+forward       kubectl port-forward
 gateway       a gateway with retries in front of the release
 sampler       the Deployment's replicas over time
 images        build the images and load them into the cluster

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
 
+from addons.traefik import HOSTS, Traefik
 from harness.gateway import Gateway
 from harness.images import Images
 from harness.measurement import perform
@@ -17,7 +19,7 @@ from harness.records import InvalidRun
 from harness.release import Release, Target
 from harness.report import Outcome, Report
 from harness.scenario import Scenario
-from harness.traffic import NEW, Kind, Traffic
+from harness.traffic import NEW, Kind, Traffic, Via
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,19 @@ class Conduct:
         open_before = nodes.can_be_scheduled_to()
         try:
             with ExitStack() as stack:
-                gateway, tries_before = None, 0
-                if any(each.via == "gateway" for each in traffic):
-                    # It looks for the pods that there are.
+                gateway, tries_before, urls = None, 0, dict[Via, str]()
+                ways = {each.via for each in traffic}
+                if ways & {"gateway", *HOSTS}:
+                    # What is in front looks for the pods that there are.
                     release.ensure(self.images.first, scenario.values)
+                if "gateway" in ways:
                     gateway = stack.enter_context(Gateway(self.target, self.images.gateway, release))
+                    urls["gateway"] = gateway.url
                     tries_before = gateway.retried()
-                perform(played, outcome, release, self.images, nodes, partial(self._start, gateway), self.seed)
+                if ways & {*HOSTS}:
+                    stack.enter_context(Traefik(self.target, release))
+                    urls |= {way: f"http://{host}" for way, host in HOSTS.items()}
+                perform(played, outcome, release, self.images, nodes, partial(self._start, urls), self.seed)
                 if gateway:
                     self._require_tries(outcome, gateway.retried() - tries_before)
         finally:
@@ -112,11 +120,10 @@ class Conduct:
             outcome.verdict = "invalid"
             raise InvalidRun(f"{outcome.name}: no request was tried again, so the gateway was not needed")
 
-    def _start(self, gateway: Gateway | None, release: Release, traffic: Traffic) -> Prober:
-        """The prober of `traffic`, which does not send yet."""
-        if traffic.via == "gateway":
-            assert gateway
-            url = gateway.url
+    def _start(self, urls: Mapping[Via, str], release: Release, traffic: Traffic) -> Prober:
+        """The prober of `traffic`, which does not send yet. urls: the ways through what is in front of the release."""
+        if traffic.via in urls:
+            url = urls[traffic.via]
         else:
             url = node_port(release) if traffic.via == "node port" else release.url
         return Prober(

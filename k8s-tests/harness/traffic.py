@@ -12,7 +12,7 @@ NAMES: dict[Kind, str] = {
     "slow": "slow requests",
     "upload": "uploads",
 }
-Via = Literal["service", "node port", "gateway"]
+Via = Literal["service", "node port", "gateway", "ingress", "HTTPRoute"]
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ nodes           nodes are drained, replaced, held, switched off, cut off
 platform        parts of Kubernetes itself are restarted or gone
 scaling         load comes and goes
 combined        two things at once
+edge            the announced ones, with clients that come through an Ingress and an HTTPRoute
 """
 
-from scenarios import combined, nodes, platform, pods, rollouts, scaling
+from scenarios import combined, edge, nodes, platform, pods, rollouts, scaling
 
 SCENARIOS = (
     *rollouts.SCENARIOS,
@@ -17,4 +18,5 @@ SCENARIOS = (
     *platform.SCENARIOS,
     *combined.SCENARIOS,
     *scaling.SCENARIOS,
+    *edge.SCENARIOS,
 )

@@ -13,6 +13,7 @@ binary() { # binary NAME : where the pinned version of it is kept
     coredns) version=$COREDNS ;;
     metrics-server) version=$METRICS_SERVER ;;
     containerd* | ctr) version=$CONTAINERD ;;
+    traefik) version=$TRAEFIK ;;
     *) fail "no version is known for the binary $1" ;;
   esac
   echo "$OFFLINE_CACHE/bin/$1-$version"
@@ -38,8 +39,17 @@ build() {
 }
 
 run_go_build() { # run_go_build MODULE FLAG... ; "tool" means every command that the module's tool lines name
+  local folder
+  folder=$(go_modules "$1")
+  if [ -x "$OFFLINE/$1/prepare" ]; then
+    # Its go.mod replaces modules by folders, which are made first.
+    mkdir "$WORK/$1-module"
+    cp "$folder"/go.* "$WORK/$1-module/"
+    folder=$WORK/$1-module
+    "$OFFLINE/$1/prepare" "$folder"
+  fi
   mkdir -p "$WORK/$1"
-  go build -C "$(go_modules "$1")" -mod=readonly -trimpath "${@:2}" -o "$WORK/$1/" tool
+  go build -C "$folder" -mod=readonly -trimpath "${@:2}" -o "$WORK/$1/" tool
 }
 
 build_binaries() {
