@@ -81,8 +81,13 @@ class Release:
 
     @cached_property
     def fullname(self) -> str:
-        """The name of the Deployment."""
-        return self._only("Deployment")
+        """The name of the Deployment, of the server's where a chart has workers too."""
+
+        def serves(deployment: dict[str, Any]) -> bool:
+            labels = deployment["metadata"].get("labels") or {}
+            return bool(labels.get("app.kubernetes.io/component", "server") == "server")
+
+        return self._only("Deployment", serves)
 
     @cached_property
     def service(self) -> str:

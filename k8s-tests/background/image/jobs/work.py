@@ -1,4 +1,4 @@
-"""What a task does, whichever queue it comes from: it takes a while, and writes into the ledger when it begins and ends."""
+"""What a task does, whichever queue it comes from: it takes a while, and the ledger is told when it begins and ends."""
 
 import json
 import os
