@@ -91,7 +91,7 @@ class Accounts:
 
 @contextmanager
 def producing(ledger: Ledger, image: str, queue: Queue, *, rate: float, seconds: float, first: int) -> Iterator[None]:
-    """Tasks that come at a constant rate while the `with` block runs, numbered from `first`, each of so many seconds."""
+    """Tasks that come at a constant rate while the `with` block runs, numbered from `first`, each of some seconds."""
     command = ["python", "-m", "jobs.produce", str(rate), str(seconds), str(first)]
     env = {"QUEUE": queue.name, "QUEUE_URL": URL}
     with running(ledger.target, ledger.namespace, f"producer-{queue.name}", image, command=command, env=env):
