@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
+import chart_docs
 import pytest
 import yaml
-
-import chart_docs
 
 VALUES = """
 # Not documented.

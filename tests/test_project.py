@@ -155,23 +155,6 @@ def test_the_readme_fits_on_a_screen_and_has_the_start_first() -> None:
     assert next(line for line in lines if line.startswith("    ")).startswith("    make run ")
 
 
-def test_the_job_of_a_migration_has_the_secrets_where_the_chart_has_them() -> None:
-    (manifest,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "deploying.md").read_text(), re.DOTALL)
-    job = yaml.safe_load(manifest)
-    assert (job["apiVersion"], job["kind"]) == ("batch/v1", "Job")
-    pod = job["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    assert container["command"] == ["nodrop", "run", "--", "flask", "db", "upgrade"]
-    assert pod["restartPolicy"] == "Never"
-    (secrets,) = [each["value"] for each in container["env"] if each["name"] == "SECRETS_DIR"]
-    mounted = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
-    assert mounted["secrets"] == secrets
-    assert {each["name"] for each in pod["volumes"]} == mounted.keys()
-    templates = (ROOT / "charts/flask-app/templates/_container.tpl").read_text()
-    assert f"mountPath: {secrets}\n" in templates
-    assert f"mountPath: {mounted['tmp']}\n" in templates
-
-
 def test_every_make_target_the_readme_names_is_there() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:^    |`)make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
