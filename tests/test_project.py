@@ -5,7 +5,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -130,7 +129,9 @@ def test_every_file_the_readme_names_is_there() -> None:
 @pytest.mark.parametrize("document", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
 def test_every_file_and_test_that_a_document_names_is_there(document: Path) -> None:
     text = document.read_text()
-    tests = "\n".join(path.read_text() for path in (*ROOT.glob("tests/test_*.py"), *ROOT.glob("k8s-tests/test_*.py")))
+    tests = "\n".join(
+        path.read_text() for path in (*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("k8s-tests/**/test_*.py"))
+    )
     linked = re.findall(r"\]\(([^)#]+)\)", text)
     assert [target for target in linked if not (document.parent / target).exists()] == []
     named = set(re.findall(r"`(test_\w+)(?:`|\.\.\.`)", text))
