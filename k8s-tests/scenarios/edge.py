@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from addons.traefik import ROUTES, Way
 from harness.scenario import Scenario
 from harness.stage import Stage
-from harness.traffic import EVERY_KIND, Via
+from harness.traffic import EVERY_KIND
 from scenarios.nodes import drain_each, spread
 from scenarios.pods import delete_each
 from scenarios.rollouts import both_versions_answered, image
@@ -60,7 +61,7 @@ FAULTS = (
 )
 
 
-def through(fault: Scenario, way: Via, *, by_kube_proxy: bool = False) -> Scenario:
+def through(fault: Scenario, way: Way, *, by_kube_proxy: bool = False) -> Scenario:
     """The fault with every client behind Traefik.
 
     by_kube_proxy: whether Traefik sends to the Service's address instead of those of the pods.
@@ -71,7 +72,7 @@ def through(fault: Scenario, way: Via, *, by_kube_proxy: bool = False) -> Scenar
         name=f"{fault.name}, through {which}",
         fault=f"{fault.fault}, and clients come through {which}",
         traffic=tuple(replace(each, via=way) for each in EVERY_KIND),
-        values={**fault.values, **(BY_KUBE_PROXY if by_kube_proxy else {})},
+        values={**ROUTES, **fault.values, **(BY_KUBE_PROXY if by_kube_proxy else {})},
         # Traefik's custom resources are everybody's.
         reach="cluster",
         needs_example=True,

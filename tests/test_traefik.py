@@ -1,4 +1,4 @@
-"""What the tests install in the cluster beside a release: all of it that can be checked without a cluster."""
+"""Traefik as an add-on of the test cluster: all of it that can be checked without a cluster."""
 
 from __future__ import annotations
 
@@ -10,26 +10,23 @@ from pathlib import Path
 import pytest
 import yaml
 
-from addons import source, traefik
+from addons import traefik
+from harness.release import ROOT
 
 
-def test_a_manifest_that_was_made_on_this_machine_is_taken_before_the_network(tmp_path: Path) -> None:
-    name, url = traefik.CUSTOM_RESOURCES
-    assert source.manifest(name, url, tmp_path) == url
-    (tmp_path / name).touch()
-    assert source.manifest(name, url, tmp_path) == str(tmp_path / name)
-
-
-def test_the_gateway_apis_resources_are_those_of_the_pinned_version() -> None:
-    name, url = traefik.CUSTOM_RESOURCES
-    version = source.pinned("GATEWAY_API")
-    assert name == f"gateway-api-{version}.yaml"
-    assert f"/{version}/" in url
+def test_custom_resources_that_are_on_this_machine_are_taken_before_the_network(tmp_path: Path) -> None:
+    address = traefik.custom_resources(tmp_path)
+    assert address.startswith("https://")
+    version = address.split("/")[-2]
+    assert f"GATEWAY_API={version}\n" in (ROOT / "versions.env").read_text()
+    file = tmp_path / f"gateway-api-{version}.yaml"
+    file.touch()
+    assert traefik.custom_resources(tmp_path) == str(file)
 
 
 def test_each_way_in_has_a_service_of_its_name() -> None:
     """Probers send the host of their URL, by which Traefik tells the ways apart."""
-    objects = list(yaml.safe_load_all(traefik.MANIFEST.read_text()))
+    objects = list(yaml.safe_load_all(traefik.TRAEFIK.manifest.read_text()))
     services = {
         f"{each['metadata']['name']}.{each['metadata']['namespace']}" for each in objects if each["kind"] == "Service"
     }
@@ -38,7 +35,7 @@ def test_each_way_in_has_a_service_of_its_name() -> None:
 
 def test_traefik_tries_nothing_again() -> None:
     """A retry would hide what a client of another edge would meet."""
-    assert "retry" not in traefik.MANIFEST.read_text().lower()
+    assert "retry" not in traefik.TRAEFIK.manifest.read_text().lower()
 
 
 @pytest.mark.parametrize("host", traefik.HOSTS.values())
