@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.traffic import Traffic
 
 LOST = r"requests failed \(budget"
-DEPLOYMENT = "templates/deployment.yaml"
+DEPLOYMENT, CONTAINER = "templates/server/deployment.yaml", "templates/server/_container.tpl"
 BreakChart = Callable[[Path], None]
 
 
@@ -74,11 +74,6 @@ def all_of(*changes: BreakChart) -> BreakChart:
     return change
 
 
-def remove(file: str) -> BreakChart:
-    """Removes a file of the chart."""
-    return lambda chart: (chart / file).unlink()
-
-
 # How much one pod's end costs depends on how fast the news spreads. Four that go at once, under a high rate, leave
 # nothing to luck.
 MANY_AT_ONCE = {"autoscaling.minReplicas": "4", "rollout.maxSurge": "100%"}
@@ -103,7 +98,7 @@ MUTANTS = (
     Mutant(
         name="no preStop delay",
         caught_by="rolling update",
-        break_chart=without(DEPLOYMENT, "lifecycle:"),
+        break_chart=without(CONTAINER, "lifecycle:"),
         # A pod terminates as soon as another is ready: kube-proxy has just written its rules, and waits a second
         # (minSyncPeriod) before it writes them again. After a pause it writes them at once, which can be before the
         # pod's server has closed, and then no request is lost.
@@ -114,7 +109,7 @@ MUTANTS = (
     Mutant(
         name="no readiness",
         caught_by="rolling update",
-        break_chart=without(DEPLOYMENT, "startupProbe:", "readinessProbe:"),
+        values={"probes.startup.enabled": "false", "probes.readiness.enabled": "false"},
         # What is rolled out takes longer to load than its clients wait: a server of which nobody knows that it is not
         # ready. One that is there within a second would lose nothing, since Kubernetes takes as long to send anybody.
         dockerfile=slow_to_load("test-2"),
@@ -130,21 +125,23 @@ MUTANTS = (
         name="liveness on the application's port",
         caught_by="overload",
         caught=rf"{LOST}|was restarted",
-        break_chart=edit(DEPLOYMENT, "{ path: /livez, port: management }", "{ path: /, port: http }"),
-        values={"probes.liveness.periodSeconds": "5", "probes.liveness.timeoutSeconds": "2"},
+        values={
+            "probes.liveness.httpGet.path": "/",
+            "probes.liveness.httpGet.port": "http",
+            "probes.liveness.periodSeconds": "5",
+            "probes.liveness.timeoutSeconds": "2",
+        },
     ),
     Mutant(
         name="no disruption budget",
         caught_by="node with every pod drained",
         caught=rf"{LOST}|ready replicas at a time",
-        break_chart=remove("templates/poddisruptionbudget.yaml"),
+        values={"podDisruptionBudget.enabled": "false"},
     ),
     Mutant(
         name="grace period shorter than a request",
         caught_by="rolling update",
-        break_chart=edit(
-            DEPLOYMENT, '{{ include "flask-app.terminationGracePeriodSeconds" . }}\n      {{- with', "2\n      {{- with"
-        ),
+        break_chart=edit(DEPLOYMENT, '(include "flask-app.terminationGracePeriodSeconds" .)', "2"),
         # Kubernetes accepts only a delay that is shorter than the grace period.
         values={"shutdown.preStopSeconds": "1"},
         caught=rf"(?s){LOST}.*error='closed'",
@@ -170,17 +167,18 @@ MUTANTS = (
         # The test's own request may be what is led to the test's pod.
         caught=rf"{LOST}|helm test failed",
         break_chart=all_of(
-            edit("templates/tests/request.yaml", "component: test", "component: server"),
-            edit("templates/service.yaml", "targetPort: http", "targetPort: 5000"),
+            edit("templates/tests/request.yaml", '"component" "test" "workload"', '"component" "server" "workload"'),
+            edit("templates/tests/request.yaml", '"component" "test" "labels"', '"component" "server" "labels"'),
         ),
+        values={"service.targetPort": "5000"},
         traffic=FAST,
     ),
     Mutant(
         name="autoscaler without a processor request",
         caught_by="load step",
         caught=r"the autoscaler can't have metrics .*missing request for cpu",
-        break_chart=all_of(
-            edit(DEPLOYMENT, "{{- with .Values.resources }}", '{{- with omit .Values.resources "requests" }}'),
+        break_chart=edit(
+            "templates/_container.tpl", "{{- with .workload.resources }}", '{{- with omit .workload.resources "requests" }}'
         ),
     ),
     Mutant(

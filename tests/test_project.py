@@ -163,9 +163,9 @@ def test_the_job_of_a_migration_has_the_secrets_where_the_chart_has_them() -> No
     mounted = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
     assert mounted["secrets"] == secrets
     assert {each["name"] for each in pod["volumes"]} == mounted.keys()
-    deployment = (ROOT / "charts/flask-app/templates/deployment.yaml").read_text()
-    assert f"mountPath: {secrets}\n" in deployment
-    assert f"mountPath: {mounted['tmp']}\n" in deployment
+    templates = (ROOT / "charts/flask-app/templates/_container.tpl").read_text()
+    assert f"mountPath: {secrets}\n" in templates
+    assert f"mountPath: {mounted['tmp']}\n" in templates
 
 
 def test_every_make_target_the_readme_names_is_there() -> None:

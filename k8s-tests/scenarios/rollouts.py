@@ -35,10 +35,11 @@ def configuration(stage: Stage) -> str:
     """helm upgrade with another setting of the application."""
     before = stage.pods()
     # It stays from now on, so that the next scenario finds what it needs without another rollout.
-    revision = int(stage.release.sets.get("config.REVISION", "0")) + 1
-    stage.release.sets["config.REVISION"] = str(revision)
+    # Text, as config takes it.
+    revision = f"r{int(stage.release.sets.get('config.REVISION', 'r0')[1:]) + 1}"
+    stage.release.sets["config.REVISION"] = revision
     stage.release.upgrade(stage.release.image, stage.release.values)
-    assert stage.execute(stage.victim(), "printenv", "REVISION").strip() == str(revision)
+    assert stage.execute(stage.victim(), "printenv", "REVISION").strip() == revision
     return replaced(stage, before)
 
 

@@ -39,7 +39,7 @@ NOISE_SECONDS, NOISE_HALF_PERIOD_SECONDS = 72.0, 6.0
 NOISE_VALUES = {"autoscaling.behavior.scaleDown.stabilizationWindowSeconds": "150"}
 # What the autoscaler says of pods without resources.requests.cpu, which no waiting mends.
 MISSING = "missing request for"
-SWITCHED = {"autoscaling.enabled": "false", "replicaCount": "3"}
+SWITCHED = {"autoscaling.mode": "fixed", "replicaCount": "3"}
 
 
 def said_by_autoscaler(stage: Stage) -> str:
