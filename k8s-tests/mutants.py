@@ -107,6 +107,11 @@ MUTANTS = (
         standard=True,
     ),
     Mutant(
+        name="no preStop delay, behind an edge",
+        caught_by="rolling update, through the ingress",
+        break_chart=without(CONTAINER, "lifecycle:"),
+    ),
+    Mutant(
         name="no readiness",
         caught_by="rolling update",
         values={"probes.startup.enabled": "false", "probes.readiness.enabled": "false"},
@@ -178,7 +183,9 @@ MUTANTS = (
         caught_by="load step",
         caught=r"the autoscaler can't have metrics .*missing request for cpu",
         break_chart=edit(
-            "templates/_container.tpl", "{{- with .workload.resources }}", '{{- with omit .workload.resources "requests" }}'
+            "templates/_container.tpl",
+            "{{- with .workload.resources }}",
+            '{{- with omit .workload.resources "requests" }}',
         ),
     ),
     Mutant(
