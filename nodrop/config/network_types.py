@@ -3,7 +3,7 @@
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from nodrop.config.types import Kind, names
+from nodrop.config.types import Form, Kind, names
 
 Network = IPv4Network | IPv6Network
 TrustedProxies = int | tuple[Network, ...]
@@ -36,6 +36,7 @@ def trusted_proxies() -> Kind[TrustedProxies]:
         f"a number up to {MAX_PROXIES}, or networks such as `10.0.0.0/8, 2001:db8::/32`",
         parse,
         lambda value: str(value) if isinstance(value, int) else ", ".join(map(str, value)),
+        form=Form(numbers=(0, MAX_PROXIES), pattern=r"[0-9A-Fa-f:., /]*[.:][0-9A-Fa-f:., /]*"),
     )
 
 

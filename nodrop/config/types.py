@@ -28,6 +28,20 @@ _DECIMAL = re.compile(r"[0-9]{1,18}(?:\.[0-9]{0,18})?(?:e[+-]?[0-9]{1,3})?", re.
 
 
 @dataclass(frozen=True)
+class Form:
+    """What is accepted, as far as it can be said without Python. The chart's schema is made of it."""
+
+    numbers: tuple[int, int] | None = None
+    """The least and the greatest whole number."""
+    units: bool = False
+    """The numbers are bytes, and may have a unit."""
+    words: tuple[str, ...] = ()
+    """The accepted words, in any case."""
+    pattern: str = ""
+    """A regular expression of the whole text, without look-around. Empty for any text, unless there are words."""
+
+
+@dataclass(frozen=True)
 class Kind(Generic[T]):
     """A kind of value."""
 
@@ -39,12 +53,18 @@ class Kind(Generic[T]):
     """The value of a text without space around it; None if it can't be accepted."""
     show: Callable[[T], str] = str
     """A text that parses to the value, as a person would write it."""
+    form: Form = Form()
 
 
 def text(accepted: str, range: str, *, pattern: str) -> Kind[str]:
     """Text of printable characters that matches `pattern` from end to end."""
     compiled = re.compile(pattern, re.ASCII)
-    return Kind(accepted, range, lambda value: value if value.isprintable() and compiled.fullmatch(value) else None)
+    return Kind(
+        accepted,
+        range,
+        lambda value: value if value.isprintable() and compiled.fullmatch(value) else None,
+        form=Form(pattern=pattern),
+    )
 
 
 def key(minimum: int) -> Kind[str]:
@@ -95,7 +115,10 @@ def integer(minimum: int, maximum: int, unit: str = "") -> Kind[int]:
 
     of = f" of {unit}" if unit else ""
     return Kind(
-        f"a whole number{of} from {minimum} to {maximum}", f"{minimum} to {maximum}{unit and f' {unit}'}", parse
+        f"a whole number{of} from {minimum} to {maximum}",
+        f"{minimum} to {maximum}{unit and f' {unit}'}",
+        parse,
+        form=Form(numbers=(minimum, maximum)),
     )
 
 
@@ -120,6 +143,7 @@ def size(minimum: int, maximum: int) -> Kind[int]:
         f"{least} to {most}",
         parse,
         show_size,
+        form=Form(numbers=(minimum, maximum), units=True),
     )
 
 
@@ -138,13 +162,21 @@ def boolean() -> Kind[bool]:
         lower = value.lower()
         return True if lower in _TRUE else False if lower in _FALSE else None
 
-    return Kind(f"one of {', '.join(_TRUE + _FALSE)}", "true or false", parse, lambda value: str(value).lower())
+    words = _TRUE + _FALSE
+    return Kind(
+        f"one of {', '.join(words)}", "true or false", parse, lambda value: str(value).lower(), form=Form(words=words)
+    )
 
 
 def choice(*choices: str) -> Kind[str]:
     """One of `choices`, which are in lower case, written in any case."""
     listed = ", ".join(choices)
-    return Kind(f"one of {listed}", listed, lambda value: value.lower() if value.lower() in choices else None)
+    return Kind(
+        f"one of {listed}",
+        listed,
+        lambda value: value.lower() if value.lower() in choices else None,
+        form=Form(words=choices),
+    )
 
 
 def application() -> Kind[str]:

@@ -1,22 +1,24 @@
-{{/* Written by `make docs`. */}}
+{{/* What a value stands for that is missing or empty. Written by `make docs` from values.yaml. Lists, and maps in
+     Kubernetes' own form, are empty then. `worker` and `cronJob` are one entry of workers and cronJobs; what an entry
+     inherits is not among them. */}}
 {{- define "flask-app.defaults" -}}
 values:
   image:
-    repository: ''
-    tag: ''
-    digest: ''
-    pullPolicy: IfNotPresent
+    repository: ""
+    tag: ""
+    digest: ""
+    pullPolicy: "IfNotPresent"
   imagePullSecrets: []
   config: {}
   extraEnv: []
   extraEnvFrom: []
   secrets:
-    existingSecret: ''
+    existingSecret: ""
     values: {}
   configFiles: {}
   command: []
   args: []
-  workingDir: ''
+  workingDir: ""
   containerPort: 5000
   extraPorts: []
   management:
@@ -25,12 +27,12 @@ values:
   resizePolicy: []
   volumes: []
   volumeMounts: []
-  tmpSizeLimit: 256Mi
+  tmpSizeLimit: "256Mi"
   persistence:
     enabled: false
-    mountPath: /data
-    existingClaim: ''
-    size: 1Gi
+    mountPath: "/data"
+    existingClaim: ""
+    size: "1Gi"
     accessModes: []
     storageClassName: null
     retain: true
@@ -43,16 +45,16 @@ values:
   nodeSelector: {}
   tolerations: []
   affinity: {}
-  priorityClassName: ''
-  runtimeClassName: ''
-  schedulerName: ''
+  priorityClassName: ""
+  runtimeClassName: ""
+  schedulerName: ""
   hostAliases: []
   hostUsers: null
   shareProcessNamespace: null
-  dnsPolicy: ''
+  dnsPolicy: ""
   dnsConfig: {}
   autoscaling:
-    mode: hpa
+    mode: "hpa"
     minReplicas: 2
     maxReplicas: 10
     targetCPUUtilizationPercentage: 70
@@ -69,8 +71,8 @@ values:
     gracefulTimeoutSeconds: 30
     terminationGracePeriodSeconds: null
   rollout:
-    strategy: RollingUpdate
-    maxSurge: 25%
+    strategy: "RollingUpdate"
+    maxSurge: "25%"
     minReadySeconds: 5
     progressDeadlineSeconds: 600
     revisionHistoryLimit: 10
@@ -94,25 +96,25 @@ values:
     enabled: true
     maxUnavailable: 1
     minAvailable: null
-    unhealthyPodEvictionPolicy: AlwaysAllow
+    unhealthyPodEvictionPolicy: "AlwaysAllow"
   topologySpread:
     enabled: true
     topologyKeys: []
-    whenUnsatisfiable: ScheduleAnyway
+    whenUnsatisfiable: "ScheduleAnyway"
     constraints: []
   service:
-    type: ClusterIP
+    type: "ClusterIP"
     port: 5000
-    targetPort: http
+    targetPort: "http"
     nodePort: null
-    appProtocol: http
+    appProtocol: "http"
     extraPorts: []
     annotations: {}
     labels: {}
     spec: {}
   ingress:
     enabled: false
-    className: ''
+    className: ""
     annotations: {}
     labels: {}
     hosts: []
@@ -130,27 +132,27 @@ values:
     metricsFrom: []
     egress: []
   metrics:
-    port: management
-    path: /metrics
+    port: "management"
+    path: "/metrics"
     scrapeAnnotations: false
   podMonitor:
     enabled: false
     labels: {}
     annotations: {}
-    interval: ''
+    interval: ""
     endpoint: {}
   serviceMonitor:
     enabled: false
     labels: {}
     annotations: {}
-    interval: ''
+    interval: ""
     endpoint: {}
   prometheusRule:
     enabled: false
     labels: {}
     annotations: {}
     alertLabels: {}
-    runbookUrl: https://example.invalid/runbooks
+    runbookUrl: "https://example.invalid/runbooks"
     objectives:
       availability: 99.9
       latency: 99
@@ -165,7 +167,7 @@ values:
   securityContext: {}
   serviceAccount:
     create: true
-    name: ''
+    name: ""
     annotations: {}
     labels: {}
     automount: false
@@ -179,17 +181,17 @@ values:
     activeDeadlineSeconds: 240
     backoffLimit: 0
     terminationGracePeriodSeconds: 30
-  nameOverride: ''
-  fullnameOverride: ''
+  nameOverride: ""
+  fullnameOverride: ""
   commonLabels: {}
   commonAnnotations: {}
   deploymentAnnotations: {}
   extraObjects: []
   test:
-    path: /
-    image: ''
+    path: "/"
+    image: ""
   global:
-    imageRegistry: ''
+    imageRegistry: ""
     imagePullSecrets: []
     labels: {}
 worker:
@@ -197,7 +199,7 @@ worker:
   args: []
   replicaCount: 1
   autoscaling:
-    mode: fixed
+    mode: "fixed"
     minReplicas: 1
     maxReplicas: 10
     targetCPUUtilizationPercentage: 70
@@ -212,7 +214,7 @@ worker:
     enabled: true
     maxUnavailable: 1
     minAvailable: null
-    unhealthyPodEvictionPolicy: AlwaysAllow
+    unhealthyPodEvictionPolicy: "AlwaysAllow"
   terminationGracePeriodSeconds: 60
   minReadySeconds: 0
   strategy: {}
@@ -220,8 +222,8 @@ worker:
 cronJob:
   command: []
   args: []
-  timeZone: ''
-  concurrencyPolicy: Forbid
+  timeZone: ""
+  concurrencyPolicy: "Forbid"
   suspend: false
   startingDeadlineSeconds: null
   successfulJobsHistoryLimit: 3

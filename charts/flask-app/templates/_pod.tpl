@@ -128,7 +128,7 @@ spec:
 {{- $selector := dict "matchLabels" (include "flask-app.selectorLabels" . | fromYaml) -}}
 topologySpreadConstraints:
   {{- range $constraints }}
-  - {{ merge (deepCopy .) (dict "labelSelector" $selector "matchLabelKeys" (list "pod-template-hash")) | toYaml | indent 4 | trim }}
+  - {{ merge (dict "labelSelector" (.labelSelector | default $selector)) . (dict "matchLabelKeys" (list "pod-template-hash")) | toYaml | indent 4 | trim }}
   {{- end }}
 {{- end }}
 {{- end }}

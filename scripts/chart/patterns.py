@@ -1,0 +1,52 @@
+"""Regular expressions that are computed, in the dialect of Go (RE2), which has no look-ahead."""
+
+import re
+
+
+def whole_numbers(minimum: int, maximum: int) -> str:
+    """The decimal digits of each whole number from `minimum`, which is not negative, to `maximum`."""
+    return "|".join(_same_length(low, high) for low, high in _split(minimum, maximum))
+
+
+def _split(minimum: int, maximum: int) -> list[tuple[int, int]]:
+    """The range in parts whose two ends differ by whole digits: 8 to 123 is 8 to 9, 10 to 99, 100 to 119, 120 to 123."""
+    ends = {maximum}
+    digits = 1
+    while (end := int(str(minimum)[:-digits] + "9" * digits) if digits < len(str(minimum)) else 10**digits - 1) < maximum:
+        if end >= minimum:
+            ends.add(end)
+        digits += 1
+    digits = 1
+    while (end := (maximum + 1) // 10**digits * 10**digits - 1) >= minimum:
+        ends.add(end)
+        digits += 1
+    starts = [minimum, *(end + 1 for end in sorted(ends))]
+    return list(zip(starts, sorted(ends), strict=False))
+
+
+def _same_length(low: int, high: int) -> str:
+    """The numbers from `low` to `high`, whose digits can be chosen independently."""
+    pattern, repeated = "", 0
+    for first, last in zip(str(low), str(high), strict=True):
+        if (first, last) == ("0", "9"):
+            repeated += 1
+        else:
+            pattern += first if first == last else f"[{first}-{last}]"
+    return pattern + ("[0-9]" + (f"{{{repeated}}}" if repeated > 1 else "") if repeated else "")
+
+
+def one_edit(word: str) -> str:
+    """Each text that one edit turns `word` into: a character left out, added or replaced, or two neighbours swapped."""
+    escaped = [re.escape(character) for character in word]
+
+    def rest(at: int) -> str:
+        return "".join(escaped[at:])
+
+    pattern = "."
+    for at in reversed(range(len(word))):
+        same = escaped[at]
+        edits = [f"(?:[^{same}]?|.{same}){rest(at + 1)}"]
+        if at + 1 < len(word) and word[at] != word[at + 1]:
+            edits.append(f"{escaped[at + 1]}{same}{rest(at + 2)}")
+        pattern = f"(?:{same}{pattern}|{'|'.join(edits)})"
+    return f"^{pattern}$"
