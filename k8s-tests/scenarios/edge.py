@@ -14,11 +14,11 @@ from scenarios.rollouts import both_versions_answered, image
 from scenarios.scaling import SCALE_IN_SECONDS, is_scaled_in
 
 SCALED_OUT = {"autoscaling.minReplicas": "4"}
-# Traefik then sends to the Service's address, and kube-proxy chooses the pod, once for each connection. In capitals,
-# because helm --set makes a boolean of "true", which an annotation can't be.
+# Traefik then sends to the Service's address, and kube-proxy chooses the pod, once for each connection. Not "true", of
+# which helm --set makes a boolean, which an annotation can't be.
 BY_KUBE_PROXY = {
-    r"service.annotations.traefik\.ingress\.kubernetes\.io/service\.nativelb": "TRUE",
-    r"service.annotations.traefik\.io/service\.nativelb": "TRUE",
+    r"service.annotations.traefik\.ingress\.kubernetes\.io/service\.nativelb": "t",
+    r"service.annotations.traefik\.io/service\.nativelb": "t",
 }
 
 
