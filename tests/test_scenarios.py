@@ -147,6 +147,13 @@ def rendered(chart: Path, *arguments: str) -> str:
     ).stdout  # fmt: skip
 
 
+@pytest.mark.parametrize("scenario", [each for each in SCENARIOS if each.values], ids=by_name)
+def test_the_chart_accepts_the_values_of_a_scenario(scenario: Scenario) -> None:
+    sets = [argument for name, value in scenario.values.items() for argument in ("--set", f"{name}={value}")]
+    values = ["--values", str(TEST_VALUES)]
+    assert rendered(CHART, *values, *sets) != rendered(CHART, *values)
+
+
 def test_there_are_at_least_ten_mutants() -> None:
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 10
 
