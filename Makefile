@@ -189,8 +189,8 @@ push: require-python ## Push IMAGE, and the chart to CHART_REGISTRY=oci://regist
 	  $$helm push build/flask-app-$$version.tgz $(or $(CHART_REGISTRY),$(error CHART_REGISTRY is not set: make push CHART_REGISTRY=oci://registry/path))
 
 .PHONY: offline
-offline: require-python ## On Debian, as root: build what a kind cluster needs from package mirrors alone (ARGS='--with keda')
-	@offline/install $(ARGS)
+offline: require-python ## On Debian, as root: build what a kind cluster needs from package mirrors alone; WITH=traefik for an add-on
+	@offline/install $(if $(WITH),--with '$(WITH)')
 
 .PHONY: clean
 clean: ## Remove what the targets made in this folder

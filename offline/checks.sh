@@ -70,7 +70,7 @@ check_disk() {
     wanted=("$OFFLINE_CACHE 1")
   fi
   # KEDA knows every cloud there is: as much again as all of the cluster's own parts.
-  if addon_chosen keda && ! [ -x "$(binary operator)" ]; then
+  if [[ " ${ADDONS[*]-} " == *" keda "* ]] && ! [ -x "$(binary operator)" ]; then
     wanted+=("$(GOTOOLCHAIN=local go env GOMODCACHE) 3" "$(GOTOOLCHAIN=local go env GOCACHE) 5")
   fi
   for line in "${wanted[@]}"; do

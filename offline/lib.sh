@@ -41,6 +41,18 @@ image_inputs() { # image_inputs IMAGE : the hash it was made from, nothing when 
 
 image_exists() { docker image inspect "$1" > /dev/null 2>&1; }
 
+# The official image is better wherever it can be had.
+make_image() { # make_image IMAGE INPUTS FUNCTION : unless it was made from these inputs, or elsewhere
+  local ours
+  ours=$(image_inputs "$1")
+  if [ "$ours" = "$2" ]; then return; fi
+  if [ -z "$ours" ] && image_exists "$1"; then
+    say "      kept as it is: this $1 was not made here"
+    return
+  fi
+  "$3" "$2"
+}
+
 # BuildKit inside the Engine ("default"), whichever builder the user has chosen: a builder in a container does not see
 # the Engine's own images, and everything here starts from one of those. No attestations: they make an image that
 # Engines older than 25 cannot tag twice the same way.
@@ -65,4 +77,10 @@ MIB_PER_GIB=1024
 
 go_modules() { # the directory that holds modules/<name>
   echo "$OFFLINE/modules/$1"
+}
+
+module_folder() { # module_folder NAME MODULE : its files in Go's cache, checked against modules/NAME/go.sum
+  cd "$(go_modules "$1")" || return
+  go mod download "$2"
+  go list -mod=readonly -m -f '{{.Dir}}' "$2"
 }

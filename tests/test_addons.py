@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 import cluster
-from addons.addon import Addon, AddonUnavailable
+from addons.addon import Addon
 from addons.keda import KEDA
 from addons.network_policies import ENFORCER
+from addons.source import AddonUnavailable
 from harness.release import Target
 
 
@@ -77,7 +78,7 @@ def test_missing_images_where_nothing_can_be_pulled_say_what_builds_them(
 ) -> None:
     commands.add("docker", 1)
     (tmp_path / "offline.env").write_text("KIND_NODE_IMAGE=node\n")
-    with pytest.raises(AddonUnavailable, match=f"{addon.images()[0]}.*offline/install --with {addon.name}"):
+    with pytest.raises(AddonUnavailable, match=f"{addon.images()[0]}.*make offline WITH={addon.name}"):
         addon.install(commands.target())
     assert not any("apply" in call for call in commands.calls())
 
@@ -85,7 +86,7 @@ def test_missing_images_where_nothing_can_be_pulled_say_what_builds_them(
 def test_an_add_on_that_does_not_run_says_what_to_do(commands: Commands) -> None:
     target = commands.target()
     target.kubectl.write_text('#!/bin/sh\ncase "$*" in *rollout*) echo ImagePullBackOff >&2; exit 1 ;; esac\n')
-    with pytest.raises(AddonUnavailable, match=r"(?s)ImagePullBackOff.*offline/install --with keda"):
+    with pytest.raises(AddonUnavailable, match=r"(?s)ImagePullBackOff.*make offline WITH=keda"):
         KEDA.install(target)
 
 

@@ -58,15 +58,16 @@ LOCKED = {
         "sigs.k8s.io/metrics-server",
         ["sigs.k8s.io/metrics-server/cmd/metrics-server"],
     ),
+    "traefik": ("TRAEFIK", "github.com/traefik/traefik/v3", ["github.com/traefik/traefik/v3/cmd/traefik"]),
+    "gateway-api": ("GATEWAY_API", "sigs.k8s.io/gateway-api", []),
     "keda": (
         "KEDA",
         "github.com/kedacore/keda/v2",
         [f"github.com/kedacore/keda/v2/cmd/{name}" for name in ("adapter", "operator", "webhooks")],
     ),
-    "traefik": ("TRAEFIK", "github.com/traefik/traefik/v3", ["github.com/traefik/traefik/v3/cmd/traefik"]),
-    "gateway-api": ("GATEWAY_API", "sigs.k8s.io/gateway-api", []),
     "netpol": ("NETPOL", "sigs.k8s.io/kube-network-policies", ["sigs.k8s.io/kube-network-policies/cmd"]),
 }
+ADD_ONS = sorted(path.stem for path in (OFFLINE / "addons").glob("*.sh"))
 # All that the checks use, and nothing that could change a machine, should they let a run through by mistake.
 COMMANDS = ["awk", "bash", "cat", "dirname", "env", "head", "python3", "sed", "sort", "tail", "timeout", "tr"]
 
@@ -231,20 +232,29 @@ def test_add_ons_need_disk_space_of_their_own(machine: Machine) -> None:
 
 
 @linux_only
-@pytest.mark.parametrize("arguments", [["--with", "kedda"], ["--with", "keda,kedda"], ["--wiht", "keda"], ["--with"]])
-def test_unknown_add_ons_and_options_are_refused(machine: Machine, arguments: list[str]) -> None:
-    result = machine.run(str(OFFLINE / "install"), *arguments)
-    assert result.returncode == 2
-    assert re.search("keda.network-policies.traefik", result.stderr), "it names those that there are"
-    assert not machine.cache.exists(), "it changed something before it refused"
-
-
-@linux_only
 def test_all_that_is_wrong_is_said_at_once(machine: Machine) -> None:
     machine.release = ""
     machine.commands["id"] = "echo 1000"
     del machine.commands["go"]
     assert machine.refusal().count("\n  - ") == 3
+
+
+@linux_only
+@pytest.mark.parametrize("arguments", [["--with", "nope"], ["--with"], ["traefik"]])
+def test_an_unknown_add_on_is_refused_with_the_names_of_those_there_are(machine: Machine, arguments: list[str]) -> None:
+    result = machine.run(str(OFFLINE / "install"), *arguments)
+    assert result.returncode == 2
+    assert not machine.cache.exists(), "it changed something before it refused"
+    assert re.search(r"usage: .*--with NAME,.* NAME:.* traefik\b", result.stderr)
+
+
+@linux_only
+@pytest.mark.parametrize("name", ADD_ONS)
+def test_an_add_on_defines_the_step_that_makes_it(machine: Machine, name: str) -> None:
+    """offline/install calls make_NAME after everything else."""
+    script = f'OFFLINE={OFFLINE}; source "{ROOT}/versions.env"; source "$OFFLINE/addons/{name}.sh"; type -t make_{name}'
+    result = machine.run("bash", "-euc", script)
+    assert result.stdout.strip() == "function", result.stderr
 
 
 @linux_only
@@ -265,8 +275,9 @@ def test_locked_modules_agree_with_versions_env(name: str) -> None:
     version = versions()[key]
     go_mod = (MODULES / name / "go.mod").read_text()
     remedy = f"modules/{name} is not at {key}={version}: run offline/lock {name}"
-    required = rf"^(?:require )?\s*{re.escape(module)} {re.escape(version)}( // indirect)?$"
-    assert re.search(required, go_mod, re.M), remedy
+    assert re.search(rf"^(?:require )?\s*{re.escape(module)} {re.escape(version)}( // indirect)?$", go_mod, re.M), (
+        remedy
+    )
     tools = re.findall(r"^(?:tool )?\s*([a-z0-9.]+/\S+)$", go_mod, re.M)
     assert tools == packages, remedy
     go_sum = (MODULES / name / "go.sum").read_text()
@@ -299,8 +310,8 @@ def test_the_front_doors_are_executable() -> None:
         "lock",
         "node/pod-network.sh",
         "node/runc-capped",
-        "addons/network-policies/netpol",
-        "addons/traefik/prepare",
+        "network-policies/netpol",
+        "traefik/prepare",
     ):
         assert (OFFLINE / name).stat().st_mode & 0o111, name
 

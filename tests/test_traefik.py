@@ -10,18 +10,21 @@ from pathlib import Path
 import pytest
 import yaml
 
-from addons import traefik
-from harness.release import ROOT
+from addons import source, traefik
 
 
-def test_custom_resources_that_are_on_this_machine_are_taken_before_the_network(tmp_path: Path) -> None:
-    address = traefik.custom_resources(tmp_path)
-    assert address.startswith("https://")
-    version = address.split("/")[-2]
-    assert f"GATEWAY_API={version}\n" in (ROOT / "versions.env").read_text()
-    file = tmp_path / f"gateway-api-{version}.yaml"
-    file.touch()
-    assert traefik.custom_resources(tmp_path) == str(file)
+def test_a_manifest_that_was_made_on_this_machine_is_taken_before_the_network(tmp_path: Path) -> None:
+    name, url = traefik.CUSTOM_RESOURCES
+    assert source.manifest(name, url, tmp_path) == url
+    (tmp_path / name).touch()
+    assert source.manifest(name, url, tmp_path) == str(tmp_path / name)
+
+
+def test_the_gateway_apis_resources_are_those_of_the_pinned_version() -> None:
+    name, url = traefik.CUSTOM_RESOURCES
+    version = source.pinned("GATEWAY_API")
+    assert name == f"gateway-api-{version}.yaml"
+    assert f"/{version}/" in url
 
 
 def test_each_way_in_has_a_service_of_its_name() -> None:

@@ -1,9 +1,10 @@
-"""What a few tests install in the test cluster, and take out of it again.
+"""What some tests install in the cluster beside the release.
 
-addon                an add-on: its images, its manifest
-fixtures             KEDA and the enforcer as fixtures
-keda                 KEDA
-network_policies     an enforcer of NetworkPolicy
-peer                 pods that try to reach others
-traefik              an Ingress controller and implementation of the Gateway API
+source            where an add-on's images and manifest come from
+addon             an add-on whose manifest is in ../manifests: install it, remove it
+keda              KEDA, and what it says of a ScaledObject
+network_policies  whether NetworkPolicy is enforced, and what enforces it where the network does not
+peer              pods that try to reach others
+fixtures          the add-ons as fixtures
+traefik           an Ingress controller and implementation of the Gateway API
 """

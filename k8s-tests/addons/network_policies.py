@@ -6,8 +6,9 @@ import json
 import time
 from contextlib import ExitStack
 
-from addons.addon import Addon, AddonUnavailable
+from addons.addon import Addon
 from addons.peer import PORT, Peer
+from addons.source import AddonUnavailable
 from harness.release import Target
 from harness.shell import run
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+from addons import source
 from addons.addon import Addon
 from harness import wait
-from harness.release import ROOT, Release, Target
+from harness.release import Release, Target
 from harness.shell import run
 
 Way = Literal["ingress", "HTTPRoute"]
@@ -33,19 +34,13 @@ ROUTES = {
 }
 """The chart's values for both ways in."""
 
-# Where `make offline` puts what is fetched from the release on an ordinary machine.
-MADE_HERE = ROOT / ".tools" / "addons"
+GATEWAY_API = source.pinned("GATEWAY_API")
+CUSTOM_RESOURCES = (
+    f"gateway-api-{GATEWAY_API}.yaml",
+    f"https://github.com/kubernetes-sigs/gateway-api/releases/download/{GATEWAY_API}/standard-install.yaml",
+)
 KINDS = ("gatewayclasses", "gateways", "httproutes")
 _FETCH = "from urllib.request import urlopen; print(urlopen('http://{host}/', timeout=3).status)"
-
-
-def custom_resources(made_here: Path = MADE_HERE) -> str:
-    """The Gateway API's custom resources, as kubectl takes them: a file of this machine, else the release's address."""
-    lines = (ROOT / "versions.env").read_text().splitlines()
-    version = next(line.removeprefix("GATEWAY_API=") for line in lines if line.startswith("GATEWAY_API="))
-    file = made_here / f"gateway-api-{version}.yaml"
-    release = f"https://github.com/kubernetes-sigs/gateway-api/releases/download/{version}/standard-install.yaml"
-    return str(file) if file.is_file() else release
 
 
 class Traefik:
@@ -75,7 +70,7 @@ class Traefik:
     def __enter__(self) -> Traefik:
         try:
             # By the server: a client would keep all of a custom resource in an annotation, which is too small for it.
-            self._run("apply", "--server-side", "--force-conflicts", "--filename", custom_resources())
+            self._run("apply", "--server-side", "--force-conflicts", "--filename", source.manifest(*CUSTOM_RESOURCES))
             kinds = [f"crd/{kind}.gateway.networking.k8s.io" for kind in KINDS]
             self._run("wait", "--for=condition=Established", "--timeout=60s", *kinds)
             TRAEFIK.install(self._target)

@@ -43,12 +43,12 @@ build() {
 run_go_build() { # run_go_build MODULE FLAG... ; "tool" means every command that the module's tool lines name
   local folder
   folder=$(go_modules "$1")
-  if [ -x "$OFFLINE/addons/$1/prepare" ]; then
+  if [ -x "$OFFLINE/$1/prepare" ]; then
     # Its go.mod replaces modules by folders, which are made first.
     mkdir "$WORK/$1-module"
     cp "$folder"/go.* "$WORK/$1-module/"
     folder=$WORK/$1-module
-    "$OFFLINE/addons/$1/prepare" "$folder"
+    "$OFFLINE/$1/prepare" "$folder"
   fi
   mkdir -p "$WORK/$1"
   go build -C "$folder" -mod=readonly -trimpath "${@:2}" -o "$WORK/$1/" tool

@@ -16,11 +16,7 @@ node_inputs() {
   } | hash_stdin
 }
 
-kind_files() { # the folder of node files in the kind module, fetched and checked against go.sum when it is not there
-  cd "$(go_modules kind)" || return
-  go mod download sigs.k8s.io/kind
-  echo "$(go list -mod=readonly -m -f '{{.Dir}}' sigs.k8s.io/kind)/images/base/files"
-}
+kind_files() { echo "$(module_folder kind sigs.k8s.io/kind)/images/base/files"; }
 
 fill_node_context() { # fill_node_context DIRECTORY
   local name files

@@ -1,6 +1,5 @@
 # shellcheck shell=bash
-# A stand-in for the official Python image, under its name, so that the project's Dockerfile needs no change. An image
-# of that name that is not ours is kept: the official one is better wherever it can be had.
+# A stand-in for the official Python image, under its name, so that the project's Dockerfile needs no change.
 
 PYTHON_SUITE=trixie
 PYTHON_PACKAGES=ca-certificates,netbase,tzdata,python3,python3-venv,python3-pip
@@ -29,14 +28,4 @@ build_python_image() { # build_python_image INPUTS
   [ -z "$old" ] || docker rmi "$old" || true
 }
 
-make_python_image() {
-  local inputs ours
-  inputs=$(python_inputs)
-  ours=$(image_inputs "$PYTHON_IMAGE")
-  if [ "$ours" = "$inputs" ]; then return; fi
-  if [ -z "$ours" ] && image_exists "$PYTHON_IMAGE"; then
-    say "      kept as it is: this $PYTHON_IMAGE was not made here"
-    return
-  fi
-  build_python_image "$inputs"
-}
+make_python_image() { make_image "$PYTHON_IMAGE" "$(python_inputs)" build_python_image; }
