@@ -7,7 +7,7 @@ from typing import Any
 
 from chart.nodes import Node, reference
 
-_SHORTEST = 60
+_SHORTEST = 50
 """Characters of a node, below which a reference to it would save nothing."""
 _NODES = ("if", "then", "else", "items", "additionalProperties", "not")
 _LISTS = ("allOf", "anyOf", "oneOf")

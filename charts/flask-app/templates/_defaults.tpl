@@ -57,7 +57,7 @@ values:
     mode: "hpa"
     minReplicas: 2
     maxReplicas: 10
-    targetCPUUtilizationPercentage: 70
+    targetCPUUtilizationPercentage: null
     targetMemoryUtilizationPercentage: null
     metrics: []
     behavior: {}

@@ -1,0 +1,37 @@
+{{/* Volumes have different names, and each mount a volume and a path of its own. */}}
+{{- define "flask-app.check.volumes" -}}
+{{- $ours := dict "tmp" (list "/tmp") -}}
+{{- if include "flask-app.secretName" (dict "root" .) -}}{{- $_ := set $ours "secrets" (list "/run/secrets/app") -}}{{- end -}}
+{{- if .Values.configFiles -}}{{- $_ := set $ours "config-files" (keys .Values.configFiles) -}}{{- end -}}
+{{- with .Values.persistence -}}
+  {{- if .enabled -}}
+    {{- $_ := set $ours "data" (list .mountPath) -}}
+    {{- if not (or .accessModes .existingClaim) -}}
+      {{- fail "persistence.accessModes is empty: set it to [ReadWriteMany], or [ReadWriteOnce] for a single pod" -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- range $workload := (include "flask-app.workloads" . | fromJson).list -}}
+  {{- $names := keys $ours -}}
+  {{- range .all.volumes -}}
+    {{- if has .name $names -}}
+      {{- fail (printf "%svolumes: the volume %s is there twice, or has the name of one of the chart's own (%s): rename it" $workload.path .name (keys $ours | sortAlpha | join ", ")) -}}
+    {{- end -}}
+    {{- $names = append $names .name -}}
+  {{- end -}}
+  {{- $paths := list -}}
+  {{- range $name, $mounted := $ours -}}
+    {{- $paths = concat $paths $mounted -}}
+  {{- end -}}
+  {{- range .all.volumeMounts -}}
+    {{- if not (has .name $names) -}}
+      {{- fail (printf "%svolumeMounts: %s names the volume %s, which is not there: add it to volumes, or correct the name" $workload.path .mountPath .name) -}}
+    {{- end -}}
+    {{- $path := trimSuffix "/" .mountPath | default "/" -}}
+    {{- if has $path $paths -}}
+      {{- fail (printf "%svolumeMounts: something is mounted at %s already: choose another path" $workload.path .mountPath) -}}
+    {{- end -}}
+    {{- $paths = append $paths $path -}}
+  {{- end -}}
+{{- end -}}
+{{- end }}
