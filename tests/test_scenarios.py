@@ -140,9 +140,12 @@ def test_two_faults_can_be_drawn() -> None:
 # --- Mutants and the baseline -----------------------------------------------------------------------------------------
 
 
+IMAGE = ("--set", "image.repository=flask-app", "--set", "image.tag=test-1")
+
+
 def rendered(chart: Path, *arguments: str) -> str:
     return subprocess.run(
-        [str(tools.resolve("helm")), "template", "x", str(chart), *arguments],
+        [str(tools.resolve("helm")), "template", "x", str(chart), *IMAGE, *arguments],
         capture_output=True, text=True, timeout=60, check=True,
     ).stdout  # fmt: skip
 
