@@ -73,9 +73,10 @@ class Traefik:
             self._run("apply", "--server-side", "--force-conflicts", "--filename", source.manifest(*CUSTOM_RESOURCES))
             kinds = [f"crd/{kind}.gateway.networking.k8s.io" for kind in KINDS]
             self._run("wait", "--for=condition=Established", "--timeout=60s", *kinds)
+            # Before Traefik looks for it; the namespace of the other one comes with Traefik.
+            self._create_secret(self._namespace)
             TRAEFIK.install(self._target)
-            for namespace in (NAMESPACE, self._namespace):
-                self._run("apply", "--server-side", "--filename", "-", stdin=json.dumps(self._secret(namespace)))
+            self._create_secret(NAMESPACE)
         except BaseException:
             self._remove()
             raise
@@ -98,25 +99,24 @@ class Traefik:
     def _run(self, *arguments: str, stdin: str | None = None) -> None:
         run(self._target.kubectl_command(*arguments), stdin=stdin, timeout=120)
 
-    def _secret(self, namespace: str) -> dict[str, object]:
+    def _create_secret(self, namespace: str) -> None:
         """The certificate, for the Gateway in one namespace and for the Ingress in another."""
         pem = {"tls.crt": self.certificate, "tls.key": self._key}
-        return {
+        secret = {
             "apiVersion": "v1",
             "kind": "Secret",
             "type": "kubernetes.io/tls",
             "metadata": {"name": CERTIFICATE, "namespace": namespace},
             "data": {name: base64.b64encode(text.encode()).decode() for name, text in pem.items()},
         }
+        self._run("apply", "--server-side", "--force-conflicts", "--filename", "-", stdin=json.dumps(secret))
 
 
 def _answers(release: Release, host: str) -> bool:
     """Whether a pod of the release, whose image has Python, gets an answer from this host."""
     command = ("exec", f"deployment/{release.fullname}", "--", "python", "-c", _FETCH.format(host=host))
-    return (
-        run(release.target.kubectl_command("--namespace", release.namespace, *command), check=False).stdout.strip()
-        == "200"
-    )
+    kubectl = release.target.kubectl_command("--namespace", release.namespace)
+    return run([*kubectl, *command], check=False).stdout.strip() == "200"
 
 
 def make_certificate(*hosts: str) -> tuple[str, str]:
