@@ -40,7 +40,7 @@ def test_what_is_installed_in_the_test_cluster_is_the_pinned_version(manifest: s
 
 
 def test_traefik_is_the_pinned_one() -> None:
-    manifest = (ROOT / "k8s-tests" / "addons" / "traefik.yaml").read_text()
+    manifest = (ROOT / "k8s-tests" / "manifests" / "traefik.yaml").read_text()
     assert re.findall(r"image: docker\.io/library/traefik:(v\S+)", manifest) == [versions()["TRAEFIK"]]
 
 
