@@ -92,12 +92,12 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	  $(PY) scripts/branch_coverage.py build/coverage/report.json,:)
 	$(if $(counted),$(PY) -m bench.guard,@:)
 
-# Tests that find no browser, HAProxy or nginx are skipped with that reason, and in CI they fail.
+# Tests that find no browser, HAProxy, nginx or Prometheus are skipped with that reason, and in CI they fail.
 .PHONY: test-packages
-test-packages: ## Install what some tests use, where it is missing (Debian, Ubuntu): a browser, HAProxy and nginx
+test-packages: ## Install what some tests use, where it is missing (Debian, Ubuntu): a browser, HAProxy, nginx, Prometheus
 	@missing=$$(PATH=$$PATH:/usr/sbin; command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
 	  command -v google-chrome >/dev/null || echo chromium fonts-dejavu-core; command -v haproxy >/dev/null || echo haproxy; \
-	  command -v nginx >/dev/null || echo nginx-light); \
+	  command -v nginx >/dev/null || echo nginx-light; command -v promtool >/dev/null || echo prometheus); \
 	[ -z "$$missing" ] || { sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); $$sudo apt-get update && \
 	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $$missing; }
 

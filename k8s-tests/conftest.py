@@ -32,6 +32,8 @@ DIAGNOSTICS = ROOT / "build" / "diagnostics"
 # On the namespaces that the tests make, and so may delete.
 OURS = "proof-of-the-deployment"
 
+pytest_plugins = ["addons.fixtures"]
+
 # Hooks of pytest's.
 pytest_addoption = options.add
 pytest_collection_modifyitems = options.select

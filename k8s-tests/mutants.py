@@ -178,7 +178,9 @@ MUTANTS = (
         caught_by="load step",
         caught=r"the autoscaler can't have metrics .*missing request for cpu",
         break_chart=edit(
-            "templates/_container.tpl", "{{- with .workload.resources }}", '{{- with omit .workload.resources "requests" }}'
+            "templates/_container.tpl",
+            "{{- with .workload.resources }}",
+            '{{- with omit .workload.resources "requests" }}',
         ),
     ),
     Mutant(

@@ -69,6 +69,10 @@ check_disk() {
   elif [ -f "$OFFLINE_CACHE/complete" ]; then
     wanted=("$OFFLINE_CACHE 1")
   fi
+  # KEDA knows every cloud there is: as much again as all of the cluster's own parts.
+  if [[ " ${ADDONS[*]-} " == *" keda "* ]] && ! [ -x "$(binary operator)" ]; then
+    wanted+=("$(GOTOOLCHAIN=local go env GOMODCACHE) 3" "$(GOTOOLCHAIN=local go env GOCACHE) 5")
+  fi
   for line in "${wanted[@]}"; do
     dir=${line% *} gib=${line##* }
     # Several of them are usually on one file system: what they need adds up.

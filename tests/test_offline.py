@@ -60,6 +60,12 @@ LOCKED = {
     ),
     "traefik": ("TRAEFIK", "github.com/traefik/traefik/v3", ["github.com/traefik/traefik/v3/cmd/traefik"]),
     "gateway-api": ("GATEWAY_API", "sigs.k8s.io/gateway-api", []),
+    "keda": (
+        "KEDA",
+        "github.com/kedacore/keda/v2",
+        [f"github.com/kedacore/keda/v2/cmd/{name}" for name in ("adapter", "operator", "webhooks")],
+    ),
+    "netpol": ("NETPOL", "sigs.k8s.io/kube-network-policies", ["sigs.k8s.io/kube-network-policies/cmd"]),
 }
 ADD_ONS = sorted(path.stem for path in (OFFLINE / "addons").glob("*.sh"))
 # All that the checks use, and nothing that could change a machine, should they let a run through by mistake.
@@ -114,8 +120,8 @@ class Machine:
         }
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
-    def refusal(self) -> str:
-        result = self.run(str(OFFLINE / "install"))
+    def refusal(self, *arguments: str) -> str:
+        result = self.run(str(OFFLINE / "install"), *arguments)
         assert result.returncode == 1
         assert not self.cache.exists(), "it changed something before it refused"
         assert "nothing was changed" in result.stderr
@@ -214,6 +220,18 @@ def test_too_little_disk_space_is_refused_with_the_numbers(machine: Machine) -> 
 
 
 @linux_only
+def test_add_ons_need_disk_space_of_their_own(machine: Machine) -> None:
+    machine.commands["df"] = "echo header; echo /dev/vda 900000 1 5000 1% /data"
+    needed = []
+    for name, arguments in (("plain", []), ("keda", ["--with", "network-policies,keda"])):
+        (machine.folder / name).mkdir()
+        said = Machine(machine.folder / name, commands=machine.commands).refusal(*arguments)
+        needed += [int(number) for number in re.findall(r"(\d\d) GiB needed", said)]
+    plain, with_keda = needed
+    assert with_keda > plain
+
+
+@linux_only
 def test_all_that_is_wrong_is_said_at_once(machine: Machine) -> None:
     machine.release = ""
     machine.commands["id"] = "echo 1000"
@@ -286,7 +304,15 @@ def test_scripts_parse(script: Path) -> None:
 
 
 def test_the_front_doors_are_executable() -> None:
-    for name in ("install", "uninstall", "lock", "node/pod-network.sh", "node/runc-capped", "traefik/prepare"):
+    for name in (
+        "install",
+        "uninstall",
+        "lock",
+        "node/pod-network.sh",
+        "node/runc-capped",
+        "network-policies/netpol",
+        "traefik/prepare",
+    ):
         assert (OFFLINE / name).stat().st_mode & 0o111, name
 
 

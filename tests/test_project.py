@@ -22,9 +22,22 @@ def test_the_base_image_is_the_pinned_one(file: str) -> None:
     assert f"ARG PYTHON_IMAGE={versions()['PYTHON_IMAGE']}\n" in (ROOT / file).read_text()
 
 
-def test_the_metrics_server_is_the_pinned_one() -> None:
-    manifest = (ROOT / "k8s-tests" / "manifests" / "metrics-server.yaml").read_text()
-    assert re.findall(r"metrics-server:(v\S+)", manifest) == [versions()["METRICS_SERVER"]]
+@pytest.mark.parametrize(
+    ("manifest", "images"),
+    [
+        ("metrics-server", ["registry.k8s.io/metrics-server/metrics-server:v{METRICS_SERVER}"]),
+        (
+            "keda",
+            [f"ghcr.io/kedacore/keda{suffix}:{{KEDA}}" for suffix in ("", "-admission-webhooks", "-metrics-apiserver")],
+        ),
+        ("network-policies", ["registry.k8s.io/networking/kube-network-policies:v{NETPOL}"]),
+    ],
+)
+def test_what_is_installed_in_the_test_cluster_is_the_pinned_version(manifest: str, images: list[str]) -> None:
+    text = (ROOT / "k8s-tests" / "manifests" / f"{manifest}.yaml").read_text()
+    pinned = {name: version.removeprefix("v") for name, version in versions().items()}
+    asked = re.findall(r"^\s+(?:- )?image: (\S+)$", text, re.MULTILINE)
+    assert sorted(asked) == sorted(image.format(**pinned) for image in images)
 
 
 def test_traefik_is_the_pinned_one() -> None:

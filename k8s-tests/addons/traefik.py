@@ -45,7 +45,7 @@ class Traefik:
         """The certificate by which clients recognize the edge, as PEM."""
 
     def __enter__(self) -> Traefik:
-        source.provide_image(self._target, IMAGE)
+        source.provide_images(self._target, "traefik", IMAGE)
         try:
             self._apply("--filename", source.manifest(*CUSTOM_RESOURCES))
             self._apply("--filename", "-", stdin=json.dumps(self._secrets()))

@@ -81,8 +81,13 @@ class Release:
 
     @cached_property
     def fullname(self) -> str:
-        """The name of the Deployment."""
-        return self._only("Deployment")
+        """The name of the Deployment, of the server's where a chart has workers too."""
+
+        def serves(deployment: dict[str, Any]) -> bool:
+            labels = deployment["metadata"].get("labels") or {}
+            return bool(labels.get("app.kubernetes.io/component", "server") == "server")
+
+        return self._only("Deployment", serves)
 
     @cached_property
     def service(self) -> str:
@@ -104,9 +109,12 @@ class Release:
         return f"http://{self.service}.{self.namespace}:{self.service_object().spec.ports[0].port}"
 
     def _helm(self, *arguments: str, timeout: float = 300) -> str:
+        return run(self.helm_command(*arguments), timeout=timeout).stdout
+
+    def helm_command(self, *arguments: str) -> list[str]:
+        """The command line of the release's helm, in its namespace."""
         helm = self.helm or self.target.helm
-        command = [str(helm), "--kubeconfig", str(self.target.kubeconfig), "--namespace", self.namespace, *arguments]
-        return run(command, timeout=timeout).stdout
+        return [str(helm), "--kubeconfig", str(self.target.kubeconfig), "--namespace", self.namespace, *arguments]
 
     def upgrade(
         self, image: str, sets: Mapping[str, str] | None = None, *, timeout: float = 240, options: Sequence[str] = ()
@@ -118,17 +126,22 @@ class Release:
         before = self.image
         # Of one that fails nothing is known.
         self.image = self.image_before = ""
+        run(self.upgrade_command(image, sets, timeout=timeout, options=options), timeout=timeout + 120)
+        self.image, self.image_before, self.values = image, before, dict(sets or {})
+        self.wait_rolled_out()
+
+    def upgrade_command(
+        self, image: str, sets: Mapping[str, str] | None = None, *, timeout: float = 240, options: Sequence[str] = ()
+    ) -> list[str]:
+        """The command line of `upgrade`, for whoever does something else meanwhile."""
         repository, _, tag = image.rpartition(":")
         values = {"image.repository": repository, "image.tag": tag, **self.sets, **(sets or {})}
-        self._helm(
+        return self.helm_command(
             "upgrade", "--install", self.name, str(self.chart),
             *(argument for file in self.values_files for argument in ("--values", str(file))),
             "--wait", "--timeout", f"{timeout:.0f}s", *options,
             *(argument for name, value in values.items() for argument in ("--set", f"{name}={value}")),
-            timeout=timeout + 120,
         )  # fmt: skip
-        self.image, self.image_before, self.values = image, before, dict(sets or {})
-        self.wait_rolled_out()
 
     def ensure(self, image: str, values: Mapping[str, str]) -> None:
         """Have the release run with these values: with the image that it runs already, with `image` where it has none.

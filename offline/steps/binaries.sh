@@ -12,6 +12,8 @@ binary() { # binary NAME : where the pinned version of it is kept
     etcd) version=$ETCD ;;
     coredns) version=$COREDNS ;;
     metrics-server) version=$METRICS_SERVER ;;
+    operator | adapter | webhooks) version=$KEDA ;;
+    netpol) version=$NETPOL ;;
     containerd* | ctr) version=$CONTAINERD ;;
     traefik) version=$TRAEFIK ;;
     *) fail "no version is known for the binary $1" ;;

@@ -29,7 +29,7 @@ def _section(declared: dict[str, Any], defaults: dict[str, Any]) -> dict[str, An
             inner = fields.get(name)
             found[name] = _section(inner, default) if isinstance(inner, dict) else {}
         else:
-            found[name] = [] if isinstance(default, list) else None if name in SOURCE["noneIfNull"] else default
+            found[name] = [] if isinstance(default, list) else default
     return found
 
 

@@ -96,16 +96,21 @@ class Rendered:
 
 
 def template(
-    helm: Path, *arguments: str, values: Object | None = None, kubernetes: str = KUBERNETES[-1], image: bool = True
+    helm: Path,
+    *arguments: str,
+    values: Object | None = None,
+    kubernetes: str = KUBERNETES[-1],
+    image: bool = True,
+    chart: Path = CHART,
 ) -> subprocess.CompletedProcess[str]:
     """Run `helm template` with `--set` for each argument that has no dash, and return the finished process.
 
-    image: whether to name an image, which the chart requires.
+    image: whether to name an image, which the chart requires. chart: a parent chart, instead of the chart itself.
     """
     sets = (part for each in arguments for part in ([each] if each.startswith("-") else ["--set", each]))
     return subprocess.run(
         [
-            str(helm), "template", "web", str(CHART), "--namespace", "shop", "--kube-version", kubernetes,
+            str(helm), "template", "web", str(chart), "--namespace", "shop", "--kube-version", kubernetes,
             *(["--values", "-"]), *sets,
         ],
         input=json.dumps((IMAGE if image else {}) | (values or {})),

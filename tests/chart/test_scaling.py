@@ -66,6 +66,14 @@ def test_the_tolerance_and_the_policies_reach_the_autoscaler(helm: Path) -> None
     assert autoscaler["metadata"]["annotations"] == {"a": "b"}
 
 
+@pytest.mark.parametrize("mode", ["hpa", "fixed"])
+def test_keda_can_take_over_from_an_autoscaler_that_helm_removes_a_moment_later(helm: Path, mode: str) -> None:
+    """KEDA's webhook looks for the annotation there, not at the ScaledObject."""
+    values: Object = {"autoscaling": {"mode": mode, "annotations": {"team": "shop"}}}
+    annotations = render(helm, values=values)["HorizontalPodAutoscaler"]["metadata"]["annotations"]
+    assert annotations == {"team": "shop", "validations.keda.sh/hpa-ownership": "false"}
+
+
 def test_keda_gets_the_same_bounds_behavior_and_targets_and_its_own_triggers(helm: Path) -> None:
     trigger = {"type": "redis", "metadata": {"listName": "jobs"}}
     values: Object = {
@@ -86,7 +94,6 @@ def test_keda_gets_the_same_bounds_behavior_and_targets_and_its_own_triggers(hel
     assert [t["type"] for t in spec["triggers"]] == ["cpu", "redis"]
     assert spec["triggers"][0]["metadata"] == {"value": "70", "containerName": "flask-app"}
     # For the moment in which the autoscaler of mode hpa is still there.
-    assert scaled["metadata"]["annotations"]["validations.keda.sh/hpa-ownership"] == "false"
 
 
 def test_a_worker_is_scaled_by_its_own_values(helm: Path) -> None:

@@ -6,10 +6,12 @@
 {{ include "flask-app.scaledObject" . }}
 {{- else if ne .autoscaling.mode "external" -}}
 {{- $fixed := eq .autoscaling.mode "fixed" -}}
+{{- /* On a change to mode keda, Helm makes the ScaledObject a moment before it removes this. KEDA would refuse it. */ -}}
+{{- $annotations := dict "validations.keda.sh/hpa-ownership" "false" -}}
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata:
-  {{- include "flask-app.metadata" (dict "root" .root "name" .name "component" .component "annotations" .autoscaling.annotations) | nindent 2 }}
+  {{- include "flask-app.metadata" (dict "root" .root "name" .name "component" .component "annotations" (merge $annotations .autoscaling.annotations)) | nindent 2 }}
 spec:
   scaleTargetRef:
     apiVersion: apps/v1
@@ -59,13 +61,10 @@ spec:
     {{- $triggers = append $triggers (dict "type" $resource "metricType" "Utilization" "metadata" (dict "value" (int . | toString) "containerName" $.container)) -}}
   {{- end -}}
 {{- end -}}
-{{- /* Helm removes the HorizontalPodAutoscaler of mode hpa a moment after it has made this. KEDA would refuse it for that
-       moment. */ -}}
-{{- $annotations := dict "validations.keda.sh/hpa-ownership" "false" -}}
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata:
-  {{- include "flask-app.metadata" (dict "root" .root "name" .name "component" .component "annotations" (merge $annotations .autoscaling.annotations)) | nindent 2 }}
+  {{- include "flask-app.metadata" (dict "root" .root "name" .name "component" .component "annotations" .autoscaling.annotations) | nindent 2 }}
 spec:
   scaleTargetRef:
     apiVersion: apps/v1

@@ -57,8 +57,8 @@ values:
     mode: "hpa"
     minReplicas: 2
     maxReplicas: 10
-    targetCPUUtilizationPercentage: null
-    targetMemoryUtilizationPercentage: null
+    targetCPUUtilizationPercentage: 70
+    targetMemoryUtilizationPercentage: 0
     metrics: []
     behavior: {}
     annotations: {}
@@ -152,11 +152,13 @@ values:
     labels: {}
     annotations: {}
     alertLabels: {}
-    runbookUrl: "https://example.invalid/runbooks"
+    runbookUrl: ""
+    kubeStateMetrics: true
     objectives:
       availability: 99.9
       latency: 99
       latencySeconds: 0.5
+      latencyExcludedRoutes: []
     disabled: []
     extraGroups: []
   dashboard:
@@ -203,7 +205,7 @@ worker:
     minReplicas: 1
     maxReplicas: 10
     targetCPUUtilizationPercentage: 70
-    targetMemoryUtilizationPercentage: null
+    targetMemoryUtilizationPercentage: 0
     metrics: []
     behavior: {}
     annotations: {}

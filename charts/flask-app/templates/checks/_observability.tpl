@@ -16,4 +16,27 @@
     {{- fail (printf "metrics.port (%s) is not a port of the server container, so %s would find nothing: set it to one of %s" $port (first $ways) (without $names "" | join ", ")) -}}
   {{- end -}}
 {{- end -}}
+{{- if and .Values.prometheusRule.enabled .Values.management.enabled -}}
+  {{- include "flask-app.check.latencyBucket" . -}}
+{{- end -}}
+{{- if and .Values.serviceMonitor.enabled (not .Values.management.enabled) -}}
+  {{- fail "serviceMonitor.enabled needs the Service of the management port, which management.enabled: false leaves out: use podMonitor.enabled, and name the port in metrics.port" -}}
+{{- end -}}
+{{- end }}
+
+{{/* How many requests were faster than a time is only known for the boundaries of the histogram's buckets. */}}
+{{- define "flask-app.check.latencyBucket" -}}
+{{- $buckets := get .Values.config "METRICS_BUCKETS" | default "0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10" | toString -}}
+{{- $seconds := .Values.prometheusRule.objectives.latencySeconds | float64 -}}
+{{- $found := false -}}
+{{- range splitList "," $buckets -}}
+  {{- $found = or $found (eq $seconds (trim . | float64)) -}}
+{{- end -}}
+{{- /* From a Secret or a field they are not known here. */ -}}
+{{- range .Values.extraEnv -}}
+  {{- $found = or $found (eq .name "METRICS_BUCKETS") -}}
+{{- end -}}
+{{- if not $found -}}
+  {{- fail (printf "prometheusRule.objectives.latencySeconds (%v) is not a boundary of the latency histogram: set it to one of %s, or add it to config.METRICS_BUCKETS" .Values.prometheusRule.objectives.latencySeconds $buckets) -}}
+{{- end -}}
 {{- end }}
