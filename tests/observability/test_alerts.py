@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.chart.rendering import render, template
 from tests.observability import prometheus
 from tests.observability.alert_cases import CASES, NAME, POD, VALUES, Case, Series, counter, of_pod
 from tests.observability.kube_state_metrics import METRICS
-from tests.chart.rendering import render, template
 from tests.observability.scraped import Scraped, scraped_server
 
 RUNBOOKS = Path(__file__).resolve().parents[2] / "docs" / "runbooks"

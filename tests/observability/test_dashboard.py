@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.chart.rendering import CHART, render, template
 from tests.observability import prometheus
 from tests.observability.alert_cases import NAME, POD
 from tests.observability.kube_state_metrics import METRICS
-from tests.chart.rendering import CHART, render, template
 from tests.observability.scraped import Scraped, scraped_server
 
 Dashboard = dict[str, Any]
