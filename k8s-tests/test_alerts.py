@@ -2,7 +2,7 @@
 
 What takes hours is not here: the alerts on the windows of 6 hours, 1 day and 3 days, which are the same rule with other
 figures, and a cron job that did not run, for which the cluster's own controller would have to fail. promtool replays
-those (tests/observability/).
+those (tests/alerting/).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the chart's alerts need of kube-state-metrics, with its names and labels: the proof needs no further image.
 
-tests/observability/kube_state_metrics.py cites where they come from. Standard library only: it runs in the image of
+tests/alerting/kube_state_metrics.py cites where they come from. Standard library only: it runs in the image of
 Prometheus.
 """
 

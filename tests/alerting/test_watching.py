@@ -15,10 +15,10 @@ import pytest
 
 from observability import manifests, state
 from observability.kube_state import exposition
+from tests.alerting import prometheus
+from tests.alerting.alert_cases import NAME, POD
+from tests.alerting.kube_state_metrics import METRICS
 from tests.chart.rendering import render
-from tests.observability import prometheus
-from tests.observability.alert_cases import NAME, POD
-from tests.observability.kube_state_metrics import METRICS
 from tests.serving_process import free_port, until
 
 WHEN = "2026-11-26T10:00:00Z"
