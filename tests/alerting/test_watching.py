@@ -109,12 +109,12 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, dict[str, list[
     server.server_close()
 
 
-def pod(monitor: dict[str, Any], name: str, port: int, **changes: Any) -> dict[str, Any]:
+def pod(monitor: dict[str, Any], name: str, number: int, **changes: Any) -> dict[str, Any]:
     """A pod that the monitor selects."""
     labels = {**monitor["spec"]["selector"]["matchLabels"], **changes.get("labels", {})}
     ports = [
         {"name": "http", "containerPort": 5000},
-        {"name": changes.get("port", "management"), "containerPort": port},
+        {"name": changes.get("port", "management"), "containerPort": number},
     ]
     return {
         "metadata": {**META, "name": name, "labels": labels},
