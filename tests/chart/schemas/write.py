@@ -52,6 +52,9 @@ def closed(node: Any) -> Any:
     }
     if "properties" in result and not node.get("x-kubernetes-preserve-unknown-fields"):
         result.setdefault("additionalProperties", False)
+    if str(node.get("pattern")).startswith("^(?i)"):
+        # Go's place for a flag; Python has it in front.
+        result["pattern"] = "(?i)^" + node["pattern"].removeprefix("^(?i)")
     if result.pop("x-kubernetes-int-or-string", False):
         result = {"type": ["integer", "string"]}
     return result
