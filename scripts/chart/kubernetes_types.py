@@ -16,7 +16,7 @@ import yaml
 from chart.nodes import Node, choice, list_of, map_of, number_range, reference, refusal, require, section, unless_null
 
 VERSION = "1.37.0"
-_RULES = Path(__file__).with_name("kubernetes_rules.yaml")
+_RULES = Path(__file__).parent / "tables" / "kubernetes_rules.yaml"
 _SCALARS = {"Quantity": "quantity", "IntOrString": "intOrString", "Time": "text", "MicroTime": "text"}
 """Types that are no maps, and the forms that stand for them."""
 _GROUPS = ("core.v1", "apps.v1", "autoscaling.v2", "networking.v1", "rbac.v1", "meta.v1")
