@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.observability import prometheus
-from tests.observability.alert_cases import CASES, NAME, POD, VALUES, Case, Series, counter, of_pod
-from tests.observability.kube_state_metrics import METRICS
+from tests.alerting import prometheus
+from tests.alerting.alert_cases import CASES, NAME, POD, VALUES, Case, Series, counter, of_pod
+from tests.alerting.kube_state_metrics import METRICS
+from tests.alerting.scraped import Scraped, scraped_server
 from tests.chart.rendering import render, template
-from tests.observability.scraped import Scraped, scraped_server
 
 RUNBOOKS = Path(__file__).resolve().parents[2] / "docs" / "runbooks"
 BURNS = [

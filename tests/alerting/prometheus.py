@@ -146,7 +146,7 @@ def scraping(
     with (folder / "prometheus.log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
     try:
-        until("Prometheus is ready", lambda: process.poll() is not None or _is_ready(prometheus))
+        until("Prometheus is ready", lambda: process.poll() is not None or is_ready(prometheus))
         assert process.poll() is None, (folder / "prometheus.log").read_text()
         yield prometheus
     finally:
@@ -154,7 +154,8 @@ def scraping(
         process.wait(20)
 
 
-def _is_ready(prometheus: Prometheus) -> bool:
+def is_ready(prometheus: Prometheus) -> bool:
+    """Whether it answers queries."""
     try:
         return len(prometheus.query("vector(1)")) == 1
     except (OSError, json.JSONDecodeError):

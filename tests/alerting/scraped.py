@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.observability import prometheus
-from tests.observability.prometheus import Prometheus
+from tests.alerting import prometheus
+from tests.alerting.prometheus import Prometheus
 from tests.serving_process import Server, own_application, serving, until
 
 APPLICATION = """\

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.observability import prometheus
-from tests.observability.alert_cases import NAME, POD
-from tests.observability.kube_state_metrics import METRICS
+from tests.alerting import prometheus
+from tests.alerting.alert_cases import NAME, POD
+from tests.alerting.kube_state_metrics import METRICS
+from tests.alerting.scraped import Scraped, scraped_server
 from tests.chart.rendering import CHART, render, template
-from tests.observability.scraped import Scraped, scraped_server
 
 Dashboard = dict[str, Any]
 # What Grafana puts in for a scrape interval of a second.

@@ -1,0 +1,50 @@
+"""When each alert fired, and when it was over, as Prometheus said it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from observability.monitoring import Monitoring
+
+POLL_SECONDS = 5
+Key = tuple[str, str]
+
+
+@dataclass
+class Seen:
+    """An alert's time on a monotonic clock, and what it said."""
+
+    first: float
+    last: float
+    alert: dict[str, Any]
+
+
+@dataclass
+class History:
+    """What was seen to fire so far, by name of the alert and of the release's objects."""
+
+    monitoring: Monitoring
+    seen: dict[Key, Seen] = field(default_factory=dict)
+    firing: set[Key] = field(default_factory=set)
+    ill: dict[str, str] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """Ask Prometheus once."""
+        now, found = time.monotonic(), self.monitoring.firing()
+        for key, alert in found.items():
+            seen = self.seen.setdefault(key, Seen(now, now, alert))
+            seen.last = now
+        self.firing = set(found)
+        self.ill |= self.monitoring.ill()
+
+    def watch(self, seconds: float, *, until_fired: Collection[Key] = (), until_over: Collection[Key] = ()) -> None:
+        """Go on looking, at most so long, until all of these have fired, or none of those fires any more."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.look()
+            if all(key in self.seen for key in until_fired) and not self.firing & set(until_over):
+                return
+            time.sleep(POLL_SECONDS)

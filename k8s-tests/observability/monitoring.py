@@ -1,0 +1,89 @@
+"""A real Prometheus that watches releases as the Prometheus Operator would have it, with the rules of their charts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlencode
+
+from harness import wait
+from harness.release import Target
+from harness.shell import run
+from observability import manifests
+from observability.manifests import NAME, NAMESPACE, PORT, Object
+
+START_SECONDS = 120
+# The image has no curl, but it has Python.
+_FETCH = "import sys; from urllib.request import urlopen; print(urlopen(sys.argv[1], timeout=10).read().decode())"
+
+
+@dataclass
+class Monitoring:
+    """Prometheus, and kube-state-metrics' part beside it, for as long as the `with` block lasts.
+
+    watched: the namespace of the releases. monitors and rules: their PodMonitors and PrometheusRules, as rendered.
+    """
+
+    target: Target
+    image: str
+    watched: str
+    monitors: Sequence[Object]
+    rules: Sequence[Object]
+
+    def __enter__(self) -> Monitoring:
+        items = manifests.prometheus(self.image, self.watched, self.monitors, self.rules)
+        objects = {"apiVersion": "v1", "kind": "List", "items": items}
+        try:
+            # By the server: the rules are too large for the annotation that a client would keep.
+            apply = ("apply", "--server-side", "--filename", "-")
+            run(self.target.kubectl_command(*apply), stdin=json.dumps(objects))
+            wait.until("Prometheus is ready", self._is_ready, timeout=START_SECONDS)
+        except BaseException:
+            print(self.log())
+            self._delete()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error:
+            print(self.log())
+        self._delete()
+
+    def log(self) -> str:
+        """What Prometheus and its neighbour have said last."""
+        return run(self._kubectl("logs", NAME, "--all-containers", "--tail=50"), check=False).stdout
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """The data of an answer of Prometheus' API."""
+        url = f"http://127.0.0.1:{PORT}/api/v1/{path}?{urlencode(parameters)}"
+        said = run(self._kubectl("exec", NAME, "--container", NAME, "--", "python", "-c", _FETCH, url)).stdout
+        return json.loads(said)["data"]
+
+    def firing(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """The alerts that fire now, by name and release, each with its labels and annotations."""
+        alerts = self.get("alerts")["alerts"]
+        return {
+            (each["labels"]["alertname"], each["labels"]["app"]): each for each in alerts if each["state"] == "firing"
+        }
+
+    def ill(self) -> dict[str, str]:
+        """The rules that can't be evaluated, and why."""
+        rules = [rule for group in self.get("rules")["groups"] for rule in group["rules"]]
+        return {rule["name"]: rule.get("lastError", "") for rule in rules if rule["health"] == "err"}
+
+    def _is_ready(self) -> bool:
+        pod = self.target.core.read_namespaced_pod(NAME, NAMESPACE)
+        return any(one.type == "Ready" and one.status == "True" for one in pod.status.conditions or [])
+
+    def _kubectl(self, *arguments: str) -> list[str]:
+        return self.target.kubectl_command("--namespace", NAMESPACE, *arguments)
+
+    def _delete(self) -> None:
+        run(self.target.kubectl_command("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false"))
+        roles = ("delete", f"role/{NAME}", f"rolebinding/{NAME}", "--ignore-not-found")
+        run(self.target.kubectl_command("--namespace", self.watched, *roles), check=False)
