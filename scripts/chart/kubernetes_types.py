@@ -1,6 +1,6 @@
 """The types of Kubernetes, from its own JSON schemas, small enough for a chart and with what OpenAPI leaves out.
 
-The schemas come with the package kubernetes-validate. kubernetes_rules.yaml adds what the API server checks beyond them.
+The schemas come with the package kubernetes-validate. kubernetes_rules.yaml adds what the API server checks besides.
 """
 
 import json
@@ -82,10 +82,7 @@ def _field(path: str, node: Node, required: bool) -> Node:
     rule = _rules()["fields"].get(path)
     if rule is None:
         return _plain(node, required)
-    if isinstance(rule, list):
-        made = choice(rule)
-    else:
-        made = number_range(rule) if ".." in rule else reference(rule)
+    made = choice(rule) if isinstance(rule, list) else number_range(rule) if ".." in rule else reference(rule)
     if "array" in node.get("type", ()):
         return list_of(made)
     return made
@@ -95,15 +92,13 @@ def _plain(node: Node, required: bool) -> Node:
     """A node of Kubernetes' schemas without descriptions."""
     if "$ref" in node:
         kind = node["$ref"].rpartition(".")[2]
-        if kind in _SCALARS:
-            return reference(_SCALARS[kind])
-        return reference(kind) if required else unless_null(reference(kind))
+        scalar = kind in _SCALARS
+        return reference(_SCALARS.get(kind, kind)) if scalar or required else unless_null(reference(kind))
     types = node["type"] if isinstance(node["type"], list) else [node["type"]]
     if "array" in types:
         return list_of(_plain(node["items"], True))
-    if "object" in types:
-        inner = node.get("additionalProperties")
-        return map_of(_plain(inner, False)) if inner else {"type": ["object", "null"]}
+    if inner := node.get("additionalProperties"):
+        return map_of(_plain(inner, False))
     if "string" in types:
         return reference("requiredText" if required else "text")
     if "integer" in types:

@@ -13,8 +13,8 @@ HEAD = """# What the chart refuses
 <!-- Written by `make docs` from scripts/chart/tables/refusals.yaml: change that. -->
 
 `helm install`, `helm upgrade`, `helm template` and `helm lint` refuse values that the API server would refuse, that
-contradict each other, or that would reach the pod as something else. Nothing is deployed then. Helm 4 and Helm 3 say the
-same. All wrong values of one kind are told at once, each with its path: `at '/image/tag': ...` is the value `image.tag`.
+contradict each other, or that would reach the pod as something else. Nothing is deployed then. Helm 4 and Helm 3 print
+the same messages. A message that begins with `at '/image/tag'` is about the value `image.tag`.
 """
 
 
@@ -23,6 +23,7 @@ def page() -> str:
     parts = [HEAD]
     # Not the values but the nodes, which keep how they are written: 1.10 is not 1.1 to the reader.
     table = yaml.compose((TABLES / "refusals.yaml").read_text())
+    assert table
     for heading, cases in table.value:
         rows = []
         for case in cases.value:

@@ -66,7 +66,7 @@ def test_a_number_on_the_command_line_is_told_the_other_option(helm: Path) -> No
     """--set makes a number of digits, whatever the quotes."""
     assert "--set-string image.tag=1.10" in refusal(helm, "image.tag=110")
     assert "--set-string config.NAME=value" in refusal(helm, "config.PAGES=5")
-    assert template(helm, "--set-string", "image.tag=1.10,config.PAGES=5").returncode == 0
+    assert template(helm, "--set-string=image.tag=1.10,config.PAGES=5").returncode == 0
 
 
 def test_the_image_is_asked_for_before_anything_else(helm: Path) -> None:
