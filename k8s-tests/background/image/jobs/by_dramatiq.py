@@ -7,7 +7,7 @@ from dramatiq.brokers.redis import RedisBroker
 
 from jobs.work import work
 
-# Messages of a worker that is gone are looked for at random, by one command of a thousand if nothing is said: on a quiet
+# Messages of a worker that is gone are looked for at random, with one command of a thousand by default: on a quiet
 # queue that takes a quarter of an hour.
 dramatiq.set_broker(RedisBroker(url=os.environ["QUEUE_URL"], maintenance_chance=50_000))
 
