@@ -103,7 +103,7 @@ def test_a_migration_that_fails_shows_its_log_and_no_pod_is_replaced(
             release.upgrade(image, {FAILS: "yes"})
         said = str(failed.value)
         assert "adding the column orders.currency" in said
-        assert 'relation "orders" does not exist' in said
+        assert "there is no relation orders" in said
         assert release.revision_status() == "failed"
         assert len(migrating.runs("begins", since)) == 1
         assert migrating.pods() == before
@@ -111,6 +111,7 @@ def test_a_migration_that_fails_shows_its_log_and_no_pod_is_replaced(
         migrating.wait_no_leftovers()
         scenario.fault_confirmed = "the migration failed, and no pod was replaced"
         release.upgrade(image, {})
+        release.wait_no_pod_stopping()
         assert not before.keys() & migrating.pods().keys()
         assert len(migrating.runs("ends", since)) == 1
 
@@ -184,6 +185,7 @@ def test_no_two_migrations_run_at_once_though_helm_was_killed_and_rolled_back(
         scenario.fault_confirmed = "a second migration was refused, and the first ended undisturbed"
         migrating.wait_no_job()
         release.upgrade(image, {})
+        release.wait_no_pod_stopping()
         assert not before.keys() & migrating.pods().keys()
     assert len(migrating.runs("begins", since)) == 2
     migrating.wait_no_leftovers()
