@@ -6,11 +6,11 @@ from typing import Any
 import yaml
 
 import generated
-from chart.values_schema import TABLES
+from chart_values.values_schema import TABLES
 
 HEAD = """# What the chart refuses
 
-<!-- Written by `make docs` from scripts/chart/tables/refusals.yaml: change that. -->
+<!-- Written by `make docs` from scripts/chart_values/tables/refusals.yaml: change that. -->
 
 `helm install`, `helm upgrade`, `helm template` and `helm lint` refuse values that the API server would refuse, that
 contradict each other, or that would reach the pod as something else. Nothing is deployed then. Helm 4 and Helm 3 print
