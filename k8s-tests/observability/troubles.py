@@ -117,7 +117,8 @@ TROUBLES = [
             ),
             Alert("FlaskAppStreamsBusy", after=5 * MINUTE, within=5 * MINUTE + SLACK, resolved_within=SLACK),
         ],
-        {"config": {"MAX_STREAMS": 2}},
+        # Streams leave their threads only when those are needed.
+        {"config": {"WEB_THREADS": 1, "MAX_STREAMS": 2}},
         always=["4=/"],
         meanwhile=["1=/fail", "hold=/events", "hold=/events"],
     ),
