@@ -77,7 +77,7 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(PY) scripts/chart --check
+	$(PY) scripts/chart_values --check
 	$(PY) scripts/settings_docs.py --check
 	$(PY) scripts/options_docs.py --check
 	$(PY) scripts/metrics_docs.py --check
@@ -123,7 +123,7 @@ lock: $(VENV)/development ## Pin and hash the requirements, of APP_DIR alone if 
 	  requirements.txt or pyproject.toml: there is nothing to pin'),compile requirements.txt pyproject.toml requirements.in && \
 	  compile requirements-otel.txt --extra otel pyproject.toml requirements-otel.in && \
 	  compile bench/requirements.txt pyproject.toml bench/requirements.in && \
-	  for name in requirements-build requirements-dev tests/applications; do compile $$name.txt $$name.in || exit 1; done)
+	  for name in requirements-build requirements-dev tests/applications k8s-tests/background/image/requirements; do compile $$name.txt $$name.in || exit 1; done)
 
 .PHONY: wheel
 wheel: $(VENV)/runtime ## Build nodrop, the serving layer, as a wheel in build/wheel (WHEELS=folder)
@@ -132,7 +132,7 @@ wheel: $(VENV)/runtime ## Build nodrop, the serving layer, as a wheel in build/w
 
 .PHONY: docs
 docs: $(VENV)/development ## Write the tables of the chart's values, settings, gunicorn's options, metrics, proof and speed
-	$(PY) scripts/chart
+	$(PY) scripts/chart_values
 	$(PY) scripts/settings_docs.py
 	$(PY) scripts/options_docs.py
 	$(PY) scripts/metrics_docs.py

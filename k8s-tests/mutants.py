@@ -107,6 +107,11 @@ MUTANTS = (
         standard=True,
     ),
     Mutant(
+        name="no preStop delay, behind an edge",
+        caught_by="rolling update, through the ingress",
+        break_chart=without(CONTAINER, "lifecycle:"),
+    ),
+    Mutant(
         name="no readiness",
         caught_by="rolling update",
         values={"probes.startup.enabled": "false", "probes.readiness.enabled": "false"},

@@ -5,7 +5,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,7 +40,7 @@ def test_what_is_installed_in_the_test_cluster_is_the_pinned_version(manifest: s
 
 
 def test_traefik_is_the_pinned_one() -> None:
-    manifest = (ROOT / "k8s-tests" / "addons" / "traefik.yaml").read_text()
+    manifest = (ROOT / "k8s-tests" / "manifests" / "traefik.yaml").read_text()
     assert re.findall(r"image: docker\.io/library/traefik:(v\S+)", manifest) == [versions()["TRAEFIK"]]
 
 
@@ -130,7 +129,9 @@ def test_every_file_the_readme_names_is_there() -> None:
 @pytest.mark.parametrize("document", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
 def test_every_file_and_test_that_a_document_names_is_there(document: Path) -> None:
     text = document.read_text()
-    tests = "\n".join(path.read_text() for path in (*ROOT.glob("tests/test_*.py"), *ROOT.glob("k8s-tests/test_*.py")))
+    tests = "\n".join(
+        path.read_text() for path in (*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("k8s-tests/**/test_*.py"))
+    )
     linked = re.findall(r"\]\(([^)#]+)\)", text)
     assert [target for target in linked if not (document.parent / target).exists()] == []
     named = set(re.findall(r"`(test_\w+)(?:`|\.\.\.`)", text))
@@ -153,23 +154,6 @@ def test_the_readme_fits_on_a_screen_and_has_the_start_first() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     assert len(lines) <= 60
     assert next(line for line in lines if line.startswith("    ")).startswith("    make run ")
-
-
-def test_the_job_of_a_migration_has_the_secrets_where_the_chart_has_them() -> None:
-    (manifest,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "deploying.md").read_text(), re.DOTALL)
-    job = yaml.safe_load(manifest)
-    assert (job["apiVersion"], job["kind"]) == ("batch/v1", "Job")
-    pod = job["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    assert container["command"] == ["nodrop", "run", "--", "flask", "db", "upgrade"]
-    assert pod["restartPolicy"] == "Never"
-    (secrets,) = [each["value"] for each in container["env"] if each["name"] == "SECRETS_DIR"]
-    mounted = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
-    assert mounted["secrets"] == secrets
-    assert {each["name"] for each in pod["volumes"]} == mounted.keys()
-    templates = (ROOT / "charts/flask-app/templates/_container.tpl").read_text()
-    assert f"mountPath: {secrets}\n" in templates
-    assert f"mountPath: {mounted['tmp']}\n" in templates
 
 
 def test_every_make_target_the_readme_names_is_there() -> None:

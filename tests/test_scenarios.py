@@ -140,11 +140,21 @@ def test_two_faults_can_be_drawn() -> None:
 # --- Mutants and the baseline -----------------------------------------------------------------------------------------
 
 
+IMAGE = ("--set", "image.repository=flask-app", "--set", "image.tag=test-1")
+
+
 def rendered(chart: Path, *arguments: str) -> str:
     return subprocess.run(
-        [str(tools.resolve("helm")), "template", "x", str(chart), *arguments],
+        [str(tools.resolve("helm")), "template", "x", str(chart), *IMAGE, *arguments],
         capture_output=True, text=True, timeout=60, check=True,
     ).stdout  # fmt: skip
+
+
+@pytest.mark.parametrize("scenario", [each for each in SCENARIOS if each.values], ids=by_name)
+def test_the_chart_accepts_the_values_of_a_scenario(scenario: Scenario) -> None:
+    sets = [argument for name, value in scenario.values.items() for argument in ("--set", f"{name}={value}")]
+    values = ["--values", str(TEST_VALUES)]
+    assert rendered(CHART, *values, *sets) != rendered(CHART, *values)
 
 
 def test_there_are_at_least_ten_mutants() -> None:

@@ -93,16 +93,17 @@ class Conduct:
             with ExitStack() as stack:
                 gateway, tries_before, urls = None, 0, dict[Via, str]()
                 ways = {each.via for each in traffic}
-                if ways & {"gateway", *HOSTS}:
-                    # What is in front looks for the pods that there are.
+                if ways & {*HOSTS}:
+                    edge = stack.enter_context(Traefik(self.target, release.namespace))
+                    urls |= {way: f"http://{host}" for way, host in HOSTS.items()}
                     release.ensure(self.images.first, scenario.values)
+                    edge.wait_for(release)
                 if "gateway" in ways:
+                    # It looks for the pods that there are.
+                    release.ensure(self.images.first, scenario.values)
                     gateway = stack.enter_context(Gateway(self.target, self.images.gateway, release))
                     urls["gateway"] = gateway.url
                     tries_before = gateway.retried()
-                if ways & {*HOSTS}:
-                    stack.enter_context(Traefik(self.target, release))
-                    urls |= {way: f"http://{host}" for way, host in HOSTS.items()}
                 perform(played, outcome, release, self.images, nodes, partial(self._start, urls), self.seed)
                 if gateway:
                     self._require_tries(outcome, gateway.retried() - tries_before)

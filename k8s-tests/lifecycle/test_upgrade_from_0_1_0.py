@@ -34,9 +34,12 @@ def old(request: pytest.FixtureRequest, target: Target, namespace: str, images_:
 def under_clients(release: Release, probe: StartProber, report: Report, name: str, act: Callable[[], str]) -> None:
     """Do what is to be done; nothing may be lost, and there may never be fewer pods, nor may fewer be asked for."""
     sending = [probe(release, kind="new"), probe(release, kind="keep-alive")]
-    with Sampler(release.target.apps, release.namespace, release.fullname) as sampler:
-        with under_traffic(report.add(f"{name}, {release.name}", fault=name), release, sending) as scenario:
-            scenario.fault_confirmed = act()
+    outcome = report.add(f"{name}, {release.name}", fault=name)
+    with (
+        Sampler(release.target.apps, release.namespace, release.fullname) as sampler,
+        under_traffic(outcome, release, sending) as scenario,
+    ):
+        scenario.fault_confirmed = act()
     sampler.require_complete()
     assert (sampler.fewest_desired(), sampler.most_desired()) == (REPLICAS, REPLICAS)
     assert sampler.fewest_ready() == REPLICAS

@@ -21,7 +21,9 @@ def kubernetes_expands(value: str, defined: dict[str, str]) -> str:
     )
 
 
-@pytest.mark.parametrize("value", ["x", "", 'a"b: {c}', "pa$$word", "$(HOME)", "$", "$$$(PORT)", "a\nb", "{{ .Values }}"])
+@pytest.mark.parametrize(
+    "value", ["x", "", 'a"b: {c}', "pa$$word", "$(HOME)", "$", "$$$(PORT)", "a\nb", "{{ .Values }}"]
+)
 def test_a_setting_arrives_as_it_is_written(helm: Path, value: str) -> None:
     rendered = render(helm, values={"config": {"A": value}})
     assert kubernetes_expands(rendered.env["A"], rendered.env) == value

@@ -53,8 +53,10 @@ def test_the_service_selects_the_servers_pods_and_no_others(helm: Path) -> None:
 
 
 def test_a_sidecar_can_stand_in_front_of_the_server(helm: Path) -> None:
+    sidecar = {"name": "auth", "image": "auth:1", "ports": [{"name": "auth", "containerPort": 8080}]}
     for given, expected in (("auth", "auth"), ("8080", 8080)):
-        (port,) = render(helm, f"service.targetPort={given}")["Service"]["spec"]["ports"]
+        rendered = render(helm, f"service.targetPort={given}", values={"extraContainers": [sidecar]})
+        (port,) = rendered["Service"]["spec"]["ports"]
         assert port["targetPort"] == expected
 
 

@@ -33,7 +33,10 @@ def test_the_image_is_named_by_tag_or_digest_and_found_in_the_mirror(
 
 
 def test_pull_secrets_of_the_parent_chart_are_added_once(helm: Path) -> None:
-    values: Object = {"imagePullSecrets": [{"name": "a"}], "global": {"imagePullSecrets": [{"name": "b"}, {"name": "a"}]}}
+    values: Object = {
+        "imagePullSecrets": [{"name": "a"}],
+        "global": {"imagePullSecrets": [{"name": "b"}, {"name": "a"}]},
+    }
     for spec in render(helm, values=values).pod_specs().values():
         assert spec["imagePullSecrets"] == [{"name": "a"}, {"name": "b"}]
 

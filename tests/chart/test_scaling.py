@@ -59,11 +59,10 @@ def test_the_cpu_target_can_be_left_out(helm: Path) -> None:
 
 
 def test_the_tolerance_and_the_policies_reach_the_autoscaler(helm: Path) -> None:
-    values: Object = {"autoscaling": {"behavior": {"scaleUp": {"tolerance": "0.05"}}, "annotations": {"a": "b"}}}
+    values: Object = {"autoscaling": {"behavior": {"scaleUp": {"tolerance": "0.05"}}}}
     autoscaler = render(helm, values=values)["HorizontalPodAutoscaler"]
     assert autoscaler["spec"]["behavior"]["scaleUp"]["tolerance"] == "0.05"
     assert autoscaler["spec"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 300
-    assert autoscaler["metadata"]["annotations"] == {"a": "b"}
 
 
 @pytest.mark.parametrize("mode", ["hpa", "fixed"])

@@ -84,7 +84,7 @@ def test_a_server_without_a_management_port_has_only_the_probes_that_it_names(he
     assert container["ports"] == [{"name": "http", "containerPort": 8000}]
     assert "readinessProbe" in container
     assert not {"startupProbe", "livenessProbe"} & container.keys()
-    assert rendered.env == {"HOME": "/tmp", "PORT": "8000"}  # noqa: S108 - the pod's own volume
+    assert rendered.env == {"HOME": "/tmp", "PORT": "8000"}
     assert rendered.kinds().count("Service") == 1
 
 

@@ -1,8 +1,9 @@
 """Writes the JSON schemas in this folder from the CustomResourceDefinitions of the projects they belong to.
 
-Usage: python tests/chart/schemas/write.py (needs Go, which fetches the modules). Without descriptions, which are most of
-them. Closed as the API server closes them: it drops a field that it does not know, so a field that is not in the schema
-is a mistake of the chart's.
+Usage: python tests/chart/schemas/write.py (needs Go, which fetches the modules).
+
+The schemas have no descriptions, which are most of them, and no object in them takes a field that is not named: the API
+server would drop it.
 """
 
 from __future__ import annotations
@@ -53,6 +54,9 @@ def closed(node: Any) -> Any:
     }
     if "properties" in result and not node.get("x-kubernetes-preserve-unknown-fields"):
         result.setdefault("additionalProperties", False)
+    if str(node.get("pattern")).startswith("^(?i)"):
+        # Go's place for a flag; Python has it in front.
+        result["pattern"] = "(?i)^" + node["pattern"].removeprefix("^(?i)")
     if result.pop("x-kubernetes-int-or-string", False):
         result = {"type": ["integer", "string"]}
     return result

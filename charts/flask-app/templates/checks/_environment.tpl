@@ -9,14 +9,15 @@
 {{- end -}}
 {{- range $workload := (include "flask-app.workloads" . | fromJson).list -}}
   {{- $seen := dict -}}
-  {{- range $entry := .all.extraEnv -}}
+  {{- range .all.extraEnv -}}
     {{- if and (hasKey $ours .name) (or (not $workload.path) (eq .name "SECRETS_DIR")) -}}
       {{- fail (printf "%sextraEnv has %s, which is set by the chart: remove it; %s" $workload.path .name (get $ours .name)) -}}
     {{- end -}}
-    {{- range $where, $names := dict "config" $workload.all.config "extraEnv" $seen -}}
-      {{- if hasKey $names $entry.name -}}
-        {{- fail (printf "%sextraEnv: %s is set twice, in extraEnv and in %s: remove one" $workload.path $entry.name $where) -}}
-      {{- end -}}
+    {{- if hasKey $workload.all.config .name -}}
+      {{- fail (printf "%sextraEnv: %s is set twice, in config and in extraEnv: remove one" $workload.path .name) -}}
+    {{- end -}}
+    {{- if hasKey $seen .name -}}
+      {{- fail (printf "%sextraEnv: %s is set twice: remove one" $workload.path .name) -}}
     {{- end -}}
     {{- $_ := set $seen .name true -}}
   {{- end -}}

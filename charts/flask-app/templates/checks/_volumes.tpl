@@ -14,8 +14,11 @@
 {{- range $workload := (include "flask-app.workloads" . | fromJson).list -}}
   {{- $names := keys $ours -}}
   {{- range .all.volumes -}}
+    {{- if hasKey $ours .name -}}
+      {{- fail (printf "%svolumes: %s is the name of a volume of the chart's own: rename it" $workload.path .name) -}}
+    {{- end -}}
     {{- if has .name $names -}}
-      {{- fail (printf "%svolumes: the volume %s is there twice, or has the name of one of the chart's own (%s): rename it" $workload.path .name (keys $ours | sortAlpha | join ", ")) -}}
+      {{- fail (printf "%svolumes: %s is the name of two volumes: rename one" $workload.path .name) -}}
     {{- end -}}
     {{- $names = append $names .name -}}
   {{- end -}}

@@ -32,8 +32,11 @@
   {{- end -}}
   {{- $names := list .container -}}
   {{- range concat .all.initContainers .all.extraContainers -}}
+    {{- if eq .name (first $names) -}}
+      {{- fail (printf "%sinitContainers and extraContainers: %s is the name of the chart's own container: rename it" $path .name) -}}
+    {{- end -}}
     {{- if has .name $names -}}
-      {{- fail (printf "%sinitContainers and extraContainers: the container %s is there twice, or has the name of the main container (%s). Rename one" $path .name $names) -}}
+      {{- fail (printf "%sinitContainers and extraContainers: %s is the name of two containers: rename one" $path .name) -}}
     {{- end -}}
     {{- $names = append $names .name -}}
   {{- end -}}

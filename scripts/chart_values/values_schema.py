@@ -7,18 +7,18 @@ from typing import Any
 
 import yaml
 
-from chart import kubernetes_types
-from chart.nodes import Node, choice, list_of, number_range, reference, refusal, require, section
-from chart.settings_schema import config_schema
-from chart.sharing import share
-from chart.values_file import Value
+from chart_values import kubernetes_types
+from chart_values.nodes import Node, choice, list_of, number_range, reference, refusal, require, section
+from chart_values.settings_schema import config_schema
+from chart_values.sharing import share
+from chart_values.values_file import Value
 
-_HERE = Path(__file__).parent
+TABLES = Path(__file__).parent / "tables"
 
 
 def load(name: str) -> dict[str, Any]:
-    """The content of a YAML file of this folder."""
-    return dict(yaml.safe_load((_HERE / name).read_text()))
+    """The content of a YAML file of the folder tables."""
+    return dict(yaml.safe_load((TABLES / name).read_text()))
 
 
 SOURCE = load("values_schema.yaml")
@@ -32,9 +32,7 @@ def schema(values: list[Value]) -> dict[str, Any]:
         node = root
         for name in filter(None, path.split(".")):
             node = node["properties"][name]
-        node["properties"] |= {
-            name: refusal(f"under another name. Did you mean {instead}?") for name, instead in names.items()
-        }
+        node["properties"] |= {name: refusal(_instead(text)) for name, text in names.items()}
     describe(root, values)
     root["properties"]["global"]["additionalProperties"] = True
     found = {
@@ -48,6 +46,11 @@ def schema(values: list[Value]) -> dict[str, Any]:
 def text(values: list[Value]) -> str:
     """The schema as it is stored: every installed release keeps a copy of it in its Secret."""
     return json.dumps(share(schema(values)), separators=(",", ":"), ensure_ascii=False) + "\n"
+
+
+def _instead(text: str) -> str:
+    """What is said of a name of another chart. A text that begins with `absent` is all of it."""
+    return text if text.startswith("absent") else f"under another name. Did you mean {text}?"
 
 
 def describe(root: Node, values: list[Value]) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chart.nodes import Node, refusal, unless_null
-from chart.patterns import one_edit, whole_numbers
+from chart_values.nodes import Node, refusal, unless_null
+from chart_values.patterns import one_edit, whole_numbers
 from nodrop.config.schema import Declaration
 from nodrop.config.settings import ServingSettings
 from nodrop.config.types import Form
@@ -17,7 +17,10 @@ _NEVER_EMPTY = {"WEB_CONCURRENCY"}
 
 
 def config_schema(refused: Mapping[str, str], patterns: Mapping[str, str]) -> Node:
-    """The schema of `config`. refused: by name, why and what to set instead. patterns: definitions by pattern of name."""
+    """The schema of `config`.
+
+    refused: what is said of a name, by the name. patterns: the forms of values by a pattern of their names.
+    """
     known = {each.variable: each for each in ServingSettings.declarations().values() if not each.secret}
     own = {name: _setting(each) for name, each in known.items()}
     own |= {each.alias: _setting(each) for each in known.values() if each.alias}

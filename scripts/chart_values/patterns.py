@@ -9,10 +9,12 @@ def whole_numbers(minimum: int, maximum: int) -> str:
 
 
 def _split(minimum: int, maximum: int) -> list[tuple[int, int]]:
-    """The range in parts whose two ends differ by whole digits: 8 to 123 is 8 to 9, 10 to 99, 100 to 119, 120 to 123."""
+    """The range in parts whose ends differ by whole digits: 8 to 123 is 8 to 9, 10 to 99, 100 to 119, 120 to 123."""
     ends = {maximum}
     digits = 1
-    while (end := int(str(minimum)[:-digits] + "9" * digits) if digits < len(str(minimum)) else 10**digits - 1) < maximum:
+    while (
+        end := int(str(minimum)[:-digits] + "9" * digits) if digits < len(str(minimum)) else 10**digits - 1
+    ) < maximum:
         if end >= minimum:
             ends.add(end)
         digits += 1

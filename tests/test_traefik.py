@@ -1,4 +1,4 @@
-"""What the tests install in the cluster beside a release: all of it that can be checked without a cluster."""
+"""Traefik as an add-on of the test cluster: all of it that can be checked without a cluster."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_gateway_apis_resources_are_those_of_the_pinned_version() -> None:
 
 def test_each_way_in_has_a_service_of_its_name() -> None:
     """Probers send the host of their URL, by which Traefik tells the ways apart."""
-    objects = list(yaml.safe_load_all(traefik.MANIFEST.read_text()))
+    objects = list(yaml.safe_load_all(traefik.TRAEFIK.manifest.read_text()))
     services = {
         f"{each['metadata']['name']}.{each['metadata']['namespace']}" for each in objects if each["kind"] == "Service"
     }
@@ -38,7 +38,7 @@ def test_each_way_in_has_a_service_of_its_name() -> None:
 
 def test_traefik_tries_nothing_again() -> None:
     """A retry would hide what a client of another edge would meet."""
-    assert "retry" not in traefik.MANIFEST.read_text().lower()
+    assert "retry" not in traefik.TRAEFIK.manifest.read_text().lower()
 
 
 @pytest.mark.parametrize("host", traefik.HOSTS.values())

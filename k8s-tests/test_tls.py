@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from addons.traefik import HOSTS, NAMESPACE, Traefik, Way
+from addons.traefik import HOSTS, NAMESPACE, ROUTES, Traefik, Way
 from harness.forward import port_forward
 from harness.release import Release, Target
 from harness.shell import run
@@ -20,7 +20,9 @@ pytestmark = pytest.mark.complete
 @pytest.fixture(scope="module")
 def edge(target: Target, release: Release) -> Iterator[Traefik]:
     """Traefik, and the routes to this module's release."""
-    with Traefik(target, release) as edge:
+    with Traefik(target, release.namespace) as edge:
+        release.ensure(release.image, ROUTES)
+        edge.wait_for(release)
         yield edge
 
 
@@ -29,13 +31,13 @@ def test_a_client_gets_http_2_and_the_certificate_of_the_route(
     way: Way, target: Target, release: Release, edge: Traefik, tmp_path: Path
 ) -> None:
     """The application speaks HTTP/1.1, and is told by X-Forwarded-Proto that the client came by https."""
-    authority = tmp_path / "authority.pem"
-    authority.write_text(edge.authority)
+    certificate = tmp_path / "certificate.pem"
+    certificate.write_text(edge.certificate)
     with port_forward(target, NAMESPACE, "deployment/traefik", 8443) as url:
         local = urlsplit(url).netloc
         answer = run(
             [
-                "curl", "--silent", "--show-error", "--fail", "--http2", "--cacert", authority,
+                "curl", "--silent", "--show-error", "--fail", "--http2", "--cacert", certificate,
                 "--connect-to", f"{HOSTS[way]}:443:{local}", "--write-out", "\n%{http_version}",
                 f"https://{HOSTS[way]}/echo",
             ]

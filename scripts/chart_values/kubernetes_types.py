@@ -1,6 +1,6 @@
 """The types of Kubernetes, from its own JSON schemas, small enough for a chart and with what OpenAPI leaves out.
 
-The schemas come with the package kubernetes-validate. kubernetes_rules.yaml adds what the API server checks beyond them.
+The schemas come with the package kubernetes-validate. kubernetes_rules.yaml adds what the API server checks besides.
 """
 
 import json
@@ -13,17 +13,28 @@ from typing import Any
 
 import yaml
 
-from chart.nodes import Node, choice, list_of, map_of, number_range, reference, refusal, require, section, unless_null
+from chart_values.nodes import (
+    Node,
+    choice,
+    list_of,
+    map_of,
+    number_range,
+    reference,
+    refusal,
+    require,
+    section,
+    unless_null,
+)
 
 VERSION = "1.37.0"
-_RULES = Path(__file__).with_name("kubernetes_rules.yaml")
+_RULES = Path(__file__).parent / "tables" / "kubernetes_rules.yaml"
 _SCALARS = {"Quantity": "quantity", "IntOrString": "intOrString", "Time": "text", "MicroTime": "text"}
 """Types that are no maps, and the forms that stand for them."""
 _GROUPS = ("core.v1", "apps.v1", "autoscaling.v2", "networking.v1", "rbac.v1", "meta.v1")
 
 
 @cache
-def _upstream() -> dict[str, Any]:
+def upstream() -> dict[str, Any]:
     """Kubernetes' definitions by the last part of their name, of the groups that pods are made of."""
     folder = files("kubernetes_validate") / "kubernetes-json-schema" / f"v{VERSION}-local-strict"
     found = json.loads((folder / "_definitions.json").read_text())["$defs"]
@@ -55,18 +66,18 @@ def definitions(names: set[str]) -> dict[str, Node]:
 
 def is_type(name: str) -> bool:
     """Whether Kubernetes has a type of this name."""
-    return name in _upstream()
+    return name in upstream()
 
 
 def _type(name: str) -> Node:
-    upstream = _upstream()[name]
+    kubernetes = upstream()[name]
     if name in _rules()["open"]:
         return {"type": ["object", "null"]}
     only = _rules()["only"].get(name)
-    required = upstream.get("required", [])
+    required = kubernetes.get("required", [])
     properties = {
         field: _field(f"{name}.{field}", node, field in required)
-        for field, node in upstream.get("properties", {}).items()
+        for field, node in kubernetes.get("properties", {}).items()
         if only is None or field in only
     }
     node = section(properties)
@@ -82,10 +93,7 @@ def _field(path: str, node: Node, required: bool) -> Node:
     rule = _rules()["fields"].get(path)
     if rule is None:
         return _plain(node, required)
-    if isinstance(rule, list):
-        made = choice(rule)
-    else:
-        made = number_range(rule) if ".." in rule else reference(rule)
+    made = choice(rule) if isinstance(rule, list) else number_range(rule) if ".." in rule else reference(rule)
     if "array" in node.get("type", ()):
         return list_of(made)
     return made
@@ -95,15 +103,13 @@ def _plain(node: Node, required: bool) -> Node:
     """A node of Kubernetes' schemas without descriptions."""
     if "$ref" in node:
         kind = node["$ref"].rpartition(".")[2]
-        if kind in _SCALARS:
-            return reference(_SCALARS[kind])
-        return reference(kind) if required else unless_null(reference(kind))
+        scalar = kind in _SCALARS
+        return reference(_SCALARS.get(kind, kind)) if scalar or required else unless_null(reference(kind))
     types = node["type"] if isinstance(node["type"], list) else [node["type"]]
     if "array" in types:
         return list_of(_plain(node["items"], True))
-    if "object" in types:
-        inner = node.get("additionalProperties")
-        return map_of(_plain(inner, False)) if inner else {"type": ["object", "null"]}
+    if inner := node.get("additionalProperties"):
+        return map_of(_plain(inner, False))
     if "string" in types:
         return reference("requiredText" if required else "text")
     if "integer" in types:

@@ -1,0 +1,96 @@
+"""What is rendered is what lives: a GitOps controller would find nothing to do, and neither does a second upgrade."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from harness import wait
+from harness.images import Images
+from harness.release import CHART, Release, Target
+from harness.shell import run
+from lifecycle.drift import Object, differences, identity, kinds_known, stable
+
+# Some of the values have pods that the restricted standard would refuse.
+POD_SECURITY = "privileged"
+FILES = sorted((CHART / "ci").glob("*-values.yaml"))
+
+
+class Applied:
+    """A release of a file of values, and its objects as they were rendered and as they live.
+
+    Nothing waits until its pods are ready, which most of these values only name.
+    """
+
+    def __init__(self, release: Release, values: list[Path], image: str) -> None:
+        repository, _, tag = image.rpartition(":")
+        self._release = release
+        self._values = [argument for file in values for argument in ("--values", str(file))]
+        self._values += ["--set", f"image.repository={repository}", "--set-string", f"image.tag={tag}"]
+
+    def rendered(self) -> list[Object]:
+        """What helm renders, without hooks."""
+        command = self._release.helm_command("template", self._release.name, str(self._release.chart), "--no-hooks")
+        listed: list[Object] = list(yaml.safe_load_all(run([*command, *self._values]).stdout))
+        return [thing for thing in listed if thing]
+
+    def upgrade(self) -> None:
+        """helm upgrade --install."""
+        command = self._release.helm_command("upgrade", "--install", self._release.name, str(self._release.chart))
+        run([*command, *self._values])
+
+    def live(self) -> dict[str, Object]:
+        """The objects as they are in the cluster, by kind and name, once the autoscaler has set the number of pods."""
+        return wait.until("the number of pods is settled", self._settled, timeout=60, interval=1)
+
+    def _settled(self) -> dict[str, Object]:
+        manifest = "\n---\n".join(json.dumps(thing) for thing in self.rendered())
+        kubectl = self._release.target.kubectl_command("--namespace", self._release.namespace)
+        shown = run([*kubectl, "get", "--filename", "-", "--output", "json", "--show-managed-fields"], stdin=manifest)
+        found = {identity(each): each for each in json.loads(shown.stdout)["items"]}
+        for each in found.values():
+            if each["kind"] == "HorizontalPodAutoscaler":
+                scaled = found[f"Deployment/{each['spec']['scaleTargetRef']['name']}"]
+                if scaled["spec"]["replicas"] < each["spec"]["minReplicas"]:
+                    return {}
+        return found
+
+    def pods(self) -> dict[str, list[int]]:
+        """How often the containers of each pod were restarted."""
+        listed: list[Any] = self._release.target.core.list_namespaced_pod(self._release.namespace).items
+        return {
+            pod.metadata.name: [each.restart_count for each in pod.status.container_statuses or []] for pod in listed
+        }
+
+
+@pytest.mark.parametrize("major", [4, pytest.param(3, marks=pytest.mark.complete)])
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name.removesuffix("-values.yaml"))
+def test_what_was_rendered_lives_unchanged_and_a_second_upgrade_changes_nothing(
+    target: Target, namespace: str, images_: Images, tmp_path: Path, file: Path, major: int
+) -> None:
+    # Beside what the file is about: a migration that succeeds.
+    own = tmp_path / "own.yaml"
+    own.write_text('{image: {digest: ""}, migrations: {command: ["true"]}}')
+    helm = target.helm3 if major == 3 else target.helm
+    name = f"{file.name.removesuffix('-values.yaml')}-{major}"
+    release = Release(target, namespace, name=name, helm=helm)
+    applied = Applied(release, [file, own], images_.first)
+    rendered = applied.rendered()
+    with kinds_known(target, rendered):
+        try:
+            applied.upgrade()
+            before, pods = applied.live(), applied.pods()
+            drift = [line for thing in rendered for line in differences(thing, before[identity(thing)])]
+            assert not drift, "\n".join(drift)
+            applied.upgrade()
+            after = applied.live()
+            assert {name: stable(thing) for name, thing in after.items()} == {
+                name: stable(thing) for name, thing in before.items()
+            }
+            assert applied.pods().keys() == pods.keys()
+        finally:
+            release.uninstall()
