@@ -101,7 +101,7 @@ def merged(*parts: Mapping[str, Any]) -> Values:
 
 
 # Scrapes, evaluations and the cluster's own pace, on a machine that does other things as well.
-SLACK = 90
+SLACK = 120
 MINUTE = 60
 
 TROUBLES = [
@@ -191,7 +191,7 @@ TROUBLES = [
     ),
     Trouble(
         "hog",
-        [Alert("FlaskAppOutOfMemory", within=MINUTE + SLACK, resolved_within=12 * MINUTE + SLACK, once=True)],
+        [Alert("FlaskAppOutOfMemory", within=2 * MINUTE + SLACK, resolved_within=12 * MINUTE + SLACK, once=True)],
         {
             "extraContainers": [
                 {
