@@ -197,3 +197,23 @@ def test_dns_and_stated_egress_go_out(helm: Path) -> None:
     assert {(p["port"], p["protocol"]) for p in dns["ports"]} == {(53, "UDP"), (53, "TCP")}
     assert own["to"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/instance"] == "web"
     assert stated == database
+
+
+def test_every_port_of_the_service_is_open_under_the_policy(helm: Path) -> None:
+    values: Object = {
+        "networkPolicy": {"enabled": True},
+        "extraContainers": [{"name": "grpc", "image": "grpc:1", "ports": [{"name": "grpc", "containerPort": 9090}]}],
+        "service": {"extraPorts": [{"name": "grpc", "port": 90, "targetPort": "grpc"}]},
+    }
+    rendered = render(helm, values=values)
+    opened = [port["port"] for port in rendered["NetworkPolicy"]["spec"]["ingress"][0]["ports"]]
+    assert opened == [port["targetPort"] for port in rendered["Service"]["spec"]["ports"]]
+
+
+def test_a_header_that_is_called_like_a_redirect_does_not_take_the_backend_away(helm: Path) -> None:
+    header = {
+        "type": "RequestHeaderModifier",
+        "requestHeaderModifier": {"set": [{"name": "x", "value": "RequestRedirect"}]},
+    }
+    values: Object = {"httpRoute": {"enabled": True, "parentRefs": [PARENT], "rules": [{"filters": [header]}]}}
+    assert render(helm, values=values)["HTTPRoute"]["spec"]["rules"][0]["backendRefs"]

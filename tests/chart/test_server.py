@@ -151,6 +151,11 @@ def test_there_is_a_budget_where_there_may_be_more_than_the_one_replica(helm: Pa
     assert "PodDisruptionBudget" in render(helm, "autoscaling.minReplicas=1", f"autoscaling.mode={mode}").kinds()
 
 
+def test_a_minimum_of_pods_is_accepted_where_another_controller_scales(helm: Path) -> None:
+    rendered = render(helm, "autoscaling.mode=external", "podDisruptionBudget.minAvailable=50%")
+    assert rendered["PodDisruptionBudget"]["spec"]["minAvailable"] == "50%"
+
+
 # --- Spreading ------------------------------------------------------------------------------------------------------
 
 

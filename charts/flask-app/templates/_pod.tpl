@@ -110,7 +110,7 @@ spec:
 
 {{/* The ConfigMap of configFiles. Takes root and hook, as flask-app.secretName. */}}
 {{- define "flask-app.configFilesName" -}}
-{{- include "flask-app.suffixed" (dict "root" .root "suffix" (.hook | default false | ternary "migrations" "files")) -}}
+{{- include "flask-app.suffixed" (dict "root" .root "suffix" (.hook | default false | ternary (printf "migrations-%d" .root.Release.Revision) "files")) -}}
 {{- end }}
 
 {{/* How the pods are spread over nodes. Each revision is spread by itself: else, during a rollout, the old pods push the
@@ -128,7 +128,7 @@ spec:
 {{- $selector := dict "matchLabels" (include "flask-app.selectorLabels" . | fromYaml) -}}
 topologySpreadConstraints:
   {{- range $constraints }}
-  - {{ merge (dict "labelSelector" (.labelSelector | default $selector)) . (dict "matchLabelKeys" (list "pod-template-hash")) | toYaml | indent 4 | trim }}
+  - {{ merge (dict "labelSelector" (.labelSelector | default $selector)) . (hasKey . "matchLabelKeys" | ternary dict (dict "matchLabelKeys" (list "pod-template-hash"))) | toYaml | indent 4 | trim }}
   {{- end }}
 {{- end }}
 {{- end }}

@@ -14,6 +14,9 @@
 {{- $path := .path -}}
 {{- $resources := .resources | default dict -}}
 {{- with .autoscaling -}}
+{{- if and (not (int .minReplicas)) (not (and (eq .mode "keda") $path)) -}}
+  {{- fail (printf "%sautoscaling.minReplicas (0) would leave no pod: set it to 1 or more. Only a worker in mode keda can scale to 0" $path) -}}
+{{- end -}}
 {{- if has .mode (list "hpa" "keda") -}}
   {{- if gt (int .minReplicas) (int .maxReplicas) -}}
     {{- fail (printf "%sautoscaling.minReplicas (%v) is above %sautoscaling.maxReplicas (%v): set maxReplicas to %v or more" $path .minReplicas $path .maxReplicas .minReplicas) -}}
