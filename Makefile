@@ -123,7 +123,7 @@ lock: $(VENV)/development ## Pin and hash the requirements, of APP_DIR alone if 
 	  requirements.txt or pyproject.toml: there is nothing to pin'),compile requirements.txt pyproject.toml requirements.in && \
 	  compile requirements-otel.txt --extra otel pyproject.toml requirements-otel.in && \
 	  compile bench/requirements.txt pyproject.toml bench/requirements.in && \
-	  for name in requirements-build requirements-dev tests/applications; do compile $$name.txt $$name.in || exit 1; done)
+	  for name in requirements-build requirements-dev tests/applications k8s-tests/background/image/requirements; do compile $$name.txt $$name.in || exit 1; done)
 
 .PHONY: wheel
 wheel: $(VENV)/runtime ## Build nodrop, the serving layer, as a wheel in build/wheel (WHEELS=folder)

@@ -63,9 +63,10 @@ class Traefik:
             raise
 
     def log(self) -> str:
-        """What Traefik has said."""
+        """What Traefik has said, but for the pod that it chose for each request."""
         command = self._target.kubectl_command("--namespace", NAMESPACE, "logs", "deployment/traefik")
-        return run(command, check=False).stdout
+        said = run(command, check=False).stdout.splitlines(keepends=True)
+        return "".join(line for line in said if "/loadbalancer/" not in line)
 
     def __enter__(self) -> Traefik:
         try:

@@ -73,6 +73,10 @@ class Migrating:
         command = ["--namespace", self.release.namespace, "get", kinds, "--selector", selector, "--output", "name"]
         return set(run(self.release.target.kubectl_command(*command)).stdout.split())
 
+    def wait_no_leftovers(self) -> None:
+        """Wait until nothing is left of a migration. Its Job's pod is deleted a moment after the Job."""
+        wait.until("nothing of a migration is left", lambda: not self.leftovers(), timeout=30)
+
     def wait_no_job(self) -> None:
         """Wait until there is no Job: one whose helm was killed is there for a while after it has ended."""
 

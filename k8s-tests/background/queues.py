@@ -80,13 +80,13 @@ class Accounts:
         """The tasks that began more than once."""
         return {job for job, times in self.times("begins").items() if times > 1}
 
-    def in_flight(self, pod: str, at: float = float("inf")) -> set[int]:
-        """The tasks that a pod had begun and not ended at a time, in seconds since the epoch."""
+    def in_flight(self, pod: str, start: float = float("inf"), end: float = float("inf")) -> set[int]:
+        """The tasks that a pod had begun and not ended at some moment between two times, in seconds since the epoch."""
 
-        def jobs(event: str) -> set[int]:
-            return {e["job"] for e in self.entries if e["pod"] == pod and e["event"] == event and e["at"] < at}
+        def jobs(event: str, before: float) -> set[int]:
+            return {e["job"] for e in self.entries if e["pod"] == pod and e["event"] == event and e["at"] < before}
 
-        return jobs("begins") - jobs("ends")
+        return jobs("begins", end) - jobs("ends", start)
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def test_the_first_install_migrates_before_there_is_any_pod(migrating: Migrating
     assert len(created) == PODS
     # Kubernetes keeps whole seconds.
     assert min(created.values()) >= math.floor(ended["at"]) > begun["at"]
-    assert migrating.leftovers() == set()
+    migrating.wait_no_leftovers()
 
 
 @HELM_4
@@ -87,7 +87,7 @@ def test_an_upgrade_migrates_once_before_any_pod_is_replaced(
         assert not before.keys() & after.keys()
         assert min(after.values()) >= math.floor(ended["at"])
         scenario.fault_confirmed = f"one migration ran, then {PODS} pods were replaced"
-    assert migrating.leftovers() == set()
+    migrating.wait_no_leftovers()
 
 
 @BOTH
@@ -108,7 +108,7 @@ def test_a_migration_that_fails_shows_its_log_and_no_pod_is_replaced(
         assert len(migrating.runs("begins", since)) == 1
         assert migrating.pods() == before
         assert release.deployment().metadata.generation == generation
-        assert migrating.leftovers() == set()
+        migrating.wait_no_leftovers()
         scenario.fault_confirmed = "the migration failed, and no pod was replaced"
         release.upgrade(image, {})
         assert not before.keys() & migrating.pods().keys()
@@ -128,7 +128,7 @@ def test_a_migration_past_its_deadline_is_ended_and_no_pod_is_replaced(
         assert time.time() - since < 60
         assert len(migrating.runs("begins", since)) == 1
         assert migrating.pods() == before
-        wait.until("it is gone", lambda: not migrating.leftovers(), timeout=60)
+        migrating.wait_no_leftovers()
         scenario.fault_confirmed = "the migration was ended, and no pod was replaced"
         release.upgrade(migrating.next_image(), {})
     assert len(migrating.runs("ends", since)) == 1
@@ -186,7 +186,7 @@ def test_no_two_migrations_run_at_once_though_helm_was_killed_and_rolled_back(
         release.upgrade(image, {})
         assert not before.keys() & migrating.pods().keys()
     assert len(migrating.runs("begins", since)) == 2
-    assert migrating.leftovers() == set()
+    migrating.wait_no_leftovers()
 
 
 @pytest.mark.complete

@@ -68,7 +68,7 @@ class Working:
             found = self.release.target.apps.read_namespaced_deployment(self.deployment, self.release.namespace)
             status = (found.status.updated_replicas, found.status.ready_replicas, found.status.replicas)
             observed = found.status.observed_generation == found.metadata.generation
-            return observed and status == (REPLICAS,) * 3 and len(self.pods()) == REPLICAS
+            return observed and status == (REPLICAS,) * 3 and len(self.pods()) == len(self.names()) == REPLICAS
 
         wait.until(f"{self.deployment} is at full strength", full, timeout=120)
 

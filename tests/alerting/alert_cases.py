@@ -160,7 +160,7 @@ SERVER = [
         {of_pod("nodrop_worker_starts_total"): gauge((3, 0), (20, 4))},
         {5: 0, 9: 0},
         why="not by the workers of the start",
-        values={"config": {"WEB_CONCURRENCY": 4}},
+        values={"config": {"WEB_CONCURRENCY": 4}, "tmpSizeLimit": "1Gi"},
     ),
 ]
 
@@ -281,6 +281,20 @@ OTHERS = [
             ): gauge((5, 0), (15, 1), (10, 0)),
         },
         {14: 0, 16: 1, 19: 1, 20: 0},
+    ),
+    Case(
+        "FlaskAppAutoscalerInactive",
+        {
+            **autoscaler(NAME, gauge((30, 0)), least=0, most=10),
+            series(
+                "kube_horizontalpodautoscaler_status_condition",
+                horizontalpodautoscaler=NAME,
+                condition="ScalingActive",
+                status="false",
+            ): gauge((30, 1)),
+        },
+        {29: 0},
+        why="not when scaled to none",
     ),
     Case(
         "FlaskAppDrainBlocked",

@@ -339,7 +339,7 @@ def test_the_boundary_is_written_as_in_the_label(helm: Path, seconds: float, lab
 
 def test_pods_are_not_scraped_twice(helm: Path) -> None:
     done = template(helm, "podMonitor.enabled=true", "serviceMonitor.enabled=true")
-    assert "would each scrape every pod" in done.stderr
+    assert "every sample would be scraped twice" in done.stderr
 
 
 @pytest.mark.parametrize("length", [20, 46, 47, 53, 63])

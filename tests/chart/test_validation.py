@@ -1,4 +1,4 @@
-"""Every example of values gives objects that the four newest versions of Kubernetes accept, and the projects around it."""
+"""The four newest versions of Kubernetes, and the projects around it, accept what every example of values gives."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def test_there_are_examples_of_every_kind(helm4: Path) -> None:
     kinds = {o["kind"] for example in EXAMPLES for o in objects(helm4, example)}
     assert kinds >= {
         "Deployment", "Service", "ServiceAccount", "HorizontalPodAutoscaler", "PodDisruptionBudget", "ConfigMap",
-        "Secret", "PersistentVolumeClaim", "Role", "RoleBinding", "CronJob", "Job", "Pod", "Ingress", "NetworkPolicy", *CUSTOM,
+        "Secret", "PersistentVolumeClaim", "Role", "RoleBinding", "CronJob", "Job", "Pod", "Ingress", "NetworkPolicy",
+        *CUSTOM,
     } - {"ServiceMonitor"}  # fmt: skip
 
 

@@ -135,6 +135,8 @@ def test_a_migration_runs_before_the_release_and_its_name_is_its_lock(helm: Path
     assert (job["spec"]["backoffLimit"], job["spec"]["activeDeadlineSeconds"]) == (0, 240)
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["command"] == ["nodrop", "run", "--", "flask", "db", "upgrade"]
+    # Helm 4 would take over the Job of another revision, if its template were the same.
+    assert job["spec"]["template"]["metadata"]["annotations"]["helm.sh/revision"] == "1"
 
 
 def test_a_migration_has_all_it_needs_before_the_first_install(helm: Path) -> None:

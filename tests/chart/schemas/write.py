@@ -1,7 +1,9 @@
 """Writes the JSON schemas in this folder from the CustomResourceDefinitions of the projects they belong to.
 
-Usage: python tests/chart/schemas/write.py (needs Go, which fetches the modules). The schemas have no descriptions, which
-are most of them, and no object in them takes a field that is not named: the API server would drop it.
+Usage: python tests/chart/schemas/write.py (needs Go, which fetches the modules).
+
+The schemas have no descriptions, which are most of them, and no object in them takes a field that is not named: the API
+server would drop it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,9 @@ from dramatiq.brokers.redis import RedisBroker
 
 from jobs.work import work
 
-dramatiq.set_broker(RedisBroker(url=os.environ["QUEUE_URL"]))
+# Messages of a worker that is gone are looked for at random, with one command of a thousand by default: on a quiet
+# queue that takes a quarter of an hour.
+dramatiq.set_broker(RedisBroker(url=os.environ["QUEUE_URL"], maintenance_chance=50_000))
 
 
 # notify_shutdown: the task is interrupted as soon as the worker is to terminate, and tried again elsewhere. Without it
