@@ -62,6 +62,7 @@ def test_a_sidecar_can_stand_in_front_of_the_server(helm: Path) -> None:
 
 def test_more_of_the_service_is_given_in_kubernetes_form(helm: Path) -> None:
     values: Object = {
+        "extraPorts": [{"name": "debug", "containerPort": 9000}],
         "service": {
             "type": "NodePort",
             "port": 80,

@@ -30,6 +30,11 @@
     {{- fail (printf "%sautoscaling has nothing to scale on: set targetCPUUtilizationPercentage, or %s" $path (eq .mode "keda" | ternary "keda.triggers" "metrics")) -}}
   {{- end -}}
 {{- end -}}
+{{- range $field, $value := dict "minReplicaCount" "minReplicas" "maxReplicaCount" "maxReplicas" "triggers" "keda.triggers" "scaleTargetRef" "" -}}
+  {{- if hasKey $.autoscaling.keda.spec $field -}}
+    {{- fail (printf "%sautoscaling.keda.spec.%s belongs to the chart: %s" $path $field ($value | empty | ternary "remove it" (printf "set %sautoscaling.%s" $path $value))) -}}
+  {{- end -}}
+{{- end -}}
 {{- if and (ne .mode "keda") .keda.triggers -}}
   {{- fail (printf "%sautoscaling.keda.triggers have no effect in autoscaling.mode %s: set the mode to keda" $path .mode) -}}
 {{- end -}}
