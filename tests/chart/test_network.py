@@ -11,6 +11,7 @@ from nodrop.config.settings import ServingSettings
 from tests.chart.rendering import Object, render
 
 PARENT = {"name": "public", "namespace": "gateways"}
+SERVICE: Object = {"group": "", "kind": "Service", "name": "web-flask-app", "weight": 1}
 
 
 def test_the_service_serves_port_5000_and_nothing_else(helm: Path) -> None:
@@ -137,13 +138,15 @@ def test_every_rule_of_a_route_has_matches_and_leads_somewhere(helm: Path) -> No
         }
     }
     spec = render(helm, values=values)["HTTPRoute"]["spec"]
-    assert (spec["parentRefs"], spec["hostnames"]) == ([PARENT], ["shop.example"])
+    # The API server adds these defaults, and Argo CD would see a difference for ever.
+    gateway = PARENT | {"group": "gateway.networking.k8s.io", "kind": "Gateway"}
+    assert (spec["parentRefs"], spec["hostnames"]) == ([gateway], ["shop.example"])
     first, second, third = spec["rules"]
     everything = [{"path": {"type": "PathPrefix", "value": "/"}}]
     assert first == {
         "timeouts": {"request": "60s"},
         "matches": everything,
-        "backendRefs": [{"name": "web-flask-app", "port": 5000}],
+        "backendRefs": [SERVICE | {"port": 5000}],
     }
     assert "backendRefs" not in second, "a redirect leads nowhere"
     assert second["matches"][0]["path"]["value"] == "/old"
@@ -153,7 +156,7 @@ def test_every_rule_of_a_route_has_matches_and_leads_somewhere(helm: Path) -> No
 def test_a_route_without_rules_leads_every_path_to_the_service(helm: Path) -> None:
     values: Object = {"httpRoute": {"enabled": True, "parentRefs": [PARENT]}, "service": {"port": 80}}
     (rule,) = render(helm, values=values)["HTTPRoute"]["spec"]["rules"]
-    assert rule["backendRefs"] == [{"name": "web-flask-app", "port": 80}]
+    assert rule["backendRefs"] == [SERVICE | {"port": 80}]
 
 
 def test_only_named_peers_and_the_test_reach_the_ports(helm: Path) -> None:

@@ -218,3 +218,31 @@ def test_a_worker_of_keda_can_scale_to_none(helm: Path) -> None:
     rendered = render(helm, values={"workers": {"w": {"command": ["w"], "autoscaling": autoscaling}}})
     spec = rendered.of("ScaledObject", "worker-w")["spec"]
     assert (spec["minReplicaCount"], spec["triggers"]) == (0, [trigger])
+
+
+@pytest.mark.parametrize("component", ["server", "worker-w", "migration"])
+def test_a_container_without_an_image_runs_the_applications(helm: Path, component: str) -> None:
+    collect = {"name": "collect", "command": ["flask", "collect"], "resources": {"requests": {"cpu": "10m"}}}
+    values: Object = {
+        "config": {"A": "1"},
+        "secrets": {"existingSecret": "s"},
+        "initContainers": [collect],
+        "workers": {"w": {"command": ["w"], "config": {"A": "2"}}},
+        "migrations": {"enabled": True},
+    }
+    rendered = render(helm, values=values)
+    (container,) = template_of(rendered, component)["spec"]["initContainers"]
+    assert (container["image"], container["command"]) == (rendered.container["image"], ["flask", "collect"])
+    assert container["resources"]["requests"]["cpu"] == "10m"
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    env = {e["name"]: e["value"] for e in container["env"]}
+    assert env["A"] == ("2" if component == "worker-w" else "1")
+    assert {m["mountPath"] for m in container["volumeMounts"]} >= {"/tmp", env["SECRETS_DIR"]}  # noqa: S108
+
+
+def test_what_the_server_does_after_its_start_no_other_workload_does(helm: Path) -> None:
+    values: Object = {"lifecycle": {"postStart": {"exec": {"command": ["warm"]}}}} | WORKLOADS
+    rendered = render(helm, values=values)
+    assert "postStart" in rendered.container["lifecycle"]
+    for component in COMPONENTS:
+        assert "lifecycle" not in template_of(rendered, component)["spec"]["containers"][0]

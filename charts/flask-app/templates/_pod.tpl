@@ -1,5 +1,6 @@
 {{/* The pod template of every workload. Takes root, workload, component, containers (YAML) and, if need be, hook,
-     annotations, gracePeriod, restartPolicy and spread (whether to spread the pods over nodes). */}}
+     annotations, gracePeriod, restartPolicy, extra (whether the extraContainers belong to it) and spread (whether to
+     spread the pods over nodes). */}}
 {{- define "flask-app.podTemplate" -}}
 {{- $values := .root.Values -}}
 metadata:
@@ -34,10 +35,13 @@ spec:
   {{- end }}
   {{- with .workload.initContainers }}
   initContainers:
-    {{- toYaml . | nindent 4 }}
+    {{- include "flask-app.containers" (dict "pod" $ "containers" .) | nindent 4 }}
   {{- end }}
   containers:
     {{- .containers | nindent 4 }}
+    {{- if and .extra .workload.extraContainers }}
+    {{- include "flask-app.containers" (dict "pod" $ "containers" .workload.extraContainers) | nindent 4 }}
+    {{- end }}
   volumes:
     {{- include "flask-app.volumes" . | nindent 4 }}
   {{- range $key := list "nodeSelector" "tolerations" "affinity" }}
@@ -70,6 +74,16 @@ spec:
   {{- if .spread }}
   {{- include "flask-app.spread" . | nindent 2 }}
   {{- end }}
+{{- end }}
+
+{{/* Containers of the user's. One without an image runs the application's, with its settings and mounts. Takes containers,
+     and pod: what flask-app.podTemplate takes. */}}
+{{- define "flask-app.containers" -}}
+{{- range .containers }}
+- {{ if .image }}{{ toYaml . | indent 2 | trim }}{{ else }}
+  {{- $common := include "flask-app.container" (merge (dict "name" .name) $.pod) | fromYaml -}}
+  {{- merge (deepCopy .) $common | toYaml | indent 2 | trim }}{{ end }}
+{{- end }}
 {{- end }}
 
 {{/* The volumes of every workload. Takes root, workload and hook. */}}

@@ -27,9 +27,11 @@
 {{- range $key := list "extraEnvFrom" "volumes" "volumeMounts" -}}
   {{- $_ := set $all $key (concat (get $values $key) (get $own $key | default list)) -}}
 {{- end -}}
-{{- range $key := list "resources" "resizePolicy" "initContainers" "extraContainers" "lifecycle" "nodeSelector" "tolerations"
+{{- range $key := list "resources" "resizePolicy" "initContainers" "extraContainers" "nodeSelector" "tolerations"
       "affinity" "priorityClassName" "runtimeClassName" -}}
   {{- $_ := set $all $key (kindIs "invalid" (index $own $key) | ternary (get $values $key) (index $own $key)) -}}
 {{- end -}}
+{{- /* What the server does after its start is not what a migration should do. */ -}}
+{{- $_ := set $all "lifecycle" ((.own | default $values).lifecycle | default dict) -}}
 {{- toJson $all -}}
 {{- end }}
