@@ -46,7 +46,7 @@
 {{- end -}}
 {{- end }}
 
-{{/* The strategy of a worker's rollout, in Kubernetes' own form. */}}
+{{/* The strategy of a worker's rollout, in Kubernetes syntax. */}}
 {{- define "flask-app.check.strategy" -}}
 {{- $rolling := .own.strategy.rollingUpdate -}}
 {{- if and $rolling (eq (.own.strategy.type | default "RollingUpdate") "Recreate") -}}
