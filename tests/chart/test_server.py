@@ -124,6 +124,16 @@ def test_a_value_of_zero_is_not_dropped(helm: Path) -> None:
     assert (spec["minReadySeconds"], spec["revisionHistoryLimit"]) == (0, 0)
 
 
+def test_empty_requests_and_limits_are_none(helm: Path) -> None:
+    worker = {"command": ["w"], "resources": {"limits": None, "requests": None}}
+    values: Object = {
+        "resources": {"limits": None, "requests": {"cpu": "1", "memory": None}},
+        "workers": {"w": worker},
+    }
+    container = render(helm, values=values).container
+    assert container["resources"]["requests"]["cpu"] == "1"
+
+
 # --- Drains ---------------------------------------------------------------------------------------------------------
 
 

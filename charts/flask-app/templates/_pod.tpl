@@ -16,7 +16,7 @@ metadata:
   {{- end }}
 spec:
   serviceAccountName: {{ .serviceAccountName | default (include "flask-app.serviceAccountName" .root) | quote }}
-  automountServiceAccountToken: {{ $values.serviceAccount.automount }}
+  automountServiceAccountToken: {{ toJson $values.serviceAccount.automount }}
   {{- /* A Service named flask-* would otherwise set FLASK_* variables, which Flask takes for settings. */}}
   enableServiceLinks: false
   {{- with .gracePeriod }}
@@ -68,7 +68,7 @@ spec:
   {{- end }}
   {{- range $key := list "hostUsers" "shareProcessNamespace" }}
   {{- if not (kindIs "invalid" (index $values $key)) }}
-  {{ $key }}: {{ index $values $key }}
+  {{ $key }}: {{ index $values $key | toJson }}
   {{- end }}
   {{- end }}
   {{- if .spread }}

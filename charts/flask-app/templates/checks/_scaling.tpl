@@ -23,7 +23,7 @@
   {{- end -}}
   {{- range $resource, $field := dict "cpu" "targetCPUUtilizationPercentage" "memory" "targetMemoryUtilizationPercentage" -}}
     {{- /* Kubernetes takes a limit for the request where there is none. */ -}}
-    {{- $known := or (dig "requests" $resource "" $resources) (dig "limits" $resource "" $resources) -}}
+    {{- $known := or (get ($resources.requests | default dict) $resource) (get ($resources.limits | default dict) $resource) -}}
     {{- if and (get $.autoscaling $field) (not $known) -}}
       {{- fail (printf "%sautoscaling.%s is in percent of %sresources.requests.%s, which is empty: set it, or %sautoscaling.mode to fixed" $path $field $path $resource $path) -}}
     {{- end -}}
@@ -54,10 +54,10 @@
 {{- if and .enabled (not .existingClaim) (not $shared) -}}
   {{- $most := include "flask-app.maxReplicas" (dict "autoscaling" $.Values.autoscaling "replicaCount" $.Values.replicaCount) | int -}}
   {{- if or (gt $most 1) $.Values.workers $.Values.cronJobs -}}
-    {{- fail (printf "persistence.accessModes (%s) lets the pods of one node mount it, and there can be more than one pod: set it to [ReadWriteMany], or have one pod (autoscaling.mode fixed, replicaCount 1, no workers and cronJobs)" (join ", " .accessModes)) -}}
+    {{- fail (printf "persistence.accessModes (%s) is mounted by the pods of one node, or by one pod, and there can be more pods: set it to [ReadWriteMany], or have one pod (autoscaling.mode fixed, replicaCount 1, no workers and cronJobs)" (join ", " .accessModes)) -}}
   {{- end -}}
   {{- if ne $.Values.rollout.strategy "Recreate" -}}
-    {{- fail (printf "persistence.accessModes (%s) lets one pod at a time mount it, and a rollout starts the new pod first: set rollout.strategy to Recreate" (join ", " .accessModes)) -}}
+    {{- fail (printf "persistence.accessModes (%s) may keep the new pod of a rollout from mounting it on another node while the old one runs: set rollout.strategy to Recreate" (join ", " .accessModes)) -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}
