@@ -26,6 +26,8 @@ from tests.chart.rendering import CHART, Object, render
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+CHART_S_OWN = {"PORT", "MANAGEMENT_PORT", "GRACEFUL_TIMEOUT", "SECRETS_DIR", "PEER_SERVICE"}
+"""Settings that the chart states itself."""
 COMMENTED = """
 # Not documented.
 plain: 1
@@ -182,25 +184,27 @@ def test_no_setting_is_taken_for_another() -> None:
 
 
 def test_each_setting_s_default_is_accepted(helm4: Path) -> None:
-    owned = {"PORT", "MANAGEMENT_PORT", "GRACEFUL_TIMEOUT", "SECRETS_DIR", "PEER_SERVICE"}
     settings = [each for each in ServingSettings.declarations().values() if not each.secret]
     defaults = ServingSettings.from_environment({"GRACEFUL_TIMEOUT": "20"})
     config = {
         each.variable: str(each.kind.show(getattr(defaults, attribute)))
         for attribute, each in ServingSettings.declarations().items()
-        if each in settings and each.variable not in owned
+        if each in settings and each.variable not in CHART_S_OWN
     }
     assert refused(helm4, {"config": config}) == ""
 
 
-@pytest.mark.parametrize(
-    "attribute", [name for name, each in ServingSettings.declarations().items() if each.kind.form.numbers]
-)
+NUMBERS = [
+    attribute
+    for attribute, each in ServingSettings.declarations().items()
+    if each.kind.form.numbers and each.variable not in CHART_S_OWN
+]
+
+
+@pytest.mark.parametrize("attribute", NUMBERS)
 def test_the_chart_accepts_the_numbers_that_the_server_accepts(helm4: Path, attribute: str) -> None:
     """Just outside and inside of each range, as numbers and as text."""
     declared = ServingSettings.declarations()[attribute]
-    if declared.variable in ("PORT", "MANAGEMENT_PORT", "GRACEFUL_TIMEOUT"):
-        pytest.skip("set by the chart")
     assert declared.kind.form.numbers
     accepted = declared.kind.accepted.replace("'", "\\'")
     low, high = declared.kind.form.numbers
