@@ -302,7 +302,7 @@ CRON = {"FlaskAppCronJobFailed", "FlaskAppCronJobNotRun"}
             KUBERNETES | AUTOSCALER | CRON | {"FlaskAppDrainBlocked", "FlaskAppMigrationFailed"},
         ),
     ],
-    ids=str,
+    ids=lambda part: " ".join(sorted(part)) if isinstance(part, set) else str(part),
 )
 def test_no_alert_on_what_the_release_does_not_have(helm: Path, values: dict[str, Any], gone: set[str]) -> None:
     assert names(groups(helm)) - names(groups(helm, values=values)) == gone
