@@ -72,7 +72,7 @@ def test_more_of_the_service_is_given_in_kubernetes_form(helm: Path) -> None:
             "annotations": {"b": "2"},
             "extraPorts": [{"name": "debug", "port": 9000, "targetPort": "debug"}],
             "spec": {"externalTrafficPolicy": "Local", "trafficDistribution": "PreferClose"},
-        }
+        },
     }
     service = render(helm, values=values)["Service"]
     assert service["metadata"]["labels"]["tier"] == "front"
