@@ -61,14 +61,16 @@ COMMON: Values = {
 class Alert:
     """An alert that the trouble must bring about.
 
-    after: seconds that its rule waits at least. within: until it must fire, from the beginning of the trouble.
-    resolved_within: until it must be over, from the end of the trouble; of what happens once, from its beginning.
+    after: seconds that its rule waits at least. long: the longer of its windows, if it is one of several. within: until
+    it fires, from the beginning of the trouble. resolved_within: until it is over, from the end of the trouble;
+    of what happens once, from its beginning.
     """
 
     name: str
     within: float
     resolved_within: float
     after: float = 0.0
+    long: str = ""
     once: bool = False
 
 
@@ -111,6 +113,7 @@ TROUBLES = [
             # A fifth of the requests fail: in an hour of which there is only this, that is known at once.
             Alert(
                 "FlaskAppErrorBudgetBurn",
+                long="1h",
                 after=2 * MINUTE,
                 within=2 * MINUTE + SLACK,
                 resolved_within=5 * MINUTE + SLACK,
@@ -127,6 +130,7 @@ TROUBLES = [
         [
             Alert(
                 "FlaskAppLatencyBudgetBurn",
+                long="1h",
                 after=2 * MINUTE,
                 within=2 * MINUTE + SLACK,
                 resolved_within=5 * MINUTE + SLACK,
@@ -147,7 +151,7 @@ TROUBLES = [
                 within=6 * MINUTE + SLACK,
                 resolved_within=5 * MINUTE + SLACK,
             ),
-            Alert("FlaskAppThreadsBusy", after=10 * MINUTE, within=10 * MINUTE + SLACK, resolved_within=SLACK),
+            Alert("FlaskAppThreadsBusy", after=5 * MINUTE, within=10 * MINUTE + SLACK, resolved_within=SLACK),
         ],
         {"config": {"WEB_THREADS": 1}},
         meanwhile=["1.5=/sleep?ms=900"],

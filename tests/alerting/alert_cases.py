@@ -119,9 +119,27 @@ SERVER = [
         "FlaskAppThreadsBusy",
         {
             of_pod("nodrop_threads"): gauge((40, 10)),
-            of_pod("nodrop_threads_busy"): gauge((5, 9), (20, 9.1), (15, 9)),
+            of_pod("nodrop_threads_busy"): gauge((5, 8), (20, 10), (15, 8)),
         },
-        {14: 0, 16: 1, 24: 1, 25: 0},
+        {11: 0, 14: 1, 25: 1, 28: 0},
+    ),
+    Case(
+        "FlaskAppThreadsBusy",
+        {
+            of_pod("nodrop_threads"): gauge((40, 10)),
+            of_pod("nodrop_threads_busy"): gauge((40, 9)),
+        },
+        {39: 0},
+        why="not at 90 percent",
+    ),
+    Case(
+        "FlaskAppThreadsBusy",
+        {
+            of_pod("nodrop_threads"): gauge((40, 10)),
+            of_pod("nodrop_threads_busy"): gauge((5, 10), (1, 6), (5, 10), (1, 6), (28, 10)),
+        },
+        {14: 1},
+        why="also if a scrape meets a pause",
     ),
     Case(
         "FlaskAppStreamsBusy",
