@@ -86,7 +86,8 @@ class Migrating:
         wait.until("no Job of a migration is there", none, timeout=TTL_SECONDS + 30, interval=2)
 
     def pods(self) -> dict[str, float]:
-        """When each server pod was created, in seconds since the epoch, by its name."""
+        """When each server pod was created, in seconds since the epoch, by its name. Waits for those that terminate."""
+        self.release.wait_no_pod_stopping()
         return {pod.metadata.name: pod.metadata.creation_timestamp.timestamp() for pod in self.release.pods()}
 
     def revision(self) -> int:
