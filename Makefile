@@ -77,7 +77,7 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(PY) scripts/chart --check
+	$(PY) scripts/chart_values --check
 	$(PY) scripts/settings_docs.py --check
 	$(PY) scripts/options_docs.py --check
 	$(PY) scripts/metrics_docs.py --check
@@ -132,7 +132,7 @@ wheel: $(VENV)/runtime ## Build nodrop, the serving layer, as a wheel in build/w
 
 .PHONY: docs
 docs: $(VENV)/development ## Write the tables of the chart's values, settings, gunicorn's options, metrics, proof and speed
-	$(PY) scripts/chart
+	$(PY) scripts/chart_values
 	$(PY) scripts/settings_docs.py
 	$(PY) scripts/options_docs.py
 	$(PY) scripts/metrics_docs.py

@@ -19,7 +19,7 @@ from harness import images
 from harness.images import Images
 from harness.release import Target
 from observability.history import History
-from observability.monitoring import Monitoring
+from observability.monitoring import Key, Monitoring
 from observability.troubled import Troubled
 from observability.troubles import TROUBLES, Alert, Trouble
 
@@ -46,7 +46,7 @@ def drama(target: Target, namespace: str, images_: Images) -> Iterator[Drama]:
     releases = [Troubled(target, namespace, images_.first, IMAGE, trouble) for trouble in TROUBLES]
     monitors = [release.rendered("PodMonitor") for release in releases]
     rules = [release.rendered("PrometheusRule") for release in releases]
-    keys = {(alert.name, f"{trouble.name}-flask-app") for trouble, alert in ALERTS}
+    keys = {_key(trouble, alert) for trouble, alert in ALERTS}
     with Monitoring(target, IMAGE, namespace, monitors, rules) as monitoring:
         history = History(monitoring)
         began = _begin(releases)
@@ -58,6 +58,10 @@ def drama(target: Target, namespace: str, images_: Images) -> Iterator[Drama]:
         longest = max(alert.resolved_within for _, alert in ALERTS)
         history.watch(longest, until_over=keys)
         yield Drama(history, began, ended)
+
+
+def _key(trouble: Trouble, alert: Alert) -> Key:
+    return alert.name, f"{trouble.name}-flask-app", alert.long
 
 
 def _begin(releases: list[Troubled]) -> dict[str, float]:
@@ -82,7 +86,7 @@ def _begin(releases: list[Troubled]) -> dict[str, float]:
 @pytest.mark.parametrize(("trouble", "alert"), ALERTS, ids=lambda each: each.name)
 def test_an_alert_fires_and_resolves_within_its_windows(trouble: Trouble, alert: Alert, drama: Drama) -> None:
     """Not before its rule has waited, and not long after."""
-    key = (alert.name, f"{trouble.name}-flask-app")
+    key = _key(trouble, alert)
     seen = drama.history.seen.get(key)
     assert seen, f"{alert.name} did not fire"
     fired = seen.first - drama.began[trouble.name]
@@ -120,5 +124,5 @@ def test_no_release_has_the_alerts_of_another(drama: Drama) -> None:
         "scaled": {"FlaskAppLatencyBudgetBurn", "FlaskAppRequestsQueueing"},
     }
     for trouble in TROUBLES:
-        told = {name for name, release in drama.history.seen if release == f"{trouble.name}-flask-app"}
+        told = {name for name, release, _ in drama.history.seen if release == f"{trouble.name}-flask-app"}
         assert told - {alert.name for alert in trouble.alerts} <= follows.get(trouble.name, set()), trouble.name

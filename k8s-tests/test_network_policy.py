@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,7 @@ LOOK_UP = "import socket, sys; print(socket.getaddrinfo(sys.argv[1], None)[0][4]
 class Guarded:
     """A release with the policy, and pods that try to reach it and that it tries to reach."""
 
-    release: Release
+    release: Release = field(repr=False)
     client: Peer
     scraper: Peer
     database: Peer

@@ -16,7 +16,9 @@ def versions() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
-@pytest.mark.parametrize("file", ["Dockerfile", "k8s-tests/prober/Dockerfile", "k8s-tests/gateway/Dockerfile"])
+@pytest.mark.parametrize(
+    "file", ["Dockerfile", *(f"k8s-tests/{name}/Dockerfile" for name in ("prober", "gateway", "observability"))]
+)
 def test_the_base_image_is_the_pinned_one(file: str) -> None:
     assert f"ARG PYTHON_IMAGE={versions()['PYTHON_IMAGE']}\n" in (ROOT / file).read_text()
 

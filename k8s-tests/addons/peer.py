@@ -41,7 +41,7 @@ def connects(target: Target, namespace: str, pod: str, host: str, port: int) -> 
 class Peer:
     """A pod that listens on PORT and tries connections, while the `with` block runs."""
 
-    target: Target
+    target: Target = field(repr=False)
     image: str
     namespace: str
     name: str

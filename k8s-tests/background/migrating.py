@@ -86,13 +86,14 @@ class Migrating:
         wait.until("no Job of a migration is there", none, timeout=TTL_SECONDS + 30, interval=2)
 
     def pods(self) -> dict[str, float]:
-        """When each server pod was created, in seconds since the epoch, by its name."""
+        """When each server pod was created, in seconds since the epoch, by its name. Waits for those that terminate."""
+        self.release.wait_no_pod_stopping()
         return {pod.metadata.name: pod.metadata.creation_timestamp.timestamp() for pod in self.release.pods()}
 
-    def revision(self) -> int:
-        """The number of the newest revision."""
+    def revision(self, status: str) -> int:
+        """The number of the newest revision of this status."""
         listed = run(self.release.helm_command("history", self.release.name, "--output", "json")).stdout
-        return int(json.loads(listed)[-1]["revision"])
+        return int([each for each in json.loads(listed) if each["status"] == status][-1]["revision"])
 
     @contextmanager
     def upgrade_begun(self, image: str, sets: dict[str, str]) -> Iterator[subprocess.Popen[str]]:

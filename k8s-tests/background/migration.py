@@ -27,6 +27,6 @@ if __name__ == "__main__":
     print("adding the column orders.currency", flush=True)
     time.sleep(float(os.environ.get("MIGRATION_SECONDS", "0s").removesuffix("s")))
     if "MIGRATION_FAILS" in os.environ:
-        # Without quotes, which Helm 4 writes in its own way.
-        sys.exit("there is no relation orders")
+        # Without quotes, which Helm 4 would print escaped: it logs all of it as one line.
+        sys.exit("relation orders does not exist")
     write("ends")

@@ -103,7 +103,7 @@ def test_a_migration_that_fails_shows_its_log_and_no_pod_is_replaced(
             release.upgrade(image, {FAILS: "yes"})
         said = str(failed.value)
         assert "adding the column orders.currency" in said
-        assert "there is no relation orders" in said
+        assert "relation orders does not exist" in said
         assert release.revision_status() == "failed"
         assert len(migrating.runs("begins", since)) == 1
         assert migrating.pods() == before
@@ -111,7 +111,6 @@ def test_a_migration_that_fails_shows_its_log_and_no_pod_is_replaced(
         migrating.wait_no_leftovers()
         scenario.fault_confirmed = "the migration failed, and no pod was replaced"
         release.upgrade(image, {})
-        release.wait_no_pod_stopping()
         assert not before.keys() & migrating.pods().keys()
         assert len(migrating.runs("ends", since)) == 1
 
@@ -124,7 +123,8 @@ def test_a_migration_past_its_deadline_is_ended_and_no_pod_is_replaced(
     release, before, since = migrating.release, migrating.pods(), time.time()
     outcome = report.add(f"migration past its deadline, {release.name}", fault="helm upgrade whose migration hangs")
     with under_traffic(outcome, release, clients(probe, release)) as scenario:
-        with pytest.raises(CommandError, match="DeadlineExceeded"):
+        # Helm 4 does not say why it failed, and there is no log: Kubernetes deletes the pod.
+        with pytest.raises(CommandError, match=r"DeadlineExceeded|message: Job Failed"):
             release.upgrade(migrating.next_image(), {SECONDS: "600s", "migrations.activeDeadlineSeconds": "6"})
         assert time.time() - since < 60
         assert len(migrating.runs("begins", since)) == 1
@@ -174,7 +174,9 @@ def test_no_two_migrations_run_at_once_though_helm_was_killed_and_rolled_back(
     outcome = report.add(f"helm killed in a migration, {release.name}", fault="helm is killed while it migrates")
     with under_traffic(outcome, release, clients(probe, release)) as scenario:
         kill_while_it_migrates(migrating, image, "40s")
-        run(release.helm_command("rollback", release.name, "--wait", "--timeout", "1m"))
+        # By its number: the one before is not rolled out if it has failed.
+        serving = str(migrating.revision("deployed"))
+        run(release.helm_command("rollback", release.name, serving, "--wait", "--timeout", "1m"))
         with pytest.raises(CommandError, match=r"already exists|field is immutable"):
             release.upgrade(image, {SECONDS: "40s"})
         assert migrating.pods() == before
@@ -185,10 +187,9 @@ def test_no_two_migrations_run_at_once_though_helm_was_killed_and_rolled_back(
         scenario.fault_confirmed = "a second migration was refused, and the first ended undisturbed"
         migrating.wait_no_job()
         release.upgrade(image, {})
-        release.wait_no_pod_stopping()
         assert not before.keys() & migrating.pods().keys()
     assert len(migrating.runs("begins", since)) == 2
-    migrating.wait_no_leftovers()
+    migrating.wait_no_job()
 
 
 @pytest.mark.complete
@@ -201,7 +202,7 @@ def test_the_upgrade_is_done_again_with_the_same_migration_though_helm_was_kille
     outcome = report.add(f"helm killed, its Secret deleted, {release.name}", fault="helm is killed while it migrates")
     with under_traffic(outcome, release, clients(probe, release)) as scenario:
         kill_while_it_migrates(migrating, image, "20s")
-        secret = f"sh.helm.release.v1.{release.name}.v{migrating.revision()}"
+        secret = f"sh.helm.release.v1.{release.name}.v{migrating.revision("pending-upgrade")}"
         release.target.core.delete_namespaced_secret(secret, release.namespace)
         try:
             release.upgrade(image, {SECONDS: "20s"})

@@ -98,8 +98,8 @@ def drained(working: Working) -> None:
 
 
 FAULTS = (rolling_update, deleted, drained)
-STANDARD = [(CELERY, fault) for fault in FAULTS] + [(RQ, rolling_update)]
-COMPLETE = [(RQ, deleted), (RQ, drained)] + [(DRAMATIQ, fault) for fault in FAULTS]
+STANDARD = [(CELERY, rolling_update), (CELERY, drained)]
+COMPLETE = [(CELERY, deleted)] + [(RQ, fault) for fault in FAULTS] + [(DRAMATIQ, fault) for fault in FAULTS]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,13 @@ def test_every_task_is_done_exactly_once_though_workers_terminate(
 # Celery and Dramatiq can give it back by themselves. If they don't, and with RQ, its pod is killed, which the other
 # workers notice after a while. Each with the seconds that this may take.
 GIVEN_BACK = (
-    pytest.param(CELERY, {"REMAP_SIGTERM": "SIGQUIT", "SOFT_SHUTDOWN_SECONDS": "5"}, 20, id="celery-given-back"),
+    pytest.param(
+        CELERY,
+        {"REMAP_SIGTERM": "SIGQUIT", "SOFT_SHUTDOWN_SECONDS": "5"},
+        20,
+        id="celery-given-back",
+        marks=pytest.mark.complete,
+    ),
     pytest.param(DRAMATIQ, {"INTERRUPT": "yes"}, 20, id="dramatiq-interrupted", marks=pytest.mark.complete),
     pytest.param(CELERY, {"VISIBILITY_SECONDS": "45"}, 120, id="celery-killed", marks=pytest.mark.complete),
     pytest.param(RQ, {}, 200, id="rq-killed", marks=pytest.mark.complete),

@@ -23,7 +23,7 @@ VALUES = {
 }
 
 
-@pytest.fixture(params=[4, 3])
+@pytest.fixture(params=[4, pytest.param(3, marks=pytest.mark.complete)])
 def restricted(request: pytest.FixtureRequest, target: Target, namespace: str, images_: Images, tmp_path: Path) -> Any:
     """A release with everything that runs, in a namespace that enforces the standard."""
     labels = target.core.read_namespace(namespace).metadata.labels

@@ -7,10 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from observability.monitoring import Monitoring
+from observability.monitoring import Key, Monitoring
 
 POLL_SECONDS = 5
-Key = tuple[str, str]
 
 
 @dataclass
@@ -24,7 +23,7 @@ class Seen:
 
 @dataclass
 class History:
-    """What was seen to fire so far, by name of the alert and of the release's objects."""
+    """What was seen to fire so far, by alert."""
 
     monitoring: Monitoring
     seen: dict[Key, Seen] = field(default_factory=dict)

@@ -15,6 +15,8 @@ from harness.shell import run
 from observability import manifests
 from observability.manifests import NAME, NAMESPACE, PORT, Object
 
+Key = tuple[str, str, str]
+"""An alert: its name, the name of the release's objects, and its long window if it is of several."""
 START_SECONDS = 120
 # The image has no curl, but it has Python.
 _FETCH = "import sys; from urllib.request import urlopen; print(urlopen(sys.argv[1], timeout=10).read().decode())"
@@ -64,12 +66,14 @@ class Monitoring:
         said = run(self._kubectl("exec", NAME, "--container", NAME, "--", "python", "-c", _FETCH, url)).stdout
         return json.loads(said)["data"]
 
-    def firing(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """The alerts that fire now, by name and release, each with its labels and annotations."""
-        alerts = self.get("alerts")["alerts"]
-        return {
-            (each["labels"]["alertname"], each["labels"]["app"]): each for each in alerts if each["state"] == "firing"
-        }
+    def firing(self) -> dict[Key, dict[str, Any]]:
+        """The alerts that fire now, by name, release and long window, each with its labels and annotations."""
+        found = {}
+        for alert in self.get("alerts")["alerts"]:
+            labels = alert["labels"]
+            if alert["state"] == "firing":
+                found[(labels["alertname"], labels["app"], labels.get("long", ""))] = alert
+        return found
 
     def ill(self) -> dict[str, str]:
         """The rules that can't be evaluated, and why."""

@@ -16,11 +16,11 @@ from harness.shell import run
 from observability.manifests import Object, pod_spec
 from observability.troubles import COMMON, Trouble, Values, merged
 
-# Of the example application's server: the process that answers at the management port.
+# The processes that answer at the management port, by the name that they give themselves.
 _MANAGEMENT = """\
 import os, pathlib, sys
 for process in pathlib.Path("/proc").glob("[0-9]*"):
-    if b"nodrop.management" in (process / "cmdline").read_bytes() and int(process.name) != os.getpid():
+    if (process / "comm").read_text().strip() == "nodrop-health":
         os.kill(int(process.name), int(sys.argv[1]))
         print(process.name)
 """

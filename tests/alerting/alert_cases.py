@@ -119,9 +119,27 @@ SERVER = [
         "FlaskAppThreadsBusy",
         {
             of_pod("nodrop_threads"): gauge((40, 10)),
-            of_pod("nodrop_threads_busy"): gauge((5, 9), (20, 9.1), (15, 9)),
+            of_pod("nodrop_threads_busy"): gauge((5, 8), (20, 10), (15, 8)),
         },
-        {14: 0, 16: 1, 24: 1, 25: 0},
+        {11: 0, 14: 1, 25: 1, 28: 0},
+    ),
+    Case(
+        "FlaskAppThreadsBusy",
+        {
+            of_pod("nodrop_threads"): gauge((40, 10)),
+            of_pod("nodrop_threads_busy"): gauge((40, 9)),
+        },
+        {39: 0},
+        why="not at 90 percent",
+    ),
+    Case(
+        "FlaskAppThreadsBusy",
+        {
+            of_pod("nodrop_threads"): gauge((40, 10)),
+            of_pod("nodrop_threads_busy"): gauge((5, 10), (1, 6), (5, 10), (1, 6), (28, 10)),
+        },
+        {14: 1},
+        why="also if a scrape meets a pause",
     ),
     Case(
         "FlaskAppStreamsBusy",
@@ -160,7 +178,7 @@ SERVER = [
         {of_pod("nodrop_worker_starts_total"): gauge((3, 0), (20, 4))},
         {5: 0, 9: 0},
         why="not by the workers of the start",
-        values={"config": {"WEB_CONCURRENCY": 4}},
+        values={"config": {"WEB_CONCURRENCY": 4}, "tmpSizeLimit": "1Gi"},
     ),
 ]
 
@@ -281,6 +299,20 @@ OTHERS = [
             ): gauge((5, 0), (15, 1), (10, 0)),
         },
         {14: 0, 16: 1, 19: 1, 20: 0},
+    ),
+    Case(
+        "FlaskAppAutoscalerInactive",
+        {
+            **autoscaler(NAME, gauge((30, 0)), least=0, most=10),
+            series(
+                "kube_horizontalpodautoscaler_status_condition",
+                horizontalpodautoscaler=NAME,
+                condition="ScalingActive",
+                status="false",
+            ): gauge((30, 1)),
+        },
+        {29: 0},
+        why="not when scaled to none",
     ),
     Case(
         "FlaskAppDrainBlocked",

@@ -11,6 +11,7 @@ from nodrop.config.settings import ServingSettings
 from tests.chart.rendering import Object, render
 
 PARENT = {"name": "public", "namespace": "gateways"}
+SERVICE: Object = {"group": "", "kind": "Service", "name": "web-flask-app", "weight": 1}
 
 
 def test_the_service_serves_port_5000_and_nothing_else(helm: Path) -> None:
@@ -62,6 +63,7 @@ def test_a_sidecar_can_stand_in_front_of_the_server(helm: Path) -> None:
 
 def test_more_of_the_service_is_given_in_kubernetes_form(helm: Path) -> None:
     values: Object = {
+        "extraPorts": [{"name": "debug", "containerPort": 9000}],
         "service": {
             "type": "NodePort",
             "port": 80,
@@ -70,7 +72,7 @@ def test_more_of_the_service_is_given_in_kubernetes_form(helm: Path) -> None:
             "annotations": {"b": "2"},
             "extraPorts": [{"name": "debug", "port": 9000, "targetPort": "debug"}],
             "spec": {"externalTrafficPolicy": "Local", "trafficDistribution": "PreferClose"},
-        }
+        },
     }
     service = render(helm, values=values)["Service"]
     assert service["metadata"]["labels"]["tier"] == "front"
@@ -136,13 +138,15 @@ def test_every_rule_of_a_route_has_matches_and_leads_somewhere(helm: Path) -> No
         }
     }
     spec = render(helm, values=values)["HTTPRoute"]["spec"]
-    assert (spec["parentRefs"], spec["hostnames"]) == ([PARENT], ["shop.example"])
+    # The API server adds these defaults, and Argo CD would see a difference for ever.
+    gateway = PARENT | {"group": "gateway.networking.k8s.io", "kind": "Gateway"}
+    assert (spec["parentRefs"], spec["hostnames"]) == ([gateway], ["shop.example"])
     first, second, third = spec["rules"]
     everything = [{"path": {"type": "PathPrefix", "value": "/"}}]
     assert first == {
         "timeouts": {"request": "60s"},
         "matches": everything,
-        "backendRefs": [{"name": "web-flask-app", "port": 5000}],
+        "backendRefs": [SERVICE | {"port": 5000}],
     }
     assert "backendRefs" not in second, "a redirect leads nowhere"
     assert second["matches"][0]["path"]["value"] == "/old"
@@ -152,7 +156,7 @@ def test_every_rule_of_a_route_has_matches_and_leads_somewhere(helm: Path) -> No
 def test_a_route_without_rules_leads_every_path_to_the_service(helm: Path) -> None:
     values: Object = {"httpRoute": {"enabled": True, "parentRefs": [PARENT]}, "service": {"port": 80}}
     (rule,) = render(helm, values=values)["HTTPRoute"]["spec"]["rules"]
-    assert rule["backendRefs"] == [{"name": "web-flask-app", "port": 80}]
+    assert rule["backendRefs"] == [SERVICE | {"port": 80}]
 
 
 def test_only_named_peers_and_the_test_reach_the_ports(helm: Path) -> None:
@@ -196,3 +200,23 @@ def test_dns_and_stated_egress_go_out(helm: Path) -> None:
     assert {(p["port"], p["protocol"]) for p in dns["ports"]} == {(53, "UDP"), (53, "TCP")}
     assert own["to"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/instance"] == "web"
     assert stated == database
+
+
+def test_every_port_of_the_service_is_open_under_the_policy(helm: Path) -> None:
+    values: Object = {
+        "networkPolicy": {"enabled": True},
+        "extraContainers": [{"name": "grpc", "image": "grpc:1", "ports": [{"name": "grpc", "containerPort": 9090}]}],
+        "service": {"extraPorts": [{"name": "grpc", "port": 90, "targetPort": "grpc"}]},
+    }
+    rendered = render(helm, values=values)
+    opened = [port["port"] for port in rendered["NetworkPolicy"]["spec"]["ingress"][0]["ports"]]
+    assert opened == [port["targetPort"] for port in rendered["Service"]["spec"]["ports"]]
+
+
+def test_a_header_that_is_called_like_a_redirect_does_not_take_the_backend_away(helm: Path) -> None:
+    header = {
+        "type": "RequestHeaderModifier",
+        "requestHeaderModifier": {"set": [{"name": "x", "value": "RequestRedirect"}]},
+    }
+    values: Object = {"httpRoute": {"enabled": True, "parentRefs": [PARENT], "rules": [{"filters": [header]}]}}
+    assert render(helm, values=values)["HTTPRoute"]["spec"]["rules"][0]["backendRefs"]

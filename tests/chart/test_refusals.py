@@ -1,4 +1,4 @@
-"""Wrong values, each with what Helm says of it: scripts/chart/tables/refusals.yaml."""
+"""Wrong values, each with what Helm says of it: scripts/chart_values/tables/refusals.yaml."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 from tests.chart.refusing import messages, refused
 from tests.chart.rendering import CHART, IMAGE, Object, refusal, template
 
-TABLE = yaml.safe_load((CHART.parents[1] / "scripts" / "chart" / "tables" / "refusals.yaml").read_text())
+TABLE = yaml.safe_load((CHART.parents[1] / "scripts" / "chart_values" / "tables" / "refusals.yaml").read_text())
 CASES = [(case["set"], case["says"]) for cases in TABLE.values() for case in cases]
 
 

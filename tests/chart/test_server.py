@@ -124,6 +124,16 @@ def test_a_value_of_zero_is_not_dropped(helm: Path) -> None:
     assert (spec["minReadySeconds"], spec["revisionHistoryLimit"]) == (0, 0)
 
 
+def test_empty_requests_and_limits_are_none(helm: Path) -> None:
+    worker = {"command": ["w"], "resources": {"limits": None, "requests": None}}
+    values: Object = {
+        "resources": {"limits": None, "requests": {"cpu": "1", "memory": None}},
+        "workers": {"w": worker},
+    }
+    container = render(helm, values=values).container
+    assert container["resources"]["requests"]["cpu"] == "1"
+
+
 # --- Drains ---------------------------------------------------------------------------------------------------------
 
 
@@ -149,6 +159,11 @@ def test_there_is_no_budget_where_it_would_protect_nothing(helm: Path, values: O
 @pytest.mark.parametrize("mode", ["hpa", "keda", "external"])
 def test_there_is_a_budget_where_there_may_be_more_than_the_one_replica(helm: Path, mode: str) -> None:
     assert "PodDisruptionBudget" in render(helm, "autoscaling.minReplicas=1", f"autoscaling.mode={mode}").kinds()
+
+
+def test_a_minimum_of_pods_is_accepted_where_another_controller_scales(helm: Path) -> None:
+    rendered = render(helm, "autoscaling.mode=external", "podDisruptionBudget.minAvailable=50%")
+    assert rendered["PodDisruptionBudget"]["spec"]["minAvailable"] == "50%"
 
 
 # --- Spreading ------------------------------------------------------------------------------------------------------

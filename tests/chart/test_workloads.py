@@ -164,3 +164,85 @@ def test_a_migration_uses_the_service_account_that_exists(helm: Path) -> None:
     rendered = render(helm, values=values)
     assert rendered.of("Job", "migration")["spec"]["template"]["spec"]["serviceAccountName"] == "mine"
     assert rendered.all("ServiceAccount") == []
+
+
+def test_a_variable_of_a_workload_takes_the_place_of_an_inherited_one_in_either_form(helm: Path) -> None:
+    values: Object = {
+        "config": {"A": "1", "B": "1"},
+        "extraEnv": [{"name": "C", "value": "1"}, {"name": "D", "value": "1"}],
+        "workers": {
+            "w": {
+                "command": ["w"],
+                "config": {"B": "2", "C": "2"},
+                "extraEnv": [{"name": "A", "value": "2"}, {"name": "D", "value": "2"}],
+            }
+        },
+    }
+    rendered = render(helm, values=values)
+    env = template_of(rendered, "worker-w")["spec"]["containers"][0]["env"]
+    assert sorted((e["name"], e["value"]) for e in env if e["name"] in "ABCD") == [(name, "2") for name in "ABCD"]
+    assert {rendered.env[name] for name in "ABCD"} == {"1"}
+
+
+def test_an_entry_that_is_null_is_left_out(helm: Path) -> None:
+    values: Object = {"workers": {"celery": None, "rq": {"command": ["rq"]}}, "cronJobs": {"news": None}}
+    rendered = render(helm, values=values)
+    assert len(rendered.all("Deployment")) == 2
+    assert rendered.all("CronJob") == []
+
+
+def test_a_refused_upgrade_takes_nothing_away_from_the_migration_that_runs(helm4: Path) -> None:
+    """What it mounts is named by the revision: an upgrade has another, so it neither deletes nor replaces it."""
+    rendered = render(helm4, values=SHARED | {"migrations": {"enabled": True}})
+    for kind in ("ConfigMap", "Secret"):
+        (hook,) = [o for o in rendered.all(kind) if is_hook(o)]
+        assert hook["metadata"]["name"] == "web-flask-app-migrations-1"
+
+
+def test_a_migration_has_the_permissions_of_the_application(helm: Path) -> None:
+    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]
+    values: Object = {"migrations": {"enabled": True}, "serviceAccount": {"automount": True, "rules": rules}}
+    rendered = render(helm, values=values)
+    bound = {subject["name"] for subject in rendered["RoleBinding"]["subjects"]}
+    assert bound == {spec["serviceAccountName"] for spec in rendered.pod_specs().values()}
+
+
+def test_a_worker_of_keda_can_scale_to_none(helm: Path) -> None:
+    trigger = {"type": "redis", "metadata": {"listName": "jobs"}}
+    autoscaling = {
+        "mode": "keda",
+        "minReplicas": 0,
+        "targetCPUUtilizationPercentage": 0,
+        "keda": {"triggers": [trigger]},
+    }
+    rendered = render(helm, values={"workers": {"w": {"command": ["w"], "autoscaling": autoscaling}}})
+    spec = rendered.of("ScaledObject", "worker-w")["spec"]
+    assert (spec["minReplicaCount"], spec["triggers"]) == (0, [trigger])
+
+
+@pytest.mark.parametrize("component", ["server", "worker-w", "migration"])
+def test_a_container_without_an_image_runs_the_applications(helm: Path, component: str) -> None:
+    collect = {"name": "collect", "command": ["flask", "collect"], "resources": {"requests": {"cpu": "10m"}}}
+    values: Object = {
+        "config": {"A": "1"},
+        "secrets": {"existingSecret": "s"},
+        "initContainers": [collect],
+        "workers": {"w": {"command": ["w"], "config": {"A": "2"}}},
+        "migrations": {"enabled": True},
+    }
+    rendered = render(helm, values=values)
+    (container,) = template_of(rendered, component)["spec"]["initContainers"]
+    assert (container["image"], container["command"]) == (rendered.container["image"], ["flask", "collect"])
+    assert container["resources"]["requests"]["cpu"] == "10m"
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    env = {e["name"]: e["value"] for e in container["env"]}
+    assert env["A"] == ("2" if component == "worker-w" else "1")
+    assert {m["mountPath"] for m in container["volumeMounts"]} >= {"/tmp", env["SECRETS_DIR"]}
+
+
+def test_what_the_server_does_after_its_start_no_other_workload_does(helm: Path) -> None:
+    values: Object = {"lifecycle": {"postStart": {"exec": {"command": ["warm"]}}}} | WORKLOADS
+    rendered = render(helm, values=values)
+    assert "postStart" in rendered.container["lifecycle"]
+    for component in COMPONENTS:
+        assert "lifecycle" not in template_of(rendered, component)["spec"]["containers"][0]

@@ -101,13 +101,14 @@ volumeMounts:
 {{- end }}
 
 {{/* The Secret that is mounted: the user's, or the chart's. Empty for neither. Takes root; hook: true for a migration,
-     which runs before the release's own objects are there. */}}
+     which runs before the release's own objects are there. Named by the revision, so that an upgrade that is refused
+     takes nothing away from the migration that runs. */}}
 {{- define "flask-app.secretName" -}}
 {{- $values := .root.Values -}}
 {{- if $values.secrets.existingSecret -}}
   {{- $values.secrets.existingSecret -}}
 {{- else if $values.secrets.values -}}
-  {{- include "flask-app.suffixed" (dict "root" .root "suffix" (.hook | default false | ternary "migrations" "secrets")) -}}
+  {{- include "flask-app.suffixed" (dict "root" .root "suffix" (.hook | default false | ternary (printf "migrations-%d" .root.Release.Revision) "secrets")) -}}
 {{- end -}}
 {{- end }}
 

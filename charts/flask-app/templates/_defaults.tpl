@@ -1,5 +1,5 @@
 {{/* What a value stands for that is missing or empty. Written by `make docs` from values.yaml. Lists, and
-     maps in Kubernetes' own form, are empty then. `worker` and `cronJob` are one entry of workers and cronJobs, without
+     maps in Kubernetes syntax, are empty then. `worker` and `cronJob` are one entry of workers and cronJobs, without
      what an entry inherits. */}}
 {{- define "flask-app.defaults" -}}
 values:

@@ -4,11 +4,15 @@
 {{- define "flask-app.init" -}}
 {{- $defaults := include "flask-app.defaults" . | fromYaml -}}
 {{- include "flask-app.fill" (dict "into" .Values "from" $defaults.values) -}}
-{{- range .Values.workers -}}
-  {{- include "flask-app.fill" (dict "into" . "from" $defaults.worker) -}}
-{{- end -}}
-{{- range .Values.cronJobs -}}
-  {{- include "flask-app.fill" (dict "into" . "from" $defaults.cronJob) -}}
+{{- range $entries, $entry := dict "workers" $defaults.worker "cronJobs" $defaults.cronJob -}}
+  {{- range $name, $own := get $.Values $entries -}}
+    {{- /* An entry that is null is how one values file removes what another has. */ -}}
+    {{- if kindIs "invalid" $own -}}
+      {{- $_ := unset (get $.Values $entries) $name -}}
+    {{- else -}}
+      {{- include "flask-app.fill" (dict "into" $own "from" $entry) -}}
+    {{- end -}}
+  {{- end -}}
 {{- end -}}
 {{- end }}
 

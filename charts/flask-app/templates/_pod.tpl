@@ -1,5 +1,6 @@
 {{/* The pod template of every workload. Takes root, workload, component, containers (YAML) and, if need be, hook,
-     annotations, gracePeriod, restartPolicy and spread (whether to spread the pods over nodes). */}}
+     annotations, gracePeriod, restartPolicy, extra (whether the extraContainers belong to it) and spread (whether to
+     spread the pods over nodes). */}}
 {{- define "flask-app.podTemplate" -}}
 {{- $values := .root.Values -}}
 metadata:
@@ -15,7 +16,7 @@ metadata:
   {{- end }}
 spec:
   serviceAccountName: {{ .serviceAccountName | default (include "flask-app.serviceAccountName" .root) | quote }}
-  automountServiceAccountToken: {{ $values.serviceAccount.automount }}
+  automountServiceAccountToken: {{ toJson $values.serviceAccount.automount }}
   {{- /* A Service named flask-* would otherwise set FLASK_* variables, which Flask takes for settings. */}}
   enableServiceLinks: false
   {{- with .gracePeriod }}
@@ -34,10 +35,13 @@ spec:
   {{- end }}
   {{- with .workload.initContainers }}
   initContainers:
-    {{- toYaml . | nindent 4 }}
+    {{- include "flask-app.containers" (dict "pod" $ "containers" .) | nindent 4 }}
   {{- end }}
   containers:
     {{- .containers | nindent 4 }}
+    {{- if and .extra .workload.extraContainers }}
+    {{- include "flask-app.containers" (dict "pod" $ "containers" .workload.extraContainers) | nindent 4 }}
+    {{- end }}
   volumes:
     {{- include "flask-app.volumes" . | nindent 4 }}
   {{- range $key := list "nodeSelector" "tolerations" "affinity" }}
@@ -64,12 +68,22 @@ spec:
   {{- end }}
   {{- range $key := list "hostUsers" "shareProcessNamespace" }}
   {{- if not (kindIs "invalid" (index $values $key)) }}
-  {{ $key }}: {{ index $values $key }}
+  {{ $key }}: {{ index $values $key | toJson }}
   {{- end }}
   {{- end }}
   {{- if .spread }}
   {{- include "flask-app.spread" . | nindent 2 }}
   {{- end }}
+{{- end }}
+
+{{/* Containers of the user's. One without an image runs the application's, with its settings and mounts. Takes containers,
+     and pod: what flask-app.podTemplate takes. */}}
+{{- define "flask-app.containers" -}}
+{{- range .containers }}
+- {{ if .image }}{{ toYaml . | indent 2 | trim }}{{ else }}
+  {{- $common := include "flask-app.container" (merge (dict "name" .name) $.pod) | fromYaml -}}
+  {{- merge (deepCopy .) $common | toYaml | indent 2 | trim }}{{ end }}
+{{- end }}
 {{- end }}
 
 {{/* The volumes of every workload. Takes root, workload and hook. */}}
@@ -110,7 +124,7 @@ spec:
 
 {{/* The ConfigMap of configFiles. Takes root and hook, as flask-app.secretName. */}}
 {{- define "flask-app.configFilesName" -}}
-{{- include "flask-app.suffixed" (dict "root" .root "suffix" (.hook | default false | ternary "migrations" "files")) -}}
+{{- include "flask-app.suffixed" (dict "root" .root "suffix" (.hook | default false | ternary (printf "migrations-%d" .root.Release.Revision) "files")) -}}
 {{- end }}
 
 {{/* How the pods are spread over nodes. Each revision is spread by itself: else, during a rollout, the old pods push the
@@ -128,7 +142,7 @@ spec:
 {{- $selector := dict "matchLabels" (include "flask-app.selectorLabels" . | fromYaml) -}}
 topologySpreadConstraints:
   {{- range $constraints }}
-  - {{ merge (dict "labelSelector" (.labelSelector | default $selector)) . (dict "matchLabelKeys" (list "pod-template-hash")) | toYaml | indent 4 | trim }}
+  - {{ merge (dict "labelSelector" (.labelSelector | default $selector)) . (hasKey . "matchLabelKeys" | ternary dict (dict "matchLabelKeys" (list "pod-template-hash"))) | toYaml | indent 4 | trim }}
   {{- end }}
 {{- end }}
 {{- end }}

@@ -46,7 +46,8 @@
     {{- if kindIs "string" .budget.minAvailable -}}
       {{- $stay = divf (mulf (trimSuffix "%" .budget.minAvailable | float64) $minimum) 100 | ceil | int -}}
     {{- end -}}
-    {{- if ge $stay $minimum -}}
+    {{- /* How many there are in mode external is not known here. */ -}}
+    {{- if and (ge $stay $minimum) (ne .autoscaling.mode "external") -}}
       {{- fail (printf "%spodDisruptionBudget.minAvailable (%v) would block every drain while there are %d replicas: set it lower, or use maxUnavailable" .path .budget.minAvailable $minimum) -}}
     {{- end -}}
   {{- else if has (toString .budget.maxUnavailable) (list "0" "0%") -}}

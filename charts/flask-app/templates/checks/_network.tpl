@@ -16,6 +16,14 @@
   {{- end -}}
   {{- $_ := set $ports (.name | default (printf "#%d" $index)) (int .containerPort) -}}
 {{- end -}}
+{{- range $probe, $spec := .Values.probes -}}
+  {{- range $handler := list "httpGet" "tcpSocket" -}}
+    {{- $port := dig $handler "port" "" $spec -}}
+    {{- if and (kindIs "string" $port) $port (not (hasKey $ports $port)) -}}
+      {{- fail (printf "probes.%s.%s.port (%s) is the name of no port of the server container: set it to one of %s" $probe $handler $port (keys $ports | sortAlpha | join ", ")) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- include "flask-app.check.service" (dict "root" . "ports" (keys $ports)) -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
   {{- fail "ingress.hosts is empty: set it, such as [{host: shop.example}]" -}}
@@ -40,6 +48,9 @@
 {{- $seen := list "http" -}}
 {{- $numbers := list (int .port) -}}
 {{- range $index, $port := .extraPorts -}}
+  {{- if and (kindIs "string" .targetPort) (not (has .targetPort $names)) -}}
+    {{- fail (printf "service.extraPorts[%d].targetPort (%s) is the name of no container's port: set it to the name of a port in extraPorts or extraContainers" $index .targetPort) -}}
+  {{- end -}}
   {{- if not .name -}}
     {{- fail (printf "service.extraPorts[%d] has no name, which Kubernetes requires of each port where there are several: set it" $index) -}}
   {{- end -}}

@@ -19,8 +19,9 @@
 {{- if and .Values.prometheusRule.enabled .Values.management.enabled -}}
   {{- include "flask-app.check.latencyBucket" . -}}
 {{- end -}}
-{{- if and .Values.serviceMonitor.enabled (not .Values.management.enabled) -}}
-  {{- fail "serviceMonitor.enabled needs the Service of the management port, which management.enabled: false leaves out: use podMonitor.enabled, and name the port in metrics.port" -}}
+{{- /* The Service that a ServiceMonitor finds the pods by has this port alone. */ -}}
+{{- if and .Values.serviceMonitor.enabled (or (not .Values.management.enabled) (ne .Values.metrics.port "management")) -}}
+  {{- fail "serviceMonitor.enabled finds the port management only, as management.enabled serves it: for another port use podMonitor.enabled" -}}
 {{- end -}}
 {{- end }}
 

@@ -9,7 +9,7 @@
   {{- range $index, $container := .all.extraContainers -}}
     {{- include "flask-app.check.limits" (dict "path" (printf "%sextraContainers[%d].resources" $workload.path $index) "resources" .resources) -}}
   {{- end -}}
-  {{- with dig "limits" "ephemeral-storage" "" (.all.resources | default dict) -}}
+  {{- with ((.all.resources | default dict).limits | default dict) | dig "ephemeral-storage" "" -}}
     {{- if lt (include "flask-app.quantity" . | float64) (include "flask-app.quantity" $tmp | float64) -}}
       {{- fail (printf "%sresources.limits.ephemeral-storage (%v) is below tmpSizeLimit (%v), which counts towards it: the pod would be evicted. Set it above tmpSizeLimit, with room for logs" $workload.path . $tmp) -}}
     {{- end -}}
@@ -20,8 +20,8 @@
 {{/* No request is above its limit. Takes path and resources. */}}
 {{- define "flask-app.check.limits" -}}
 {{- $path := .path -}}
-{{- $limits := dig "limits" dict (.resources | default dict) | default dict -}}
-{{- range $name, $request := dig "requests" dict (.resources | default dict) -}}
+{{- $limits := (.resources | default dict).limits | default dict -}}
+{{- range $name, $request := (.resources | default dict).requests -}}
   {{- $limit := get $limits $name -}}
   {{- if not (or (kindIs "invalid" $request) (kindIs "invalid" $limit) (eq (toString $limit) "")) -}}
     {{- if gt (include "flask-app.quantity" $request | float64) (include "flask-app.quantity" $limit | float64) -}}

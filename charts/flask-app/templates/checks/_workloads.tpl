@@ -30,6 +30,9 @@
     {{- end -}}
     {{- include "flask-app.check.strategy" . -}}
   {{- end -}}
+  {{- if and .own.extraContainers (or (hasPrefix "cronJobs." .path) (hasPrefix "migrations." .path)) -}}
+    {{- fail (printf "%sextraContainers would keep the job from ending: set initContainers, with restartPolicy: Always for a sidecar" .path) -}}
+  {{- end -}}
   {{- $names := list .container -}}
   {{- range concat .all.initContainers .all.extraContainers -}}
     {{- if eq .name (first $names) -}}
@@ -43,7 +46,7 @@
 {{- end -}}
 {{- end }}
 
-{{/* The strategy of a worker's rollout, in Kubernetes' own form. */}}
+{{/* The strategy of a worker's rollout, in Kubernetes syntax. */}}
 {{- define "flask-app.check.strategy" -}}
 {{- $rolling := .own.strategy.rollingUpdate -}}
 {{- if and $rolling (eq (.own.strategy.type | default "RollingUpdate") "Recreate") -}}

@@ -63,7 +63,7 @@
 
 {{/* The HorizontalPodAutoscaler that decides by load, as a JSON list of its name. Takes name and autoscaling. */}}
 {{- define "flask-app.watchedAutoscaler" -}}
-{{- $keda := dig "advanced" "horizontalPodAutoscalerConfig" "name" (printf "keda-hpa-%s" .name) .autoscaling.keda.spec -}}
+{{- $keda := dig "name" (printf "keda-hpa-%s" .name) ((.autoscaling.keda.spec.advanced | default dict).horizontalPodAutoscalerConfig | default dict) -}}
 {{- get (dict "hpa" (list .name) "keda" (list $keda)) .autoscaling.mode | default list | toJson -}}
 {{- end }}
 

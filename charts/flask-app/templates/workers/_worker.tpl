@@ -8,8 +8,8 @@
     {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- end }}
-  {{- range $probe, $spec := .own.probes }}
-  {{- with $spec }}
+  {{- range $probe := list "startup" "readiness" "liveness" }}
+  {{- with get ($.own.probes | default dict) $probe }}
   {{ $probe }}Probe:
     {{- toYaml . | nindent 4 }}
   {{- end }}

@@ -7,11 +7,11 @@ from typing import Any
 
 import yaml
 
-from chart import kubernetes_types
-from chart.nodes import Node, choice, list_of, number_range, reference, refusal, require, section
-from chart.settings_schema import config_schema
-from chart.sharing import share
-from chart.values_file import Value
+from chart_values import kubernetes_types
+from chart_values.nodes import Node, choice, list_of, number_range, reference, refusal, require, section
+from chart_values.settings_schema import config_schema
+from chart_values.sharing import share
+from chart_values.values_file import Value
 
 TABLES = Path(__file__).parent / "tables"
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chart.nodes import Node, refusal, unless_null
-from chart.patterns import one_edit, whole_numbers
+from chart_values.nodes import Node, refusal, unless_null
+from chart_values.patterns import one_edit, whole_numbers
 from nodrop.config.schema import Declaration
 from nodrop.config.settings import ServingSettings
 from nodrop.config.types import Form

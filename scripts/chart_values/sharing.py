@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from chart.nodes import Node, reference
+from chart_values.nodes import Node, reference
 
 _SHORTEST = 50
 """Characters of a node, below which a reference to it would save nothing."""

@@ -5,10 +5,10 @@ from typing import Any
 
 import yaml
 
-from chart.values_schema import SOURCE, fields_of
+from chart_values.values_schema import SOURCE, fields_of
 
 HEAD = """{{/* What a value stands for that is missing or empty. Written by `make docs` from values.yaml. Lists, and
-     maps in Kubernetes' own form, are empty then. `worker` and `cronJob` are one entry of workers and cronJobs, without
+     maps in Kubernetes syntax, are empty then. `worker` and `cronJob` are one entry of workers and cronJobs, without
      what an entry inherits. */}}
 {{- define "flask-app.defaults" -}}
 """

@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT)]
 
 import generated  # noqa: E402  # needs the path set above
-from chart import defaults, refusals, values_schema  # noqa: E402
-from chart.values_file import Value, read_values  # noqa: E402
+from chart_values import defaults, refusals, values_schema  # noqa: E402
+from chart_values.values_file import Value, read_values  # noqa: E402
 
 CHART = ROOT / "charts" / "flask-app"
 TABLE_START, TABLE_END = "<!-- values: written by make docs -->", "<!-- end of values -->"

@@ -13,7 +13,18 @@ from typing import Any
 
 import yaml
 
-from chart.nodes import Node, choice, list_of, map_of, number_range, reference, refusal, require, section, unless_null
+from chart_values.nodes import (
+    Node,
+    choice,
+    list_of,
+    map_of,
+    number_range,
+    reference,
+    refusal,
+    require,
+    section,
+    unless_null,
+)
 
 VERSION = "1.37.0"
 _RULES = Path(__file__).parent / "tables" / "kubernetes_rules.yaml"
@@ -23,7 +34,7 @@ _GROUPS = ("core.v1", "apps.v1", "autoscaling.v2", "networking.v1", "rbac.v1", "
 
 
 @cache
-def _upstream() -> dict[str, Any]:
+def upstream() -> dict[str, Any]:
     """Kubernetes' definitions by the last part of their name, of the groups that pods are made of."""
     folder = files("kubernetes_validate") / "kubernetes-json-schema" / f"v{VERSION}-local-strict"
     found = json.loads((folder / "_definitions.json").read_text())["$defs"]
@@ -55,18 +66,18 @@ def definitions(names: set[str]) -> dict[str, Node]:
 
 def is_type(name: str) -> bool:
     """Whether Kubernetes has a type of this name."""
-    return name in _upstream()
+    return name in upstream()
 
 
 def _type(name: str) -> Node:
-    upstream = _upstream()[name]
+    kubernetes = upstream()[name]
     if name in _rules()["open"]:
         return {"type": ["object", "null"]}
     only = _rules()["only"].get(name)
-    required = upstream.get("required", [])
+    required = kubernetes.get("required", [])
     properties = {
         field: _field(f"{name}.{field}", node, field in required)
-        for field, node in upstream.get("properties", {}).items()
+        for field, node in kubernetes.get("properties", {}).items()
         if only is None or field in only
     }
     node = section(properties)

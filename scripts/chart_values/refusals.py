@@ -6,15 +6,20 @@ from typing import Any
 import yaml
 
 import generated
-from chart.values_schema import TABLES
+from chart_values.values_schema import TABLES
 
 HEAD = """# What the chart refuses
 
-<!-- Written by `make docs` from scripts/chart/tables/refusals.yaml: change that. -->
+<!-- Written by `make docs` from scripts/chart_values/tables/refusals.yaml: change that. -->
 
 `helm install`, `helm upgrade`, `helm template` and `helm lint` refuse values that the API server would refuse, that
 contradict each other, or that would reach the pod as something else. Nothing is deployed then. Helm 4 and Helm 3 print
-the same messages. A message that begins with `at '/image/tag'` is about the value `image.tag`.
+the same messages.
+
+- A message that begins with `at '/image/tag'` comes from the schema and is about the value `image.tag`. Everything that
+  the schema refuses is told at once. `~1` in a path stands for a slash.
+- After `value must be`, the quotes hold a description of what is accepted, or what to set instead.
+- The other messages are about values that contradict each other. Helm stops at the first.
 """
 
 
