@@ -202,7 +202,7 @@ def test_the_upgrade_is_done_again_with_the_same_migration_though_helm_was_kille
     outcome = report.add(f"helm killed, its Secret deleted, {release.name}", fault="helm is killed while it migrates")
     with under_traffic(outcome, release, clients(probe, release)) as scenario:
         kill_while_it_migrates(migrating, image, "20s")
-        secret = f"sh.helm.release.v1.{release.name}.v{migrating.revision("pending-upgrade")}"
+        secret = f"sh.helm.release.v1.{release.name}.v{migrating.revision('pending-upgrade')}"
         release.target.core.delete_namespaced_secret(secret, release.namespace)
         try:
             release.upgrade(image, {SECONDS: "20s"})
