@@ -139,7 +139,8 @@ TROUBLES = [
         ],
         {"shutdown": {"gracefulTimeoutSeconds": 5}},
         always=["2=/"],
-        meanwhile=["1=/sleep?ms=700", "0.1=/sleep?ms=9000"],
+        # Not in step with the scrapes, or each would meet the long request at the same age.
+        meanwhile=["1=/sleep?ms=700", "0.13=/sleep?ms=9000"],
     ),
     Trouble(
         "queue",
@@ -202,6 +203,8 @@ TROUBLES = [
                     "name": "hog",
                     "image": "IMAGE",
                     "command": ["python", "-c", HOG],
+                    # Where its mark outlives the container.
+                    "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
                     "resources": {"limits": {"memory": "48Mi"}},
                     "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
                 }
@@ -246,7 +249,7 @@ TROUBLES = [
         {
             "autoscaling": {
                 "mode": "hpa",
-                "targetCPUUtilizationPercentage": None,
+                "targetCPUUtilizationPercentage": 0,
                 "minReplicas": 1,
                 "metrics": [
                     {
