@@ -25,6 +25,7 @@ from observability.troubles import TROUBLES, Alert, Trouble
 
 # All of the troubles together are in the first test's time.
 pytestmark = [pytest.mark.complete, pytest.mark.timeout(3600)]
+POLL_SECONDS = 5
 IMAGE = "flask-app-prometheus:test"
 ALERTS = [(trouble, alert) for trouble in TROUBLES for alert in trouble.alerts]
 
@@ -40,23 +41,16 @@ class Drama:
 
 @pytest.fixture(scope="module")
 def drama(target: Target, namespace: str, images_: Images) -> Iterator[Drama]:
-    """Everything goes wrong at the same time, until all alerts have fired; then everything is put right."""
+    """Everything goes wrong at the same time, and each thing is put right when the alerts on it have fired."""
     images.build_folder("observability", IMAGE)
     kind_cluster.load(target.context.removeprefix("kind-"), IMAGE)
     releases = [Troubled(target, namespace, images_.first, IMAGE, trouble) for trouble in TROUBLES]
     monitors = [release.rendered("PodMonitor") for release in releases]
     rules = [release.rendered("PrometheusRule") for release in releases]
-    keys = {_key(trouble, alert) for trouble, alert in ALERTS}
     with Monitoring(target, IMAGE, namespace, monitors, rules) as monitoring:
         history = History(monitoring)
         began = _begin(releases)
-        history.watch(max(alert.within for _, alert in ALERTS), until_fired=keys)
-        ended = {}
-        for release in releases:
-            release.end()
-            ended[release.trouble.name] = time.monotonic()
-        longest = max(alert.resolved_within for _, alert in ALERTS)
-        history.watch(longest, until_over=keys)
+        ended = _watch(history, releases, began)
         yield Drama(history, began, ended)
 
 
@@ -81,6 +75,25 @@ def _begin(releases: list[Troubled]) -> dict[str, float]:
                 began[release.trouble.name] = time.monotonic()
         list(together.map(Troubled.begin, releases))
     return began
+
+
+def _watch(history: History, releases: list[Troubled], began: dict[str, float]) -> dict[str, float]:
+    """Look until all alerts have fired and are over, or should be. End each trouble that has nothing more to show."""
+    keys = {_key(trouble, alert) for trouble, alert in ALERTS}
+    longest = max(alert.within for _, alert in ALERTS) + max(alert.resolved_within for _, alert in ALERTS)
+    deadline = time.monotonic() + longest
+    ended: dict[str, float] = {}
+    while time.monotonic() < deadline and (len(ended) < len(releases) or history.firing & keys):
+        history.look()
+        for release in releases:
+            trouble = release.trouble
+            fired = all(_key(trouble, alert) in history.seen for alert in trouble.alerts)
+            late = time.monotonic() > began[trouble.name] + max(alert.within for alert in trouble.alerts)
+            if trouble.name not in ended and (fired or late):
+                release.end()
+                ended[trouble.name] = time.monotonic()
+        time.sleep(POLL_SECONDS)
+    return ended
 
 
 @pytest.mark.parametrize(("trouble", "alert"), ALERTS, ids=lambda each: each.name)

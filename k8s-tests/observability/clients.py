@@ -7,6 +7,7 @@ Standard library only: it runs in the image of Prometheus.
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
@@ -41,6 +42,9 @@ def hold(url: str) -> None:
 
 
 if __name__ == "__main__":
+    # As the first process of a container it would not end otherwise, but be killed together with its network, so that
+    # no server would learn that its clients are gone.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     for argument in sys.argv[1:]:
         rate, _, url = argument.partition("=")
         if rate == "hold":

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from observability.monitoring import Key, Monitoring
-
-POLL_SECONDS = 5
 
 
 @dataclass
@@ -38,12 +35,3 @@ class History:
             seen.last = now
         self.firing = set(found)
         self.ill |= self.monitoring.ill()
-
-    def watch(self, seconds: float, *, until_fired: Collection[Key] = (), until_over: Collection[Key] = ()) -> None:
-        """Go on looking, at most so long, until all of these have fired, or none of those fires any more."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            self.look()
-            if all(key in self.seen for key in until_fired) and not self.firing & set(until_over):
-                return
-            time.sleep(POLL_SECONDS)

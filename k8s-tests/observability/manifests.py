@@ -80,7 +80,7 @@ def pod_spec(image: str, *containers: Object, account: bool = False) -> Object:
     }
     return {
         "restartPolicy": "Always",
-        "terminationGracePeriodSeconds": 1,
+        "terminationGracePeriodSeconds": 5,
         "automountServiceAccountToken": account,
         "enableServiceLinks": account,
         **({"serviceAccountName": NAME} if account else {}),

@@ -137,4 +137,4 @@ class Troubled:
 
     def _delete_clients(self, name: str) -> None:
         pod = f"pod/{self.trouble.name}-{name}"
-        run(self._kubectl("delete", pod, "--ignore-not-found", "--grace-period=0", "--force"))
+        run(self._kubectl("delete", pod, "--ignore-not-found"))
