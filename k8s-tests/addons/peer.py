@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
 
 from harness.release import Target
 from harness.shell import run
+from harness.temporary import Temporary
 
 PORT = 8000
 # A packet that is dropped leaves the client waiting; one that is let through is answered in milliseconds.
@@ -38,7 +38,7 @@ def connects(target: Target, namespace: str, pod: str, host: str, port: int) -> 
 
 
 @dataclass
-class Peer:
+class Peer(Temporary):
     """A pod that listens on PORT and tries connections, while the `with` block runs."""
 
     target: Target = field(repr=False)
@@ -53,22 +53,14 @@ class Peer:
         """Whether it gets a TCP connection; see connects()."""
         return connects(self.target, self.namespace, self.name, host, port)
 
-    def __enter__(self) -> Peer:
+    def start(self) -> None:
+        """Wait until it listens, and learn its address."""
         run(self._kubectl("create", "--filename", "-"), stdin=json.dumps(self._manifest()))
-        try:
-            run(self._kubectl("wait", f"pod/{self.name}", "--for=condition=Ready", f"--timeout={STARTED_SECONDS}s"))
-            self.address = self.target.core.read_namespaced_pod(self.name, self.namespace).status.pod_ip
-        except BaseException:
-            self._delete()
-            raise
-        return self
+        run(self._kubectl("wait", f"pod/{self.name}", "--for=condition=Ready", f"--timeout={STARTED_SECONDS}s"))
+        self.address = self.target.core.read_namespaced_pod(self.name, self.namespace).status.pod_ip
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._delete()
-
-    def _delete(self) -> None:
+    def delete(self) -> None:
+        """Delete the pod, and wait for nothing."""
         run(self._kubectl("delete", "pod", self.name, "--grace-period=0", "--force", "--wait=false"))
 
     def _kubectl(self, *arguments: str) -> list[str]:

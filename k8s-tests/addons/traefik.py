@@ -7,7 +7,6 @@ import json
 import tempfile
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 
 from addons import source
@@ -15,6 +14,7 @@ from addons.addon import Addon
 from harness import wait
 from harness.release import Release, Target
 from harness.shell import run
+from harness.temporary import Temporary
 
 Way = Literal["ingress", "HTTPRoute"]
 HOSTS: dict[Way, str] = {"ingress": "ingress.edge", "HTTPRoute": "gateway.edge"}
@@ -43,7 +43,7 @@ KINDS = ("gatewayclasses", "gateways", "httproutes")
 _FETCH = "from urllib.request import urlopen; print(urlopen('http://{host}/', timeout=3).status)"
 
 
-class Traefik:
+class Traefik(Temporary):
     """Traefik while the `with` block runs, for releases in one namespace that set ROUTES.
 
     The custom resources stay, with the HTTPRoute of a release that is still there.
@@ -68,32 +68,19 @@ class Traefik:
         said = run(command, check=False).stdout.splitlines(keepends=True)
         return "".join(line for line in said if "/loadbalancer/" not in line)
 
-    def __enter__(self) -> Traefik:
-        try:
-            # By the server: a client would keep all of a custom resource in an annotation, which is too small for it.
-            self._run("apply", "--server-side", "--force-conflicts", "--filename", source.manifest(*CUSTOM_RESOURCES))
-            kinds = [f"crd/{kind}.gateway.networking.k8s.io" for kind in KINDS]
-            self._run("wait", "--for=condition=Established", "--timeout=60s", *kinds)
-            # Before Traefik looks for it; the namespace of the other one comes with Traefik.
-            self._create_secret(self._namespace)
-            TRAEFIK.install(self._target)
-            self._create_secret(NAMESPACE)
-        except BaseException:
-            self._remove()
-            raise
-        return self
+    def start(self) -> None:
+        """Install the custom resources, the certificates and Traefik."""
+        # By the server: a client would keep all of a custom resource in an annotation, which is too small for it.
+        self._run("apply", "--server-side", "--force-conflicts", "--filename", source.manifest(*CUSTOM_RESOURCES))
+        kinds = [f"crd/{kind}.gateway.networking.k8s.io" for kind in KINDS]
+        self._run("wait", "--for=condition=Established", "--timeout=60s", *kinds)
+        # Before Traefik looks for it; the namespace of the other one comes with Traefik.
+        self._create_secret(self._namespace)
+        TRAEFIK.install(self._target)
+        self._create_secret(NAMESPACE)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            if error:
-                # For whoever reads the failure: afterwards it is gone.
-                print(self.log())
-        finally:
-            self._remove()
-
-    def _remove(self) -> None:
+    def delete(self) -> None:
+        """Uninstall Traefik. The custom resources stay: other releases may have routes."""
         self._run("--namespace", self._namespace, "delete", "secret", CERTIFICATE, "--ignore-not-found")
         TRAEFIK.uninstall(self._target)
 

@@ -13,6 +13,7 @@ measurement   traffic before, during and after a fault, and the verdict
 conduct       scenarios as the options of a run say
 nodes         the cluster's nodes: drained, held, cut off, looked into
 forward       kubectl port-forward
+temporary     what is in the cluster for as long as a `with` block lasts
 gateway       a gateway with retries in front of the release
 sampler       the Deployment's replicas over time
 images        build the images and load them into the cluster

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from types import TracebackType
 
 from harness import wait
 from harness.release import Release, Target
 from harness.shell import run
+from harness.temporary import Temporary
 
 PORT = 8080
 STATUS_PORT = 8404
@@ -29,7 +29,7 @@ _CONNECT = "import socket; socket.create_connection(('{host}', {port}), timeout=
 _REDISPATCHED = re.compile(r'^haproxy_backend_redispatch_warnings_total\{proxy="pods"\} (\d+)$', re.MULTILINE)
 
 
-class Gateway:
+class Gateway(Temporary):
     """A gateway that runs while the `with` block does, in the release's namespace, on the control plane's node.
 
     image: HAProxy with its configuration.
@@ -57,29 +57,15 @@ class Gateway:
         """What it has said: pods that came, went, and failed their checks; requests that failed or were tried again."""
         return run(self._kubectl("logs", self.name), check=False).stdout
 
-    def __enter__(self) -> Gateway:
-        try:
-            run(self._kubectl("create", "--filename", "-"), stdin=json.dumps(self._manifest()))
-            # Its own startup probe waits for the pods.
-            wait.until(f"{self.name} is ready and knows its pods", self._is_ready, timeout=START_SECONDS)
-            wait.until(f"its Service leads to {self.name}", self._is_reached, timeout=START_SECONDS)
-        except BaseException:
-            print(self.log())
-            self._delete()
-            raise
-        return self
+    def start(self) -> None:
+        """Wait until it is ready, knows its pods, and is reached."""
+        run(self._kubectl("create", "--filename", "-"), stdin=json.dumps(self._manifest()))
+        # Its own startup probe waits for the pods.
+        wait.until(f"{self.name} is ready and knows its pods", self._is_ready, timeout=START_SECONDS)
+        wait.until(f"its Service leads to {self.name}", self._is_reached, timeout=START_SECONDS)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            if error:
-                # For whoever reads the failure: afterwards it is gone.
-                print(self.log())
-        finally:
-            self._delete()
-
-    def _delete(self) -> None:
+    def delete(self) -> None:
+        """Delete the pod and both Services."""
         names = [f"pod/{self.name}", f"service/{self.name}", f"service/{self._pods_name}"]
         run(self._kubectl("delete", *names, "--ignore-not-found", "--grace-period=0", "--force"))
 

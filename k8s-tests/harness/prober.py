@@ -14,7 +14,6 @@ import json
 import re
 import secrets
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Protocol
 
 from harness import wait
@@ -22,6 +21,7 @@ from harness.nodes import CONTROL_PLANE
 from harness.records import Figures, parse
 from harness.release import Release, Target
 from harness.shell import run
+from harness.temporary import Temporary
 from harness.traffic import NAMES, Kind
 from prober import Record
 
@@ -68,7 +68,7 @@ def control_plane(target: Target) -> dict[str, str]:
     )  # fmt: skip
 
 
-class Prober:
+class Prober(Temporary):
     """A prober that runs while the `with` block does; afterwards `records` and `figures()` are there.
 
     url: where to send to, as http://host[:port]: the Service, a NodePort or an Ingress.
@@ -134,30 +134,21 @@ class Prober:
         user, system = run(self._exec("cat", "/proc/1/stat")).stdout.rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / CLOCK_TICKS
 
-    def __enter__(self) -> Prober:
+    def start(self) -> None:
+        """Wait until it sends."""
         run(self._kubectl("create", "--filename", "-"), stdin=json.dumps(self._manifest()))
-        try:
-            wait.until(f"{self._pod} sends", self._is_sending, timeout=START_SECONDS)
-        except BaseException:
-            # It may start later, with nobody left to stop it.
-            self._delete()
-            raise
-        return self
+        wait.until(f"{self._pod} sends", self._is_sending, timeout=START_SECONDS)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        # Also after a failure: the records show what clients saw, and no prober may outlive its target.
-        try:
-            run(self._exec("touch", "/results/stop"))
-            wait.until(f"{self._pod} is done", self._is_done, timeout=self._timeout + 15)
-            sent = int(run(self._exec("cat", "/results/done")).stdout)
-            fetched = run(self._exec("sh", "-c", FETCH.format(folder="/results"))).stdout
-            self.records = parse(unpack(fetched), sent)
-        finally:
-            self._delete()
+    def finish(self) -> None:
+        """Stop it and fetch its records. Also after a failure: they show what clients saw."""
+        run(self._exec("touch", "/results/stop"))
+        wait.until(f"{self._pod} is done", self._is_done, timeout=self._timeout + 15)
+        sent = int(run(self._exec("cat", "/results/done")).stdout)
+        fetched = run(self._exec("sh", "-c", FETCH.format(folder="/results"))).stdout
+        self.records = parse(unpack(fetched), sent)
 
-    def _delete(self) -> None:
+    def delete(self) -> None:
+        """Delete the pod: no prober may outlive what it sends to, nor start when nobody is left to stop it."""
         run(self._kubectl("delete", "pod", self._pod, "--grace-period=0", "--force", "--wait=false"))
 
     def _kubectl(self, *arguments: str) -> list[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode
 
 from harness import wait
 from harness.release import Target
 from harness.shell import run
+from harness.temporary import Temporary
 from observability import manifests
 from observability.manifests import NAME, NAMESPACE, PORT, Object
 
@@ -23,7 +23,7 @@ _FETCH = "import sys; from urllib.request import urlopen; print(urlopen(sys.argv
 
 
 @dataclass
-class Monitoring:
+class Monitoring(Temporary):
     """Prometheus, and kube-state-metrics' part beside it, for as long as the `with` block lasts.
 
     watched: the namespace of the releases. monitors and rules: their PodMonitors and PrometheusRules, as rendered.
@@ -35,26 +35,14 @@ class Monitoring:
     monitors: Sequence[Object]
     rules: Sequence[Object]
 
-    def __enter__(self) -> Monitoring:
+    def start(self) -> None:
+        """Create all of it, and wait until Prometheus is ready."""
         items = manifests.prometheus(self.image, self.watched, self.monitors, self.rules)
         objects = {"apiVersion": "v1", "kind": "List", "items": items}
-        try:
-            # By the server: the rules are too large for the annotation that a client would keep.
-            apply = ("apply", "--server-side", "--filename", "-")
-            run(self.target.kubectl_command(*apply), stdin=json.dumps(objects))
-            wait.until("Prometheus is ready", self._is_ready, timeout=START_SECONDS)
-        except BaseException:
-            print(self.log())
-            self._delete()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error:
-            print(self.log())
-        self._delete()
+        # By the server: the rules are too large for the annotation that a client would keep.
+        apply = ("apply", "--server-side", "--filename", "-")
+        run(self.target.kubectl_command(*apply), stdin=json.dumps(objects))
+        wait.until("Prometheus is ready", self._is_ready, timeout=START_SECONDS)
 
     def log(self) -> str:
         """What Prometheus and its neighbour have said last."""
@@ -87,7 +75,8 @@ class Monitoring:
     def _kubectl(self, *arguments: str) -> list[str]:
         return self.target.kubectl_command("--namespace", NAMESPACE, *arguments)
 
-    def _delete(self) -> None:
+    def delete(self) -> None:
+        """Delete the namespace, and the permissions in the one that is watched."""
         run(self.target.kubectl_command("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false"))
         roles = ("delete", f"role/{NAME}", f"rolebinding/{NAME}", "--ignore-not-found")
         run(self.target.kubectl_command("--namespace", self.watched, *roles), check=False)

@@ -106,18 +106,18 @@ def merged(*parts: Mapping[str, Any]) -> Values:
 SLACK = 120
 MINUTE = 60
 
+
+def burning(name: str) -> Alert:
+    """A budget that burns so fast that the shortest pair of windows tells."""
+    return Alert(name, long="1h", after=2 * MINUTE, within=2 * MINUTE + SLACK, resolved_within=5 * MINUTE + SLACK)
+
+
 TROUBLES = [
     Trouble(
         "errors",
         [
             # A fifth of the requests fail: in an hour of which there is only this, that is known at once.
-            Alert(
-                "FlaskAppErrorBudgetBurn",
-                long="1h",
-                after=2 * MINUTE,
-                within=2 * MINUTE + SLACK,
-                resolved_within=5 * MINUTE + SLACK,
-            ),
+            burning("FlaskAppErrorBudgetBurn"),
             Alert("FlaskAppStreamsBusy", after=5 * MINUTE, within=5 * MINUTE + SLACK, resolved_within=SLACK),
         ],
         # Streams leave their threads only when those are needed.
@@ -128,13 +128,7 @@ TROUBLES = [
     Trouble(
         "slow",
         [
-            Alert(
-                "FlaskAppLatencyBudgetBurn",
-                long="1h",
-                after=2 * MINUTE,
-                within=2 * MINUTE + SLACK,
-                resolved_within=5 * MINUTE + SLACK,
-            ),
+            burning("FlaskAppLatencyBudgetBurn"),
             Alert("FlaskAppRequestOutlivesShutdown", within=SLACK, resolved_within=10 * MINUTE + SLACK),
         ],
         {"shutdown": {"gracefulTimeoutSeconds": 5}},

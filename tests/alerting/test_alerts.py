@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -16,16 +16,37 @@ from tests.alerting.scraped import Scraped, scraped_server
 from tests.chart.rendering import render, template
 
 RUNBOOKS = Path(__file__).resolve().parents[2] / "docs" / "runbooks"
+
+
+class Burn(NamedTuple):
+    """A budget, and one of the pairs of windows in which it may burn too fast. Times are in minutes."""
+
+    objective: str
+    budget: float
+    long: tuple[str, int]
+    short: tuple[str, int]
+    factor: float
+    wait: int
+    """The rule's `for`."""
+    step: int
+    """Between two samples."""
+
+    @property
+    def alert(self) -> str:
+        """The labels of the alert on it."""
+        return f'alertname="{ALERT_OF[self.objective]}",long="{self.long[0]}",short="{self.short[0]}"'
+
+
+WINDOWS: list[tuple[tuple[str, int], tuple[str, int], float, int, int]] = [
+    (("1h", 60), ("5m", 5), 14.4, 2, 1),
+    (("6h", 360), ("30m", 30), 6, 15, 1),
+    (("1d", 1440), ("2h", 120), 3, 60, 5),
+    (("3d", 4320), ("6h", 360), 1, 180, 5),
+]
 BURNS = [
-    # objective, budget, pair of windows in minutes, factor, `for` in minutes, minutes between samples
-    ("availability", 0.001, ("1h", 60), ("5m", 5), 14.4, 2, 1),
-    ("availability", 0.001, ("6h", 360), ("30m", 30), 6, 15, 1),
-    ("availability", 0.001, ("1d", 1440), ("2h", 120), 3, 60, 5),
-    ("availability", 0.001, ("3d", 4320), ("6h", 360), 1, 180, 5),
-    ("latency", 0.01, ("1h", 60), ("5m", 5), 14.4, 2, 1),
-    ("latency", 0.01, ("6h", 360), ("30m", 30), 6, 15, 1),
-    ("latency", 0.01, ("1d", 1440), ("2h", 120), 3, 60, 5),
-    ("latency", 0.01, ("3d", 4320), ("6h", 360), 1, 180, 5),
+    pytest.param(Burn(objective, budget, *windows), id=f"{objective}-{windows[0][0]}")
+    for objective, budget in (("availability", 0.001), ("latency", 0.01))
+    for windows in WINDOWS
 ]
 
 
@@ -44,6 +65,11 @@ def groups(helm: Path, *arguments: str, values: dict[str, Any] | None = None) ->
 def alerts(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The alerts among the rules."""
     return [rule for group in rules for rule in group["rules"] if "alert" in rule]
+
+
+def budgets(helm: Path) -> list[dict[str, Any]]:
+    """The group of the budgets alone: over days, evaluating the others takes most of the time."""
+    return [group for group in groups(helm) if group["name"] == "budgets"]
 
 
 def names(rules: list[dict[str, Any]]) -> set[str]:
@@ -76,20 +102,15 @@ def test_promtool_accepts_the_rules(promtool: str, helm: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("objective", "budget", "long", "short", "factor", "wait", "step"), BURNS, ids=str)
+@pytest.mark.parametrize("burn", BURNS)
 def test_a_burning_budget_is_told_when_its_windows_say_so(
     promtool: str,
     helm4: Path,
     tmp_path: Path,
-    objective: str,
-    budget: float,
-    long: tuple[str, int],
-    short: tuple[str, int],
-    factor: float,
-    wait: int,
-    step: int,
+    burn: Burn,
 ) -> None:
     """It fires when the long window has as many bad requests as the factor allows, and resolves with the short one."""
+    objective, budget, long, short, factor, wait, step = burn
     # Such that half of the long window is bad when it begins.
     share = 2 * factor * budget
     before, reached = long[1] + 60, long[1] / 2
@@ -97,7 +118,7 @@ def test_a_burning_budget_is_told_when_its_windows_say_so(
     falls = short[1] * (1 - factor * budget / share)
     found = prometheus.firing_at(
         promtool,
-        groups(helm4),
+        budgets(helm4),
         bad_share(objective, share, (before, meanwhile, short[1] + 60), step),
         {
             before - step: 0,
@@ -107,34 +128,29 @@ def test_a_burning_budget_is_told_when_its_windows_say_so(
             before + meanwhile + int(falls) + 3 * step: 0,
         },
         tmp_path,
-        alert=f'alertname="{ALERT_OF[objective]}",long="{long[0]}",short="{short[0]}"',
-        step=step,
+        alert=burn.alert,
+        step=burn.step,
     )
     assert not found, found
 
 
-@pytest.mark.parametrize(("objective", "budget", "long", "short", "factor", "wait", "step"), BURNS, ids=str)
+@pytest.mark.parametrize("burn", BURNS)
 def test_a_budget_that_burns_just_slower_is_not_told(
     promtool: str,
     helm4: Path,
     tmp_path: Path,
-    objective: str,
-    budget: float,
-    long: tuple[str, int],
-    short: tuple[str, int],
-    factor: float,
-    wait: int,
-    step: int,
+    burn: Burn,
 ) -> None:
     """Also after many times the windows."""
+    objective, budget, long, _, factor, wait, step = burn
     found = prometheus.firing_at(
         promtool,
-        groups(helm4),
+        budgets(helm4),
         bad_share(objective, 0.97 * factor * budget, (60, long[1] + wait + 60, 0), step),
         {60 + long[1] + wait: 0, 60 + long[1] + wait + 55: 0},
         tmp_path,
-        alert=f'alertname="{ALERT_OF[objective]}",long="{long[0]}",short="{short[0]}"',
-        step=step,
+        alert=burn.alert,
+        step=burn.step,
     )
     assert not found, found
 
