@@ -171,7 +171,7 @@ kind-mutants: $(VENV)/development ## Prove that the proof can fail: charts and i
 
 .PHONY: report
 report: $(VENV)/development ## Write the page of the last proof again (ARGS='--picture FILE --scenario NAME' for a picture)
-	@PYTHONPATH=k8s-tests:k8s-tests/prober $(PY) -m harness.page build/proof $(ARGS)
+	@PYTHONPATH=k8s-tests:k8s-tests/prober $(PY) -m harness.report.page build/proof $(ARGS)
 
 # --- Elsewhere -----------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.shell import run
+from harness.cluster.shell import run
 
 # Everything else is as `helm create` writes it. Its chart has no value for the container's port but the Service's.
 VALUES = """\

@@ -17,15 +17,17 @@ from kubernetes import client, config
 
 import cluster as kind_cluster
 import tools
-from harness import diagnostics, images, options, page, progress
-from harness.conduct import Application, Conduct
-from harness.images import Images
-from harness.prober import NAMESPACE as PROBERS
-from harness.prober import REQUEST_TIMEOUT_SECONDS, Prober, StartProber
-from harness.release import CHART, TEST_VALUES, Release, Target
-from harness.report import Report
-from harness.shell import run
-from harness.traffic import Kind
+from harness.cluster import diagnostics, images
+from harness.cluster.images import Images
+from harness.cluster.release import CHART, TEST_VALUES, Release, Target
+from harness.cluster.shell import run
+from harness.measuring.prober import NAMESPACE as PROBERS
+from harness.measuring.prober import REQUEST_TIMEOUT_SECONDS, Prober, StartProber
+from harness.measuring.traffic import Kind
+from harness.report import page
+from harness.report.report import Report
+from harness.running import options, progress
+from harness.running.conduct import Application, Conduct
 
 ROOT = Path(__file__).resolve().parents[1]
 DIAGNOSTICS = ROOT / "build" / "diagnostics"
@@ -185,7 +187,7 @@ def images_(request: pytest.FixtureRequest, target: Target) -> Images:
 def namespace(request: pytest.FixtureRequest, target: Target) -> Iterator[str]:
     """A namespace for this module, which admits only pods of the restricted Pod Security Standard unless the module has
     another POD_SECURITY."""
-    name = request.module.__name__.removeprefix("test_").replace("_", "-")
+    name = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
     own = request.config.getoption("--chart") == CHART
     level = getattr(request.module, "POD_SECURITY", "restricted" if own else "privileged")
     _make_namespace(target, name, level)

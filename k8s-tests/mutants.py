@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.traffic import Traffic
+from harness.measuring.traffic import Traffic
 
 LOST = r"requests failed \(budget"
 DEPLOYMENT, CONTAINER = "templates/server/deployment.yaml", "templates/server/_container.tpl"

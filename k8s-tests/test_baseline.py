@@ -9,11 +9,11 @@ import pytest
 
 import cluster as kind_cluster
 from baseline import BASELINES, Baseline, create
-from harness.conduct import Conduct
-from harness.images import Images, derived
-from harness.measurement import OverBudget
-from harness.release import Release, Target
-from harness.report import Report
+from harness.cluster.images import Images, derived
+from harness.cluster.release import Release, Target
+from harness.measuring.measurement import OverBudget
+from harness.report.report import Report
+from harness.running.conduct import Conduct
 from scenarios import SCENARIOS
 
 # Its pods ask for no security context.

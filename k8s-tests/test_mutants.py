@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 import cluster as kind_cluster
-from harness.conduct import Conduct
-from harness.images import Images, derived
-from harness.records import InvalidRun
-from harness.release import CHART, Release, Target
-from harness.report import Report
-from harness.shell import run
+from harness.cluster.images import Images, derived
+from harness.cluster.release import CHART, Release, Target
+from harness.cluster.shell import run
+from harness.measuring.records import InvalidRun
+from harness.report.report import Report
+from harness.running.conduct import Conduct
 from mutants import MUTANTS, Mutant
 from scenarios import SCENARIOS
 

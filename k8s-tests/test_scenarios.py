@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.conduct import Conduct
-from harness.release import Release
-from harness.scenario import Scenario
+from harness.cluster.release import Release
+from harness.running.conduct import Conduct
+from harness.running.scenario import Scenario
 from scenarios import SCENARIOS
 
 

@@ -6,10 +6,10 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from harness.budget import Budget
-from harness.records import Figures
-from harness.report import Outcome, Report, Verdict
-from harness.sampler import Sample
+from harness.measuring.records import Figures
+from harness.measuring.sampler import Sample
+from harness.report.report import Outcome, Report, Verdict
+from harness.running.budget import Budget
 from prober import Record
 
 START = 1_760_000_000.0

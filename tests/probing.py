@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.records import Figures, parse, percentile
+from harness.measuring.records import Figures, parse, percentile
 from prober import Record
 
 ROOT = Path(__file__).resolve().parents[1]

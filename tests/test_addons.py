@@ -10,7 +10,7 @@ from addons.addon import Addon
 from addons.keda import KEDA
 from addons.network_policies import ENFORCER
 from addons.source import AddonUnavailable
-from harness.release import Target
+from harness.cluster.release import Target
 
 
 class Commands:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from harness.conduct import Application, Conduct
-from harness.report import Report
-from harness.scenario import Reach, Scenario
-from harness.traffic import KEPT, NEW, SLOW, UPLOAD, Traffic
+from harness.measuring.traffic import KEPT, NEW, SLOW, UPLOAD, Traffic
+from harness.report.report import Report
+from harness.running.conduct import Application, Conduct
+from harness.running.scenario import Reach, Scenario
 
 
 def conduct(**options: Any) -> Conduct:

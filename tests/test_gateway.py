@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from harness import gateway as harness_gateway
-from harness.gateway import Gateway as InCluster
+from harness.cluster import gateway as harness_gateway
+from harness.cluster.gateway import Gateway as InCluster
 from prober import Record
 from tests.faulty_server import Behaviour
 from tests.gateway_process import CONFIG, Cluster, Gateway, NoHAProxy, Pod, Ports, environment, find

@@ -23,7 +23,7 @@ import pytest
 import prober
 from check import EchoCheck
 from connection import Connection
-from harness.records import parse
+from harness.measuring.records import parse
 from prober import Record
 from resolver import Where
 from tests.serving_process import ROOT, Server, at_full_speed, hold, serving, until

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from harness import measurement
-from harness import sampler as sampler_module
-from harness.budget import Loss
-from harness.measurement import OverBudget, perform
-from harness.records import Figures, InvalidRun
-from harness.report import Outcome, Report
-from harness.scenario import Scenario
-from harness.stage import Stage
-from harness.traffic import NEW, Traffic
+from harness.measuring import measurement
+from harness.measuring import sampler as sampler_module
+from harness.measuring.measurement import OverBudget, perform
+from harness.measuring.records import Figures, InvalidRun
+from harness.measuring.traffic import NEW, Traffic
+from harness.report.report import Outcome, Report
+from harness.running.budget import Loss
+from harness.running.scenario import Scenario
+from harness.running.stage import Stage
 from prober import Record
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from harness import page
-from harness.browser import Browser, BrowserError, find
-from harness.report import Report
+from harness.report import page
+from harness.report.browser import Browser, BrowserError, find
+from harness.report.report import Report
 from prober import Record
 from tests.made_report import START, Shape, fill, made_report
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import prober as prober_module
-from harness import prober as harness_prober
-from harness.records import MAX_LATENESS_SECONDS, Figures, InvalidRun, parse, percentile
+from harness.measuring import prober as harness_prober
+from harness.measuring.records import MAX_LATENESS_SECONDS, Figures, InvalidRun, parse, percentile
 from tests.fast_server import fast_server
 from tests.faulty_server import Behaviour, faulty_server
 from tests.probing import PROBER, command, copy, cost, errors, mutate, ok, probe, probing, records_in

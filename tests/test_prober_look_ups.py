@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.records import MAX_LATENESS_SECONDS, Figures
+from harness.measuring.records import MAX_LATENESS_SECONDS, Figures
 from tests.faulty_server import faulty_server
 from tests.probing import copy, errors, mutate, ok, probe
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.records import InvalidRun
+from harness.measuring.records import InvalidRun
 from tests import test_prober as checks
 from tests import test_prober_look_ups as look_ups
 from tests.probing import copy, mutate

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from harness import progress as progress_module
-from harness.prober import Prober
-from harness.progress import Progress
-from harness.wait import until
+from harness.cluster.wait import until
+from harness.measuring.prober import Prober
+from harness.running import progress as progress_module
+from harness.running.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -110,12 +110,12 @@ def test_it_is_seen_while_pytest_captures(tmp_path: Path, capture: str) -> None:
     (tmp_path / "conftest.py").write_text(
         "import sys\n"
         f"sys.path[:0] = {[str(ROOT / 'k8s-tests'), str(ROOT / 'k8s-tests' / 'prober')]!r}\n"
-        "from harness import progress\n"
+        "from harness.running import progress\n"
         "def pytest_configure(config): config.shown = progress.console()\n"
     )
     (tmp_path / "test_it.py").write_text(
         "import time\n"
-        "from harness import progress\n"
+        "from harness.running import progress\n"
         "progress.TERMINAL_SECONDS = progress.LOG_SECONDS = 0.02\n"
         "def test_it(pytestconfig):\n"
         "    with progress.Progress('the scenario', list, pytestconfig.shown): time.sleep(0.5)\n"

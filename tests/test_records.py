@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from harness import measurement
-from harness import sampler as sampler_module
-from harness.measurement import judge
-from harness.prober import Prober
-from harness.records import MAX_LATENESS_SECONDS, Figures, InvalidRun, parse, percentile
-from harness.report import Outcome, Report
-from harness.sampler import Sampler
+from harness.measuring import measurement
+from harness.measuring import sampler as sampler_module
+from harness.measuring.measurement import judge
+from harness.measuring.prober import Prober
+from harness.measuring.records import MAX_LATENESS_SECONDS, Figures, InvalidRun, parse, percentile
+from harness.measuring.sampler import Sampler
+from harness.report.report import Outcome, Report
 from prober import Record, arguments_parser
 
 

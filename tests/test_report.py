@@ -8,12 +8,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from harness.bound import upper_bound
-from harness.budget import Budget
-from harness.measurement import judge
-from harness.records import Figures, parse
-from harness.report import SCHEMA, Report
-from harness.sampler import Sample
+from harness.measuring.bound import upper_bound
+from harness.measuring.measurement import judge
+from harness.measuring.records import Figures, parse
+from harness.measuring.sampler import Sample
+from harness.report.report import SCHEMA, Report
+from harness.running.budget import Budget
 from prober import Record
 from tests.made_report import Shape, fill, made_report
 

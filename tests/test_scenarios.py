@@ -20,10 +20,10 @@ import tools
 from app import create_app
 from app.settings import Settings
 from baseline import BASELINES, create
-from harness.budget import Budget, Loss, Timer
-from harness.release import CHART, TEST_VALUES
-from harness.scenario import Scenario
-from harness.traffic import CLIENTS, EVERY_KIND, KEPT, NEW, SLOW, Traffic
+from harness.cluster.release import CHART, TEST_VALUES
+from harness.measuring.traffic import CLIENTS, EVERY_KIND, KEPT, NEW, SLOW, Traffic
+from harness.running.budget import Budget, Loss, Timer
+from harness.running.scenario import Scenario
 from mutants import MUTANTS, Mutant
 from prober import POOL
 from scenarios import SCENARIOS, pods, scaling

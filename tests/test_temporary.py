@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.temporary import Temporary
+from harness.cluster.temporary import Temporary
 
 
 class Thing(Temporary):

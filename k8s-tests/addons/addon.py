@@ -8,8 +8,8 @@ from pathlib import Path
 
 from addons import source
 from addons.source import AddonUnavailable
-from harness.release import Target
-from harness.shell import CommandError, run
+from harness.cluster.release import Target
+from harness.cluster.shell import CommandError, run
 
 MANIFESTS = Path(__file__).resolve().parents[1] / "manifests"
 # The images may have to be pulled first.

@@ -8,8 +8,8 @@ import pytest
 
 from addons import keda as keda_addon
 from addons import network_policies as policies
-from harness.images import Images
-from harness.release import Target
+from harness.cluster.images import Images
+from harness.cluster.release import Target
 
 
 @pytest.fixture(scope="module")

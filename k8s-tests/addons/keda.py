@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from addons.addon import Addon
-from harness import wait
-from harness.release import Target
-from harness.shell import run
+from harness.cluster import wait
+from harness.cluster.release import Target
+from harness.cluster.shell import run
 
 NAMESPACE = "keda"
 KEDA = Addon(

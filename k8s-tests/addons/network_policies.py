@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from addons.addon import Addon
 from addons.peer import PORT, Peer
 from addons.source import AddonUnavailable
-from harness.release import Target
-from harness.shell import run
+from harness.cluster.release import Target
+from harness.cluster.shell import run
 
 ENFORCER = Addon(name="network-policies", namespace="kube-system", workloads=("daemonset/kube-network-policies",))
 # From when a policy is made until it must be in force. Network plugins take about a second.

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from harness.release import Target
-from harness.shell import run
-from harness.temporary import Temporary
+from harness.cluster.release import Target
+from harness.cluster.shell import run
+from harness.cluster.temporary import Temporary
 
 PORT = 8000
 # A packet that is dropped leaves the client waiting; one that is let through is answered in milliseconds.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import cluster as kind_cluster
-from harness.release import ROOT, Target
-from harness.shell import run
+from harness.cluster.release import ROOT, Target
+from harness.cluster.shell import run
 
 MADE_HERE = ROOT / ".tools" / "addons"
 """Where `make offline` puts manifests that an ordinary machine takes from a release."""

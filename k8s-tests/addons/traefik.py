@@ -11,10 +11,10 @@ from typing import Literal
 
 from addons import source
 from addons.addon import Addon
-from harness import wait
-from harness.release import Release, Target
-from harness.shell import run
-from harness.temporary import Temporary
+from harness.cluster import wait
+from harness.cluster.release import Release, Target
+from harness.cluster.shell import run
+from harness.cluster.temporary import Temporary
 
 Way = Literal["ingress", "HTTPRoute"]
 HOSTS: dict[Way, str] = {"ingress": "ingress.edge", "HTTPRoute": "gateway.edge"}

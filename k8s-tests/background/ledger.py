@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from background.pods import running
-from harness.release import Target
-from harness.shell import run
+from harness.cluster.release import Target
+from harness.cluster.shell import run
 
 NAME = "ledger"
 PORT = 8080

@@ -13,10 +13,10 @@ from typing import Any
 import yaml
 
 from background.ledger import URL, Ledger
-from harness import wait
-from harness.images import Images
-from harness.release import Release
-from harness.shell import run
+from harness.cluster import wait
+from harness.cluster.images import Images
+from harness.cluster.release import Release
+from harness.cluster.shell import run
 
 SCRIPT = Path(__file__).with_name("migration.py")
 GREETING = "pa$$word, 1.10 and 0755"

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from harness import wait
-from harness.prober import control_plane
-from harness.release import Target
-from harness.shell import run
+from harness.cluster import wait
+from harness.cluster.release import Target
+from harness.cluster.shell import run
+from harness.measuring.prober import control_plane
 
 READY_SECONDS = 60
 

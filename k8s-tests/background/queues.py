@@ -11,8 +11,8 @@ from typing import Any
 
 from background.ledger import Ledger
 from background.pods import running
-from harness.images import Images, build_folder
-from harness.shell import run
+from harness.cluster.images import Images, build_folder
+from harness.cluster.shell import run
 
 SERVER_PORT = 6379
 FOLDER = Path(__file__).parent

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from background import ledger
-from harness import wait
-from harness.images import Images
-from harness.nodes import Nodes
-from harness.release import TEST_VALUES, Release, Target
-from harness.shell import run
+from harness.cluster import wait
+from harness.cluster.images import Images
+from harness.cluster.nodes import Nodes
+from harness.cluster.release import TEST_VALUES, Release, Target
+from harness.cluster.shell import run
 
 # It takes longer than its node waits for it.
 SECONDS = 25

@@ -10,13 +10,13 @@ import pytest
 
 from background import ledger
 from background.migrating import FAILS, GREETING, PASSWORD, PODS, SECONDS, SETTINGS, Migrating, write_values
-from harness import wait
-from harness.images import Images
-from harness.measurement import under_traffic
-from harness.prober import Prober, StartProber
-from harness.release import TEST_VALUES, Release, Target
-from harness.report import Report
-from harness.shell import CommandError, run
+from harness.cluster import wait
+from harness.cluster.images import Images
+from harness.cluster.release import TEST_VALUES, Release, Target
+from harness.cluster.shell import CommandError, run
+from harness.measuring.measurement import under_traffic
+from harness.measuring.prober import Prober, StartProber
+from harness.report.report import Report
 
 # Helm 3 once more only where it does something else than Helm 4, but for the complete set.
 HELM_4 = pytest.mark.parametrize("migrating", [4, pytest.param(3, marks=pytest.mark.complete)], indirect=True)

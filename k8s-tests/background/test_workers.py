@@ -14,10 +14,10 @@ from background import ledger, queues
 from background.pods import running
 from background.queues import CELERY, DRAMATIQ, RQ, Accounts, Queue, producing
 from background.working import GRACE_SECONDS, REPLICAS, Terminations, Working, values
-from harness import wait
-from harness.images import Images
-from harness.nodes import Nodes
-from harness.release import TEST_VALUES, Release, Target
+from harness.cluster import wait
+from harness.cluster.images import Images
+from harness.cluster.nodes import Nodes
+from harness.cluster.release import TEST_VALUES, Release, Target
 
 # Of each task in the announced faults.
 TASK_SECONDS = 2.0

@@ -10,9 +10,9 @@ from typing import Any
 
 from background.ledger import Ledger
 from background.queues import URL, Queue
-from harness import wait
-from harness.release import Release
-from harness.shell import run
+from harness.cluster import wait
+from harness.cluster.release import Release
+from harness.cluster.shell import run
 
 REPLICAS = 2
 # Longer than any task of the announced faults takes.

@@ -10,8 +10,8 @@ from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
-from harness.release import Target
-from harness.shell import run
+from harness.cluster.release import Target
+from harness.cluster.shell import run
 
 Object = dict[str, Any]
 # What an object without a schema of its own may have.

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from harness import wait
-from harness.images import Images
-from harness.release import CHART, Release, Target
-from harness.shell import run
+from harness.cluster import wait
+from harness.cluster.images import Images
+from harness.cluster.release import CHART, Release, Target
+from harness.cluster.shell import run
 from lifecycle.drift import Object, differences, identity, kinds_known, stable
 
 # Some of the values have pods that the restricted standard would refuse.

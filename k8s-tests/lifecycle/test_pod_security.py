@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from harness import wait
-from harness.images import Images
-from harness.release import TEST_VALUES, Release, Target
-from harness.shell import run
+from harness.cluster import wait
+from harness.cluster.images import Images
+from harness.cluster.release import TEST_VALUES, Release, Target
+from harness.cluster.shell import run
 
 PYTHON = ["nodrop", "run", "--", "python", "-c"]
 VALUES = {

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.images import Images
-from harness.measurement import under_traffic
-from harness.prober import StartProber
-from harness.release import CHART, Release, Target
-from harness.report import Report
-from harness.sampler import Sampler
+from harness.cluster.images import Images
+from harness.cluster.release import CHART, Release, Target
+from harness.measuring.measurement import under_traffic
+from harness.measuring.prober import StartProber
+from harness.measuring.sampler import Sampler
+from harness.report.report import Report
 
 FOLDER = Path(__file__).parent
 OLD = FOLDER / "chart-0.1.0"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from harness import wait
-from harness.release import Target
-from harness.shell import run
-from harness.temporary import Temporary
+from harness.cluster import wait
+from harness.cluster.release import Target
+from harness.cluster.shell import run
+from harness.cluster.temporary import Temporary
 from observability import manifests
 from observability.manifests import NAME, NAMESPACE, PORT, Object
 

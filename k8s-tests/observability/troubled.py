@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from harness import wait
-from harness.release import CHART, Target
-from harness.shell import run
+from harness.cluster import wait
+from harness.cluster.release import CHART, Target
+from harness.cluster.shell import run
 from observability.manifests import Object, pod_spec
 from observability.troubles import COMMON, Trouble, Values, merged
 

@@ -6,10 +6,10 @@ import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from harness.scenario import Scenario
-from harness.shell import run
-from harness.stage import Stage
-from harness.traffic import EVERY_KIND
+from harness.cluster.shell import run
+from harness.measuring.traffic import EVERY_KIND
+from harness.running.scenario import Scenario
+from harness.running.stage import Stage
 from scenarios import platform, rollouts
 from scenarios.nodes import spread
 from scenarios.scaling import LOAD, QUIET, SCALE_IN_SECONDS, SCALE_OUT_SECONDS, autoscaler_works, is_scaled_in

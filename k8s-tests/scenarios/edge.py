@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from addons.traefik import ROUTES, Way
-from harness.scenario import Scenario
-from harness.stage import Stage
-from harness.traffic import EVERY_KIND
+from harness.measuring.traffic import EVERY_KIND
+from harness.running.scenario import Scenario
+from harness.running.stage import Stage
 from scenarios.nodes import drain_each, spread
 from scenarios.pods import delete_each
 from scenarios.rollouts import both_versions_answered, image

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from harness.budget import Loss
-from harness.nodes import Nodes
-from harness.scenario import Scenario
-from harness.shell import run
-from harness.stage import Stage
-from harness.traffic import EVERY_KIND, Traffic
+from harness.cluster.nodes import Nodes
+from harness.cluster.shell import run
+from harness.measuring.traffic import EVERY_KIND, Traffic
+from harness.running.budget import Loss
+from harness.running.scenario import Scenario
+from harness.running.stage import Stage
 from scenarios.rollouts import replaced
 from scenarios.timers import NODE_LOST
 

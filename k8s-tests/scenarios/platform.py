@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from harness import wait
-from harness.scenario import Scenario
-from harness.shell import run
-from harness.stage import Stage
-from harness.traffic import Traffic
+from harness.cluster import wait
+from harness.cluster.shell import run
+from harness.measuring.traffic import Traffic
+from harness.running.scenario import Scenario
+from harness.running.stage import Stage
 from scenarios.scaling import LOAD, autoscaler_works, enough_replicas
 
 OUTAGE_SECONDS = 60.0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.budget import Loss, Timer
-from harness.scenario import Scenario
-from harness.shell import CommandError, run
-from harness.stage import Stage
-from harness.traffic import CLIENTS, EVERY_KIND, Traffic
+from harness.cluster.shell import CommandError, run
+from harness.measuring.traffic import CLIENTS, EVERY_KIND, Traffic
+from harness.running.budget import Loss, Timer
+from harness.running.scenario import Scenario
+from harness.running.stage import Stage
 from scenarios.rollouts import replaced
 from scenarios.timers import CONTAINER_LOST, ENDPOINT_REMOVED
 

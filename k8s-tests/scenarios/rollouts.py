@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from harness.budget import Loss
-from harness.images import version_of
-from harness.scenario import Scenario
-from harness.shell import CommandError
-from harness.stage import Stage
-from harness.traffic import CLIENTS, EVERY_KIND, Traffic
+from harness.cluster.images import version_of
+from harness.cluster.shell import CommandError
+from harness.measuring.traffic import CLIENTS, EVERY_KIND, Traffic
+from harness.running.budget import Loss
+from harness.running.scenario import Scenario
+from harness.running.stage import Stage
 from scenarios.timers import CONTAINER_LOST
 
 TEN = 10

@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from harness import wait
-from harness.records import InvalidRun
-from harness.sampler import Sample
-from harness.scenario import Scenario
-from harness.stage import Stage
-from harness.traffic import Traffic
+from harness.cluster import wait
+from harness.measuring.records import InvalidRun
+from harness.measuring.sampler import Sample
+from harness.measuring.traffic import Traffic
+from harness.running.scenario import Scenario
+from harness.running.stage import Stage
 
 # Beside a load, so that the machine is left something for it.
 QUIET = (Traffic("new", 20), Traffic("keep-alive", 20))

@@ -1,6 +1,6 @@
 """The platform's own timers, which a budget for a sudden loss is derived from."""
 
-from harness.budget import Timer
+from harness.running.budget import Timer
 
 # kubelet's generic PLEG looks at the containers once a second.
 CONTAINER_END_SEEN = Timer(1.0, "until kubelet looks at the containers again")

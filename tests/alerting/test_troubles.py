@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.release import Target
+from harness.cluster.release import Target
 from observability.troubled import Troubled
 from observability.troubles import TROUBLES, merged
 from tests.alerting.alert_cases import CASES
