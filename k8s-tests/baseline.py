@@ -19,10 +19,10 @@ service:
 class Baseline:
     """A scenario that runs against that chart too. It is not judged; `loses` says whether it must lose requests.
 
-    A pod that is told to stop refuses at once, and is sent requests until kube-proxy has written its rules, which it
+    A terminating pod refuses at once, and is sent requests until kube-proxy has written its rules, which it
     does at most once a second. In a rolling update the pod that has just become ready has used up that second; in a
     drain of every pod there is no other. Pods deleted one at a time have lost some in all runs but one, beside
-    which the machine did other work. What a killed process had in hand is luck.
+    which the machine did other work. What a killed process had in flight is random.
     """
 
     name: str

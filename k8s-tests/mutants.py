@@ -78,7 +78,7 @@ def all_of(*changes: BreakChart) -> BreakChart:
 # nothing to luck.
 MANY_AT_ONCE = {"autoscaling.minReplicas": "4", "rollout.maxSurge": "100%"}
 FAST = (Traffic("new", 250),)
-# A pod that is told to go is given 2 seconds more than its grace period at most, so these are cut off half-way.
+# A terminating pod is given 2 seconds more than its grace period at most, so these are cut off half-way.
 LONG = (Traffic("slow", 1, path="/sleep?ms=8000", timeout=20, request_seconds=8),)
 
 

@@ -22,7 +22,7 @@ PAGE = ROOT / "docs" / "proof.md"
 def scenarios() -> str:
     """The scenarios as a Markdown table."""
     compared = {baseline.name for baseline in BASELINES}
-    rows = ["| scenario | what is done | may lose | of | set |", "| --- | --- | --- | --- | --- |"]
+    rows = ["| scenario | fault | error budget | traffic | set |", "| --- | --- | --- | --- | --- |"]
     for each in SCENARIOS:
         budget = each.budget.of(each.traffic, REPLICAS).failed
         traffic = ", ".join(f"{one.rate:g}/s {one.name}" for one in each.traffic) or "a load of its own"

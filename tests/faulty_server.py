@@ -105,7 +105,7 @@ class FaultyServer:
                     buffer += received
                 head, _, buffer = buffer.partition(b"\r\n\r\n")
                 query = parse_qs(urlsplit(head.split(b" ")[1].decode()).query)
-                # An application of one's own is not told the number: then they are counted.
+                # Your own application is not told the number: then they are counted.
                 number = int(query["probe"][0]) if "probe" in query else self.received.total()
                 self.received[number] += 1
                 self.heads[number] = head

@@ -87,7 +87,7 @@ class Cost:
 
 
 def cost(port: int, folder: Path, kind: str, rate: float, seconds: float) -> Cost:
-    """Run a prober against the server at `port` and measure the processor time that it uses, its start left out."""
+    """Run a prober against the server at `port` and measure the CPU time that it uses, its start left out."""
     start = _processor_seconds(port, folder / "start", kind, 1, 1)
     used = _processor_seconds(port, folder / "run", kind, rate, round(rate * seconds))
     records = records_in(folder / "run")

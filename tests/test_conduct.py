@@ -1,4 +1,4 @@
-"""Which traffic and which scenarios there are for an application, a chart and a cluster of one's own."""
+"""Which traffic and which scenarios there are for your own application, chart and cluster."""
 
 from __future__ import annotations
 

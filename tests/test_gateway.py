@@ -131,12 +131,12 @@ def test_a_pod_that_is_lost_with_requests_in_flight_costs_none(
     pods = [cluster.pod_process(delay=0.3) for _ in range(2)]
     gateway = cluster.gateway(*(pod.address for pod in pods))
     with probing(gateway.port, tmp_path, kind=kind, rate=50):
-        until("requests are under way", lambda: in_hand(gateway) > 10)
+        until("requests are in flight", lambda: in_flight(gateway) > 10)
         pods[0].signal(number)
         until("the gateway knows that the pod is gone", lambda: up(gateway) == 1)
     records = records_in(tmp_path)
     assert errors(records) == {}
-    assert retried(gateway) > 5, "requests were in hand"
+    assert retried(gateway) > 5, "requests were in flight"
     assert longest(records) < TIMEOUT_SECONDS
 
 
@@ -507,6 +507,6 @@ def known(gateway: Gateway) -> int:
     )
 
 
-def in_hand(gateway: Gateway) -> int:
+def in_flight(gateway: Gateway) -> int:
     """How many requests are at the pods."""
     return metric(gateway, "haproxy_backend_current_sessions", 'proxy="pods"')[0]

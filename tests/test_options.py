@@ -276,7 +276,7 @@ def test_what_a_process_is_started_with_is_honoured(tmp_path: Path) -> None:
         assert pid.read_text().strip() == str(server.process.pid)
 
 
-# --- A configuration file of one's own -------------------------------------------------------------------------------
+# --- Your own configuration file --------------------------------------------------------------------------------------
 
 
 def test_a_configuration_file_that_begins_with_ours_is_honoured(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ MUTANTS: dict[str, tuple[str, str, str, Check]] = {
         "                return\n",
         checks.test_what_can_not_be_sent_is_a_failure_and_sending_goes_on,
     ),
-    "has no bound of what is under way": (
+    "has no bound of what is in flight": (
         "prober.py",
         "if len(self._exchanges) >= self.max_in_flight:",
         "if False:",

@@ -42,10 +42,10 @@ def by_name(thing: Scenario | Mutant) -> str:
 
 def test_new_connections_are_lost_in_the_share_of_the_lost_pod_and_three_deviations() -> None:
     budget = Loss((Timer(2, "a"), Timer(1, "b"))).of([Traffic("new", 100, request_seconds=0.1)], 2)
-    # 300 requests are due, of which 150 and three deviations of 8.7; and 5 are in hand.
+    # 300 requests are due, of which 150 and three deviations of 8.7; and 5 are in flight.
     assert budget.failed == math.ceil(150 + 3 * math.sqrt(300 * 0.25) + 5) == 181
     assert "3 s (2 s a; 1 s b)" in budget.derivation
-    assert "5.0 in hand and 176.0 of 300 sent" in budget.derivation
+    assert "5.0 in flight and 176.0 of 300 routed to it" in budget.derivation
 
 
 @pytest.mark.parametrize(("replicas", "beside", "pods"), [(2, 0, 2), (4, 0, 4), (2, 1, 3)])
@@ -200,7 +200,7 @@ def test_the_document_lists_what_is_declared() -> None:
         (["--kubeconfig", "none"], "none is not a file"),
         (["--rate", "0"], "invalid _positive value: '0'"),
         (["--rate", "10000"], "--rate: the records of more than"),
-        (["--slow-path", "/slow"], "--slow-path is for an application of one's own: give --image too"),
+        (["--slow-path", "/slow"], "--slow-path is for your own application: give --image too"),
         (["--image", "a:1", "--expect-body", "("], "--expect-body is no regular expression"),
         (["--report", "{folder}"], "is there and is no report: name a new folder"),
     ],

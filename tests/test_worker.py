@@ -453,7 +453,7 @@ def test_a_worker_whose_loop_stands_still_is_not_ready(tmp_path: Path, monkeypat
 
 
 def cpu_seconds(process: int) -> float:
-    """The processor time that the process has used."""
+    """The CPU time that the process has used."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

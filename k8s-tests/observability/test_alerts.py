@@ -59,7 +59,7 @@ def _key(trouble: Trouble, alert: Alert) -> Key:
 
 
 def _begin(releases: list[Troubled]) -> dict[str, float]:
-    """Install the releases, those that can be ready first, and bring the troubles about."""
+    """Install the releases, those that can be ready first, and begin the troubles."""
     began = {}
     sound = [release for release in releases if release.trouble.act != "install and kill Helm"]
     for release in sound:

@@ -18,18 +18,18 @@ command line expects of another application); otherwise as failed, with the clas
     timeout                         no whole answer within --timeout seconds of when it was due
     status-<code>, body             the wrong answer
     not-http, too-long              what came was no answer
-    not-sent                        --max-in-flight requests were under way, or the prober had run out of something else
+    not-sent                        --max-in-flight requests were in flight, or the prober had run out of something else
     internal                        the prober itself failed
 
 Bounds: it sends to one host, whose name is looked up once or, with --look-up, for each connection; at most
-rate * --max-seconds requests, of which at most --max-in-flight are under way at once.
+rate * --max-seconds requests, of which at most --max-in-flight are in flight at once.
 
 Results go to a folder: `records.jsonl`, one array a request in the order of Record's fields; then `done`, which holds
 the number of requests that were due, so that missing records can't pass for requests that were not. The prober
-stops when a file `stop` appears there, or after --max-seconds; then it waits for what is under way, and stays until
+stops when a file `stop` appears there, or after --max-seconds; then it waits for those in flight, and stays until
 it is killed, so that the results can be fetched.
 
-One thread, and epoll without a framework on top: it takes some 60 % of the processor time of asyncio's
+One thread, and epoll without a framework on top: it takes some 60 % of the CPU time of asyncio's
 streams, and the processor is the cluster's too (bench/parts/probers.py).
 """
 
@@ -68,7 +68,7 @@ OTHER_FILES = 32
 
 
 class Exchange:
-    """A request under way."""
+    """A request in flight."""
 
     __slots__ = ("connection", "first_byte", "over", "reader", "request", "scheduled", "sent")
 
@@ -332,7 +332,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--body-bytes", type=int, default=BODY_BYTES, help="the size of an upload (%(default)s)")
     parser.add_argument("--timeout", type=float, default=5.0, help="seconds from when a request is due (%(default)s)")
     parser.add_argument("--max-seconds", type=float, default=600.0, help="the longest run (%(default)s)")
-    parser.add_argument("--max-in-flight", type=int, default=MAX_IN_FLIGHT, help="requests under way (%(default)s)")
+    parser.add_argument("--max-in-flight", type=int, default=MAX_IN_FLIGHT, help="requests in flight (%(default)s)")
     parser.add_argument("--results", type=Path, required=True, help="an empty folder")
     parser.add_argument("--exit", action="store_true", help="end when done instead of waiting to be killed")
     own = parser.add_argument_group("an application other than the example, which echoes nothing")

@@ -41,7 +41,7 @@ class Resolver:
         return self._readable
 
     def ask(self, number: int) -> None:
-        """Look the name up for request `number`. Raises Failure if too many look-ups are under way."""
+        """Look the name up for request `number`. Raises Failure if too many look-ups are in flight."""
         if self._under_way >= MAX_UNDER_WAY:
             raise Failure("not-sent")
         self._under_way += 1
@@ -59,7 +59,7 @@ class Resolver:
         return found
 
     def close(self) -> None:
-        """Begin no further look-up. Those under way end when they end, and nobody hears of them."""
+        """Begin no further look-up. Those in flight end by themselves, unnoticed."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _look_up(self, number: int) -> None:

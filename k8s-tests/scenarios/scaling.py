@@ -26,8 +26,8 @@ SCALE_OUT_SECONDS, SCALE_IN_SECONDS = 120.0, 180.0
 # Until the number has settled, so that what it settles at is known and scaling in starts from there.
 SETTLED_SECONDS = 20.0
 
-# The arithmetic limit. kubelet reads what a container uses every 10 seconds, and up to as many more by lot (cAdvisor's
-# housekeeping interval and its jitter of 1). The reading after the load has come is too low if too little of its time
+# The arithmetic limit. kubelet reads what a container uses every 10 to 20 seconds, at random (cAdvisor's housekeeping
+# interval and its jitter of 1). The reading after the load has come is too low if too little of its time
 # was under it: two replicas then use 0.25 cores each, and the autoscaler acts above 0.14 and a tenth, its tolerance. So
 # it takes this share of one reading, and all of the next. --metric-resolution of metrics-server, which asks kubelet for
 # them, and the sync period of the autoscaler are the test cluster's (kind-config.yaml, manifests/metrics-server.yaml).
@@ -48,7 +48,7 @@ def said_by_autoscaler(stage: Stage) -> str:
 
 
 def metrics_are_there(stage: Stage) -> bool:
-    """Whether the autoscaler has seen the pods' processor use. Raises AssertionError where it never will."""
+    """Whether the autoscaler has seen the pods' CPU utilization. Raises AssertionError where it never will."""
     assert MISSING not in said_by_autoscaler(stage), "the autoscaler can't have metrics without resources.requests.cpu"
     metrics = stage.release.autoscaler().status.current_metrics
     return bool(metrics and metrics[0].container_resource and metrics[0].container_resource.current.average_value)

@@ -1,4 +1,4 @@
-"""What brings each alert about, minute by minute: samples of the metrics it reads, and when it must fire.
+"""What makes each alert fire, minute by minute: samples of the metrics it reads, and when it must fire.
 
 Written for the release `web` in the namespace `shop`, with the values in VALUES.
 """

@@ -18,7 +18,7 @@ PORT = 8080
 STATUS_PORT = 8404
 # It answers within a second of its start; the image is in the cluster already. But it knows its pods from CoreDNS,
 # which hears of a new Service up to a minute late when the API server was gone before (client-go asks again after 30
-# seconds, and up to as many more by lot), and remembers for half a minute that there was none.
+# seconds, and up to as many more at random), and remembers for half a minute that there was none.
 START_SECONDS = 120
 
 _METRICS = f"http://127.0.0.1:{STATUS_PORT}/metrics"
@@ -110,7 +110,7 @@ class Gateway(Temporary):
                 "restartPolicy": "Never",
                 "automountServiceAccountToken": False,
                 "enableServiceLinks": False,
-                # Beside the probers, where no fault is brought about.
+                # Beside the probers, where no fault is injected.
                 "nodeSelector": {"node-role.kubernetes.io/control-plane": ""},
                 "tolerations": [{"operator": "Exists"}],
                 "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},

@@ -63,7 +63,7 @@ def build() -> Images:
 
 
 def build_around(given: Sequence[str]) -> Images:
-    """The images for an application of one's own: one or two of its images, which the local engine has."""
+    """The images for your own application: one or two of its images, which the local engine has."""
     first, second = given[0], given[-1]
     if first == second:
         # So that there is something to roll out.

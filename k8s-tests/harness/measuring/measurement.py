@@ -28,7 +28,7 @@ EARLY_END_SECONDS = 1.0
 
 
 class OverBudget(AssertionError):
-    """More requests failed than the scenario may lose."""
+    """More requests failed than the error budget allows."""
 
 
 @contextmanager
@@ -68,12 +68,12 @@ def under_traffic(
     stopped_within: float = 120.0,
     request_seconds: float = 0.0,
 ) -> Iterator[Outcome]:
-    """Keep `probers` sending while the `with` block brings the fault about; then judge `outcome`.
+    """Keep `probers` sending while the `with` block injects the fault; then judge `outcome`.
 
     Before the block a control phase shows that nothing fails without the fault: the run is invalid otherwise. It goes
     on for CONTROL_SECONDS after the first requests are answered, the slowest of which take `request_seconds`. The
     block must set `fault_confirmed` to how it saw that the fault happened, and may add to `outcome.others` further
-    probers of its own. Afterwards the probers go on until the rollout is over and the last pod that was told to go is
+    probers of its own. Afterwards the probers go on until the rollout is over and the last terminating pod is
     gone, which it must be within `stopped_within` seconds. Raises OverBudget for more failed requests than the
     budget has, InvalidRun (which is one too) for a measurement that can't be trusted. Whatever happens, the figures and
     the records are in the report.
@@ -95,7 +95,7 @@ def under_traffic(
             outcome.ended = time.time()
     finally:
         everything = [*probers, *outcome.others]
-        # What is under way when the fault comes is what it may cost.
+        # The requests in flight when the fault comes are what it may cost.
         outcome.control = [
             prober.figures(over_by=outcome.fault_at) for prober in probers if outcome.fault_at and prober.records
         ]

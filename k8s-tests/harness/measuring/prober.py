@@ -47,7 +47,7 @@ MOST_RATE = RESULTS_MIB * 1024 * 1024 // MAX_SECONDS // RECORD_BYTES
 """The highest rate of a prober, in requests a second."""
 
 # Compressed to some 25 bytes a record, and as text, which is what `run` gives back. All of it costs the node some
-# processor time while other probers may be sending, hence the fastest level.
+# CPU time while other probers may be sending, hence the fastest level.
 FETCH = "gzip -1 --stdout {folder}/records.jsonl | base64 --wrap=0"
 
 _numbers = itertools.count(1)
@@ -130,7 +130,7 @@ class Prober(Temporary):
         return (int(said[-1][0]), int(said[-1][1])) if said else (0, 0)
 
     def processor_seconds(self) -> float:
-        """The processor time that it has used so far, the kernel's for it included."""
+        """The CPU time that it has used so far, the kernel's for it included."""
         user, system = run(self._exec("cat", "/proc/1/stat")).stdout.rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / CLOCK_TICKS
 

@@ -21,7 +21,7 @@ class Traffic:
 
     rate: requests a second. path: path and query; the example application's for this kind if not given.
     timeout: seconds from when a request is due until it counts as failed. request_seconds: how long the server has a
-    request in hand while nothing is wrong, for the budget of what a sudden loss costs. looks_up: whether the name is
+    request in flight without a fault, for the error budget of an abrupt loss. looks_up: whether the name is
     looked up for each connection, and not once.
     """
 

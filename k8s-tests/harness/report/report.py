@@ -136,7 +136,7 @@ class Report:
         """The requests of all scenarios that are judged: neither of the mutants nor of the chart compared with.
 
         Those of the scenarios in which none may fail are there once more by themselves, and so are the others with the
-        sum of what they may lose: one rate of failures for both would say nothing of either.
+        sum of their error budgets: one rate of failures for both would say nothing of either.
         """
         judged = [scenario for scenario in self.scenarios if not scenario.baseline]
         losses = [scenario for scenario in judged if scenario.budget.failed]

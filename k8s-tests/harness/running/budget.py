@@ -1,4 +1,4 @@
-"""How many requests a scenario may lose, and why so many."""
+"""Error budgets: how many requests may fail in a scenario, and why."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from harness.measuring.traffic import Traffic
 from prober import POOL
 
 ZERO = (
-    "0: a rollout, a rollback, scaling and a drain are announced. A pod that has to go leaves the Service's endpoints "
-    "while it goes on serving, then finishes what it has in hand, so no request needs to meet a pod that is gone."
+    "0: a rollout, a rollback, scaling and a drain are announced. A terminating pod leaves the Service's endpoints and "
+    "keeps serving, then finishes its in-flight requests, so no request needs to be routed to a pod that is gone."
 )
-# Which pod gets a connection is drawn by lot. So many standard deviations are exceeded once in 740 runs.
+# Which pod gets a connection is random. This many standard deviations are exceeded once in 740 runs.
 DEVIATIONS = 3.0
 
 
@@ -51,9 +51,10 @@ class Timer:
 
 @dataclass(frozen=True)
 class Loss:
-    """What the sudden loss of a pod may cost: what it has in hand, and what is sent there until nothing is any more.
+    """The error budget for a pod that dies abruptly: its in-flight requests, and those routed to it until its endpoint
+    is removed.
 
-    timers: what passes, one after the other, until no request is sent there any more. beside: how many pods are there
+    timers: what passes, one after the other, until its endpoint is removed. beside: how many pods are there
     beside the wanted number. times: how often it happens.
     """
 
@@ -68,19 +69,19 @@ class Loss:
         parts = [_of_one(each, seconds, share) for each in traffic]
         failed = self.times * sum(math.ceil(number) for number, _ in parts)
         timers = "; ".join(f"{timer.seconds:g} s {timer.what}" for timer in self.timers)
-        until = f" and what is sent there in {seconds:g} s ({timers})" if self.timers else ""
+        until = f", as do those routed to it in {seconds:g} s ({timers})" if self.timers else ""
         often = f", {self.times} times" if self.times > 1 else ""
         return Budget(
             failed,
-            f"{failed}: one of {replicas + self.beside} pods is lost without notice{often}. That costs what it has in "
-            f"hand{until}. Which pod a connection leads to is drawn by lot, so {DEVIATIONS:g} standard deviations are "
-            f"added. {'. '.join(text for _, text in parts)}.",
+            f"{failed}: one of {replicas + self.beside} pods dies abruptly{often}. Its in-flight requests fail{until}. "
+            f"Which pod a connection leads to is random, so {DEVIATIONS:g} standard deviations are added. "
+            f"{'. '.join(text for _, text in parts)}.",
         )
 
 
 def _of_one(traffic: Traffic, seconds: float, share: float) -> tuple[float, str]:
     """The requests of one prober, and how they are counted. share: of the pods that is lost."""
-    in_hand = traffic.rate * traffic.request_seconds * share
+    in_flight = traffic.rate * traffic.request_seconds * share
     due = traffic.rate * seconds
     if not traffic.keeps_connections:
         # Each is drawn by itself: binomial.
@@ -92,4 +93,4 @@ def _of_one(traffic: Traffic, seconds: float, share: float) -> tuple[float, str]
     else:
         sent = due
     sent = min(sent, due)
-    return in_hand + sent, f"{traffic.name}: {in_hand:.1f} in hand and {sent:.1f} of {due:.0f} sent"
+    return in_flight + sent, f"{traffic.name}: {in_flight:.1f} in flight and {sent:.1f} of {due:.0f} routed to it"

@@ -60,7 +60,7 @@ class Conduct:
     rate: what the clients send, in requests a second; others in proportion, but for the loads of single scenarios.
     example: whether image and chart are this project's own. own_chart: whether the chart is. application: what is asked
     of any other one. prober_node: where the probers run, if not on the control plane's node. allowed: whether faults
-    that reach beyond the release may be brought about.
+    that reach beyond the release may be injected.
     """
 
     target: Target

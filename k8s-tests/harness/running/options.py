@@ -38,7 +38,7 @@ def add(parser: pytest.Parser) -> None:
         "--seed", type=int, help="what is chosen at random is chosen with this (default: another each time)"
     )
     group.addoption("--report", type=Path, default=PROOF, metavar="FOLDER", help="where the report goes (build/proof)")
-    group = parser.getgroup("an application or a chart of one's own")
+    group = parser.getgroup("your own application or chart")
     group.addoption(
         "--image", action="append", help="an image of it (name:tag); twice, to roll out from one to the other"
     )
@@ -88,7 +88,7 @@ def check(config: pytest.Config) -> None:
 
 
 def _check_own(option: Callable[[str], Any]) -> None:
-    """The same for what is said of an application and a chart of one's own."""
+    """The same for the options about your own application and chart."""
     images, chart = option("--image") or [], option("--chart")
     if not (chart / "Chart.yaml").is_file():
         raise pytest.UsageError(f"--chart {chart}: there is no Chart.yaml in it")
@@ -103,7 +103,7 @@ def _check_own(option: Callable[[str], Any]) -> None:
         raise pytest.UsageError("--image is given once or twice: what runs first, and what is rolled out")
     for name in ("--slow-path", "--upload-path", "--host-header", "--version-header"):
         if option(name) and not images and chart == CHART:
-            raise pytest.UsageError(f"{name} is for an application of one's own: give --image too")
+            raise pytest.UsageError(f"{name} is for your own application: give --image too")
     try:
         re.compile(option("--expect-body"))
     except re.error as error:

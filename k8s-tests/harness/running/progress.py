@@ -19,7 +19,7 @@ TERMINAL_SECONDS = 1.0
 LOG_SECONDS = 15.0
 # As often as a prober says something new.
 ASK_SECONDS = 5.0
-# What leaving a scenario may take at most; a question under way is then left to itself.
+# What leaving a scenario may take at most; a request to the API server that is still open is then abandoned.
 LEAVE_SECONDS = 0.5
 
 

@@ -1,6 +1,6 @@
 """A scenario, declared as data: what is done to a release under which traffic, and what it may cost.
 
-`act` brings the fault about, waits until it is over, and returns how it was seen that the fault really happened. It
+`act` injects the fault, waits until it is over, and returns how it was seen that the fault really happened. It
 does so with the Stage that it is given, and raises AssertionError for what did not happen. An empty answer makes the
 run invalid.
 """
@@ -33,7 +33,7 @@ class Scenario:
     values: the chart's values that it needs, beside those of all scenarios.
     fewer_ready: how many of the replicas that the release is to have at least may be missing at any moment; None where
     the fault takes them away.
-    stopped_within: seconds after the act within which the last pod that was told to go must be gone.
+    stopped_within: seconds after the act within which the last terminating pod must be gone.
     reach: what it touches.
     needs_example: whether it needs the example application, beside what its traffic needs.
     needs_chart: whether it sets values that another chart may not have.

@@ -1,4 +1,4 @@
-"""What a fault is brought about with: the release, the cluster's nodes, the images, and the outcome to write into."""
+"""What a fault is injected with: the release, the cluster's nodes, the images, and the outcome to write into."""
 
 from __future__ import annotations
 
