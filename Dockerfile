@@ -59,10 +59,12 @@ RUN chmod -R a+rX . && python -m compileall -q --invalidation-mode unchecked-has
 
 FROM ${PYTHON_IMAGE}
 # The official slim image has no byte code of the standard library, which costs every start a third of a second;
-# what no server imports is left as it is.
+# what no server imports is left as it is. The server's user has a name and a home, which some libraries ask for.
 RUN python -m compileall -q --invalidation-mode unchecked-hash \
       -x '/(test|idlelib|tkinter|turtledemo|ensurepip|lib2to3|site-packages|dist-packages)/' \
-      "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
+      "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
+ && echo 'app:x:10001:10001:The server:/tmp:/usr/sbin/nologin' >> /etc/passwd \
+ && echo 'app:x:10001:' >> /etc/group
 COPY --from=installed /opt/venv /opt/venv
 COPY --from=application /srv /srv
 WORKDIR /srv

@@ -74,6 +74,15 @@ def test_the_image_adds_at_most_8_mb_to_its_base(checkout: Path) -> None:
     assert added <= ADDED_BYTES
 
 
+def test_the_server_s_user_has_a_name_and_a_home(checkout: Path) -> None:
+    assert checkout.exists()
+    asked = (
+        "import getpass, os, pwd; print(getpass.getuser(), pwd.getpwuid(os.getuid()).pw_dir, os.path.expanduser('~'))"
+    )
+    said = run(["docker", "run", "--rm", "--network=none", IMAGE, "python", "-c", asked]).stdout
+    assert said.split() == ["app", "/tmp", "/tmp"]
+
+
 def test_a_change_of_the_application_is_built_in_3_s_and_pushes_less_than_1_mb(checkout: Path, tmp_path: Path) -> None:
     """All else comes from what was built before, and is on the registry already."""
     before = layers(tmp_path / "before")

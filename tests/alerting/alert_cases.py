@@ -62,13 +62,13 @@ def of_pod(metric: str, pod: str = POD, **labels: str) -> str:
     return series(metric, pod=pod, **labels)
 
 
-def autoscaler(name: str, current: list[str], *, least: int, most: int) -> Series:
-    """What kube-state-metrics says of a HorizontalPodAutoscaler."""
+def autoscaler(name: str, current: list[str], *, least: int, most: int, desired: list[str] | None = None) -> Series:
+    """What kube-state-metrics says of a HorizontalPodAutoscaler. desired: as `current` if not given."""
     minutes = len(current)
     prefix, labels = "kube_horizontalpodautoscaler", {"horizontalpodautoscaler": name}
     return {
         series(f"{prefix}_status_current_replicas", **labels): current,
-        series(f"{prefix}_status_desired_replicas", **labels): current,
+        series(f"{prefix}_status_desired_replicas", **labels): desired or current,
         series(f"{prefix}_spec_min_replicas", **labels): gauge((minutes, least)),
         series(f"{prefix}_spec_max_replicas", **labels): gauge((minutes, most)),
     }
@@ -299,6 +299,21 @@ OTHERS = [
             ): gauge((5, 0), (15, 1), (10, 0)),
         },
         {14: 0, 16: 1, 19: 1, 20: 0},
+    ),
+    Case(
+        "FlaskAppAutoscalerInactive",
+        {
+            # One that has never been able to read its metrics desires none.
+            **autoscaler(NAME, gauge((30, 1)), desired=gauge((30, 0)), least=1, most=10),
+            series(
+                "kube_horizontalpodautoscaler_status_condition",
+                horizontalpodautoscaler=NAME,
+                condition="ScalingActive",
+                status="false",
+            ): gauge((5, 0), (15, 1), (10, 0)),
+        },
+        {14: 0, 16: 1, 19: 1, 20: 0},
+        why="also if it has never worked",
     ),
     Case(
         "FlaskAppAutoscalerInactive",
