@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -57,8 +56,11 @@ class Applied:
         run([*command, *self._values])
 
     def live(self) -> dict[str, Object]:
-        """The objects as they are in the cluster, by kind and name, once the autoscaler has set the number of pods."""
-        return wait.until("the number of pods is settled", self._settled, timeout=60, interval=1)
+        """The objects as they are in the cluster, by kind and name.
+
+        Waits until the autoscaler has set the number of pods and the Deployments have made their ReplicaSets.
+        """
+        return wait.until("the release is settled", self._settled, timeout=60, interval=1)
 
     def _settled(self) -> dict[str, Object]:
         manifest = "\n---\n".join(json.dumps(thing) for thing in self.rendered())
@@ -66,18 +68,20 @@ class Applied:
         shown = run([*kubectl, "get", "--filename", "-", "--output", "json", "--show-managed-fields"], stdin=manifest)
         found = {identity(each): each for each in json.loads(shown.stdout)["items"]}
         for each in found.values():
+            if each["kind"] == "Deployment":
+                if each.get("status", {}).get("observedGeneration") != each["metadata"]["generation"]:
+                    return {}
             if each["kind"] == "HorizontalPodAutoscaler":
                 scaled = found[f"Deployment/{each['spec']['scaleTargetRef']['name']}"]
                 if scaled["spec"]["replicas"] < each["spec"]["minReplicas"]:
                     return {}
         return found
 
-    def pods(self) -> dict[str, list[int]]:
-        """How often the containers of each pod were restarted."""
-        listed: list[Any] = self._release.target.core.list_namespaced_pod(self._release.namespace).items
-        return {
-            pod.metadata.name: [each.restart_count for each in pod.status.container_statuses or []] for pod in listed
-        }
+    def replica_sets(self) -> set[str]:
+        """The names of the release's ReplicaSets: one more means that a rollout has begun."""
+        command = self._release.target.kubectl_command("--namespace", self._release.namespace)
+        selector = f"app.kubernetes.io/instance={self._release.name}"
+        return set(run([*command, "get", "replicasets", "--selector", selector, "--output", "name"]).stdout.split())
 
 
 @pytest.mark.parametrize("major", [4, pytest.param(3, marks=pytest.mark.complete)])
@@ -96,7 +100,8 @@ def test_what_was_rendered_lives_unchanged_and_a_second_upgrade_changes_nothing(
     with kinds_known(target, rendered):
         try:
             applied.upgrade()
-            before, pods = applied.live(), applied.pods()
+            before, replica_sets = applied.live(), applied.replica_sets()
+            assert replica_sets
             drift = [line for thing in rendered for line in differences(thing, before[identity(thing)])]
             assert not drift, "\n".join(drift)
             applied.upgrade()
@@ -104,6 +109,6 @@ def test_what_was_rendered_lives_unchanged_and_a_second_upgrade_changes_nothing(
             assert {name: stable(thing) for name, thing in after.items()} == {
                 name: stable(thing) for name, thing in before.items()
             }
-            assert applied.pods().keys() == pods.keys()
+            assert applied.replica_sets() == replica_sets
         finally:
             release.uninstall()
