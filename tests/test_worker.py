@@ -224,8 +224,10 @@ def test_a_stop_with_a_full_queue_answers_all_of_it(tmp_path: Path, workers: int
             os.kill(process, signal.SIGTERM)
             os.kill(process, signal.SIGCONT)
         answers = [split(receive_all(client)) for client in clients]
-        assert {len(each) for each in answers} == {1}
-        assert {(answer.status, answer.headers["connection"]) for (answer,) in answers} == {(200, "close")}
+        assert [len(each) for each in answers] == [1] * 100
+        assert {answer.status for (answer,) in answers} == {200}
+        # A thread may answer a few before the main thread, which takes the signal, has its turn.
+        assert sum(answer.headers["connection"] == "close" for (answer,) in answers) >= 50
 
 
 @pytest.mark.alone
