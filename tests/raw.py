@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import socket
+import struct
 from dataclasses import dataclass
 
 from tests.serving_process import Server
+
+_SO_ATTACH_FILTER = 26  # asm-generic/socket.h; Python does not name it
 
 
 def connect(server: Server) -> socket.socket:
@@ -16,6 +20,13 @@ def connect(server: Server) -> socket.socket:
 def receive_all(client: socket.socket) -> bytes:
     """Everything until the server closes."""
     return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def vanish(client: socket.socket) -> None:
+    """Let the kernel drop all that arrives for the client, as if its machine were gone: it acknowledges nothing."""
+    # A socket filter of one instruction: return, keep 0 bytes (linux/filter.h).
+    instruction = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0), 8)
+    client.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(instruction)))
 
 
 def exchange(server: Server, data: bytes) -> bytes:

@@ -13,7 +13,7 @@ from statistics import mean
 
 import pytest
 
-from tests.raw import connect, receive_all
+from tests.raw import connect, receive_all, vanish
 from tests.serving_process import Server, at_full_speed, own_application, serving, until, warm_up
 
 APPLICATION = """
@@ -178,6 +178,16 @@ def test_streams_that_end_give_their_places_and_threads_back(tmp_path: Path) -> 
         until("the threads are as many as before", lambda: threads(server) <= before, timeout=15)
         assert (server.metrics()["nodrop_streams"], server.metrics()["nodrop_threads_busy"]) == (0, 0)
         assert answered_in(server) < 0.5
+
+
+def test_a_stream_whose_client_has_vanished_is_ended_after_write_timeout(tmp_path: Path) -> None:
+    """Its small writes fill no buffer, and nothing tells that there is nobody any more."""
+    with streaming(tmp_path, WEB_THREADS="1", WRITE_TIMEOUT="1") as server, ExitStack() as stack:
+        vanish(opened(server, b"GET /stream?every=0.1 HTTP/1.0\r\n\r\n", stack))
+        assert answered_in(server) < 2
+        assert server.metrics()["nodrop_streams"] == 1
+        until("the stream has ended", lambda: server.metrics()["nodrop_streams"] == 0, timeout=20)
+        assert server.manage("/livez").status == 200
 
 
 def test_a_thread_whose_stream_has_ended_takes_the_place_of_another_that_streams(tmp_path: Path) -> None:

@@ -68,9 +68,9 @@ class Applied:
         shown = run([*kubectl, "get", "--filename", "-", "--output", "json", "--show-managed-fields"], stdin=manifest)
         found = {identity(each): each for each in json.loads(shown.stdout)["items"]}
         for each in found.values():
-            if each["kind"] == "Deployment":
-                if each.get("status", {}).get("observedGeneration") != each["metadata"]["generation"]:
-                    return {}
+            generation = each.get("status", {}).get("observedGeneration")
+            if each["kind"] == "Deployment" and generation != each["metadata"]["generation"]:
+                return {}
             if each["kind"] == "HorizontalPodAutoscaler":
                 scaled = found[f"Deployment/{each['spec']['scaleTargetRef']['name']}"]
                 if scaled["spec"]["replicas"] < each["spec"]["minReplicas"]:

@@ -29,9 +29,12 @@ from nodrop.http.threads.watch import Watch
 from nodrop.metrics.worker_metrics import server_metrics
 from nodrop.server.worker_process import WorkerProcess
 from nodrop.system import children
+from nodrop.system.addresses import give_up_after
 
 LOOK_SECONDS = 1.0
 """How long the main thread sleeps while nothing happens."""
+VANISHED_SECONDS = 5
+"""How long after WRITE_TIMEOUT the kernel ends a connection: the worker, which logs the cause, is to come first."""
 
 
 class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has no type information
@@ -84,6 +87,8 @@ class Worker(WorkerProcess, base.Worker):  # type: ignore[misc]  # gunicorn has 
             max_streams=settings.max_streams, wake_watch=watch.wake,
         )  # fmt: skip
         watch.over(loop, threads, queue)
+        for listener in self.sockets:
+            give_up_after(listener, settings.write_timeout + VANISHED_SECONDS)
         acceptor = self._acceptor(loop, lifecycle)
         lifecycle.on_room = acceptor.resume
         stalls = Stalls(threads.all, self.report, in_flight, settings.stall_timeout)

@@ -47,6 +47,16 @@ def bound(address: str, port: int) -> socket.socket:
     return made
 
 
+def give_up_after(listener: Any, seconds: float) -> None:
+    """End each connection accepted from now on as soon as its client has acknowledged no data for so long.
+
+    A client whose machine or pod has vanished closes nothing, and small writes do not fill the send buffer: without
+    this an event stream to it goes on until the kernel gives up, after about 15 minutes (net.ipv4.tcp_retries2).
+    """
+    if listener.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+
+
 def shown(address: str, port: int) -> str:
     """Address and port as in a URL."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
