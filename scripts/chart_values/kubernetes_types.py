@@ -83,7 +83,7 @@ def _type(name: str) -> Node:
     node = section(properties)
     required = sorted(set(required) | set(_rules()["required"].get(name, [])))
     require(node, required)
-    if checks := _exclusive(name):
+    if checks := _checks(name):
         node["allOf"] = checks
     return node
 
@@ -117,9 +117,10 @@ def _plain(node: Node, required: bool) -> Node:
     return {"type": [*types, "null"] if "null" not in types else types}
 
 
-def _exclusive(name: str) -> list[Node]:
-    """What says that only one of several fields can be there, and where it must, that one is."""
-    checks: list[Node] = []
+def _checks(name: str) -> list[Node]:
+    """What says which fields can't be together, and of which there must be one."""
+    refused = _rules()["refused"].get(name, [])
+    checks: list[Node] = [{"if": each["when"], "then": refusal(each["message"])} for each in refused]
     if message := _rules()["twoFields"].get(name):
         checks.append({"if": {"type": "object", "minProperties": 3}, "then": refusal(message)})
     for fields in _rules()["atMostOne"].get(name, []):

@@ -37,6 +37,26 @@ def _same_length(low: int, high: int) -> str:
     return pattern + ("[0-9]" + (f"{{{repeated}}}" if repeated > 1 else "") if repeated else "")
 
 
+def schedule() -> str:
+    """What Kubernetes accepts as the schedule of a CronJob, but for ranges whose end is below their beginning.
+
+    Source: github.com/robfig/cron/v3, parser.go, which the API server and the controller use.
+    """
+    months = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+    days = "sun|mon|tue|wed|thu|fri|sat"
+    ranges = [(0, 59, ""), (0, 23, ""), (1, 31, ""), (1, 12, months), (0, 6, days)]
+    fields = r"\s+".join(_schedule_field(*each) for each in ranges)
+    words = "yearly|annually|monthly|weekly|daily|midnight|hourly"
+    return rf"^\s*(@({words})|@every ([0-9]+(\.[0-9]+)?(ms|h|m|s))+|(?i:{fields}))\s*$"
+
+
+def _schedule_field(minimum: int, maximum: int, names: str) -> str:
+    """A list of values, ranges, and either of them in steps."""
+    value = f"0*({whole_numbers(minimum, maximum)}{'|' + names if names else ''})"
+    each = rf"([*?]|{value}(-{value})?)(/0*[1-9][0-9]*)?"
+    return f"{each}(,{each})*"
+
+
 def one_edit(word: str) -> str:
     """Each text that one edit turns `word` into: a character left out, added or replaced, or two neighbours swapped."""
     escaped = [re.escape(character) for character in word]

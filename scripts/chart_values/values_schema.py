@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from chart_values import kubernetes_types
+from chart_values import kubernetes_types, patterns
 from chart_values.nodes import Node, choice, list_of, number_range, reference, refusal, require, section
 from chart_values.settings_schema import config_schema
 from chart_values.sharing import share
@@ -100,6 +100,8 @@ def form(declared: dict[str, Any]) -> Node:
     accepts = dict(declared.get("accepts", {"type": "string"}))
     types = accepts["type"] if isinstance(accepts["type"], list) else [accepts["type"]]
     accepts["type"] = types if declared.get("required") else [*types, "null"]
+    if "computed" in declared:
+        accepts["pattern"] = getattr(patterns, declared["computed"])()
     if "pattern" in declared:
         accepts["pattern"] = declared["pattern"]
     if "limit" in declared:
