@@ -1,4 +1,4 @@
-"""Sends requests at steady rates until it is ended, and does not mind what becomes of them.
+"""Sends requests at steady rates until it is stopped, and ignores their outcome.
 
     python -m observability.clients RATE=URL...      (requests a second; hold=URL keeps one answer open)
 

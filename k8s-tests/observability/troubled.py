@@ -1,4 +1,4 @@
-"""A release that is in trouble, and how it is brought there and out of it."""
+"""Installs the release of a trouble, injects its faults and takes them away again."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Troubled:
         run(self._kubectl(*status), timeout=200)
 
     def begin(self) -> None:
-        """Bring the trouble about."""
+        """Inject the faults."""
         self._clients("meanwhile", self.trouble.meanwhile)
         match self.trouble.act:
             case "exit workers":
@@ -76,7 +76,7 @@ class Troubled:
                 self._install_and_kill_helm()
 
     def end(self) -> None:
-        """End it."""
+        """Take the faults away."""
         self._delete_clients("meanwhile")
         if self.trouble.healed is not None:
             self.install(self.trouble.healed)
@@ -87,7 +87,7 @@ class Troubled:
                 self.install()
 
     def start_clients(self) -> None:
-        """Send what is sent all the time."""
+        """Start the clients that send requests from beginning to end."""
         self._clients("always", self.trouble.always)
 
     def _install_and_kill_helm(self) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong, each in a release of its own, so that all of it goes wrong at the same time."""
+"""The faults that make alerts fire, each in a release of its own, so that all can last at the same time."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ COMMON: Values = {
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert that the trouble must bring about.
+    """An alert that must fire in the trouble, and resolve after it.
 
-    after: seconds that its rule waits at least. long: the longer of its windows, if it is one of several. within: until
-    it fires, from the beginning of the trouble. resolved_within: until it is over, from the end of the trouble;
-    of what happens once, from its beginning.
+    after: seconds for which its rule waits at least. long: the longer of its windows, if it is one of several alerts of
+    one name. within: seconds from the faults to the alert. resolved_within: seconds from their end to its end; if the
+    fault is a single event, from that event (once).
     """
 
     name: str
@@ -76,10 +76,11 @@ class Alert:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A release, what is wrong with it, and the alerts on that.
+    """A release, the faults that are injected into it, and the alerts that must fire.
 
-    clients: what is sent all the time, and meanwhile only; see clients.py, with the paths for URLs. values: from the
-    beginning; healed: instead of them, to end the trouble. act and undo: what is done to it; see troubled.py.
+    always: requests that are sent from beginning to end; meanwhile: while the faults last. Both as in clients.py, with
+    paths for URLs. values: those of the release; healed: those that take the faults away. act and undo: the names of
+    faults that values can't describe; see troubled.py.
     """
 
     name: str

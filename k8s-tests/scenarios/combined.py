@@ -15,11 +15,11 @@ from scenarios.nodes import spread
 from scenarios.scaling import LOAD, QUIET, SCALE_IN_SECONDS, SCALE_OUT_SECONDS, autoscaler_works, is_scaled_in
 
 Fault = Callable[[], str]
-"""Brings it about, and returns how that was seen."""
+"""Injects the fault, and returns how it was confirmed."""
 
 
 def together(*faults: Fault) -> str:
-    """Bring all of them about at once, and wait for all."""
+    """Inject all of them at once, and wait for all."""
     with ThreadPoolExecutor(len(faults)) as threads:
         seen = [each.result() for each in [threads.submit(fault) for fault in faults]]
     return "; ".join(seen)

@@ -1,4 +1,4 @@
-"""What the proof on kind brings about is complete, and its releases can be rendered."""
+"""Every alert has a trouble on kind in which it fires, and the releases of all troubles can be rendered."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Application:
 
 @dataclass
 class Conduct:
-    """Measures scenarios, one at a time; what becomes of each is in `report`.
+    """Measures scenarios, one at a time; the verdict on each is in `report`.
 
     rate: what the clients send, in requests a second; others in proportion, but for the loads of single scenarios.
     example: whether image and chart are this project's own. own_chart: whether the chart is. application: what is asked
