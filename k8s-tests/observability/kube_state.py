@@ -38,14 +38,13 @@ def of_pod(pod: Object) -> Iterator[Sample]:
     for kind, field in (("", "containerStatuses"), ("init_", "initContainerStatuses")):
         for status in pod["status"].get(field, []):
             labels = {**own, "container": status["name"]}
-            if not kind:
-                yield "kube_pod_container_status_restarts_total", labels, status["restartCount"]
+            yield f"kube_pod_{kind}container_status_restarts_total", labels, status["restartCount"]
             waiting = status.get("state", {}).get("waiting", {}).get("reason")
             if waiting:
                 yield f"kube_pod_{kind}container_status_waiting_reason", {**labels, "reason": waiting}, 1
             ended = status.get("lastState", {}).get("terminated", {}).get("reason")
-            if ended and not kind:
-                yield "kube_pod_container_status_last_terminated_reason", {**labels, "reason": ended}, 1
+            if ended:
+                yield f"kube_pod_{kind}container_status_last_terminated_reason", {**labels, "reason": ended}, 1
 
 
 def of_deployment(deployment: Object) -> Iterator[Sample]:

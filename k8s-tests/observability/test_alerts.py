@@ -1,4 +1,4 @@
-"""Each alert of the chart is brought about in a real Prometheus by what it is for, and is over when that is over.
+"""Each alert of the chart fires in a real Prometheus when its fault is injected, and resolves when the fault ends.
 
 What takes hours is not here: the alerts on the windows of 6 hours, 1 day and 3 days, which are the same rule with other
 figures, and a cron job that did not run, for which the cluster's own controller would have to fail. promtool replays
@@ -31,7 +31,7 @@ ALERTS = [(trouble, alert) for trouble in TROUBLES for alert in trouble.alerts]
 
 
 @dataclass
-class Drama:
+class Timeline:
     """The history of the alerts, with the times at which the troubles began and ended."""
 
     history: History
@@ -40,8 +40,8 @@ class Drama:
 
 
 @pytest.fixture(scope="module")
-def drama(target: Target, namespace: str, images_: Images) -> Iterator[Drama]:
-    """Everything goes wrong at the same time, and each thing is put right when the alerts on it have fired."""
+def timeline(target: Target, namespace: str, images_: Images) -> Iterator[Timeline]:
+    """All faults are injected at the same time, and each is taken away when its alerts have fired."""
     images.build_folder("observability", IMAGE)
     kind_cluster.load(target.context.removeprefix("kind-"), IMAGE)
     releases = [Troubled(target, namespace, images_.first, IMAGE, trouble) for trouble in TROUBLES]
@@ -51,7 +51,7 @@ def drama(target: Target, namespace: str, images_: Images) -> Iterator[Drama]:
         history = History(monitoring)
         began = _begin(releases)
         ended = _watch(history, releases, began)
-        yield Drama(history, began, ended)
+        yield Timeline(history, began, ended)
 
 
 def _key(trouble: Trouble, alert: Alert) -> Key:
@@ -97,33 +97,33 @@ def _watch(history: History, releases: list[Troubled], began: dict[str, float]) 
 
 
 @pytest.mark.parametrize(("trouble", "alert"), ALERTS, ids=lambda each: each.name)
-def test_an_alert_fires_and_resolves_within_its_windows(trouble: Trouble, alert: Alert, drama: Drama) -> None:
+def test_an_alert_fires_and_resolves_within_its_windows(trouble: Trouble, alert: Alert, timeline: Timeline) -> None:
     """Not before its rule has waited, and not long after."""
     key = _key(trouble, alert)
-    seen = drama.history.seen.get(key)
+    seen = timeline.history.seen.get(key)
     assert seen, f"{alert.name} did not fire"
-    fired = seen.first - drama.began[trouble.name]
-    over = seen.last - (drama.began if alert.once else drama.ended)[trouble.name]
+    fired = seen.first - timeline.began[trouble.name]
+    over = seen.last - (timeline.began if alert.once else timeline.ended)[trouble.name]
     print(f"{alert.name}: fired after {fired:.0f} s, resolved after {over:.0f} s")
     assert alert.after <= fired <= alert.within
-    assert key not in drama.history.firing, "it still fires"
+    assert key not in timeline.history.firing, "it still fires"
     assert over <= alert.resolved_within
 
 
-def test_no_rule_fails(drama: Drama) -> None:
+def test_no_rule_fails(timeline: Timeline) -> None:
     """A rule that Prometheus can't evaluate is silent."""
-    assert drama.history.ill == {}
+    assert timeline.history.ill == {}
 
 
-def test_what_an_alert_says_is_filled_in(drama: Drama) -> None:
-    for seen in drama.history.seen.values():
+def test_what_an_alert_says_is_filled_in(timeline: Timeline) -> None:
+    for seen in timeline.history.seen.values():
         text = seen.alert["annotations"]["description"]
         assert "<no value>" not in text
         assert "{{" not in text
         assert "docs/runbooks/" in text
 
 
-def test_no_release_has_the_alerts_of_another(drama: Drama) -> None:
+def test_no_release_has_the_alerts_of_another(timeline: Timeline) -> None:
     """Each says what is wrong with itself, and with what follows from that."""
     follows = {
         # Whose pods are not ready, or whose clients wait, has these too.
@@ -137,5 +137,5 @@ def test_no_release_has_the_alerts_of_another(drama: Drama) -> None:
         "scaled": {"FlaskAppLatencyBudgetBurn", "FlaskAppRequestsQueueing"},
     }
     for trouble in TROUBLES:
-        told = {name for name, release, _ in drama.history.seen if release == f"{trouble.name}-flask-app"}
+        told = {name for name, release, _ in timeline.history.seen if release == f"{trouble.name}-flask-app"}
         assert told - {alert.name for alert in trouble.alerts} <= follows.get(trouble.name, set()), trouble.name

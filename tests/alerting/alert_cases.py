@@ -260,6 +260,17 @@ PODS = [
         {6: 0, 13: 0},
         why="not for another end",
     ),
+    Case(
+        "FlaskAppOutOfMemory",
+        {
+            of_pod("kube_pod_init_container_status_restarts_total", container="proxy"): gauge((5, 0), (25, 1)),
+            of_pod(
+                "kube_pod_init_container_status_last_terminated_reason", container="proxy", reason="OOMKilled"
+            ): gauge((5, "_"), (25, 1)),
+        },
+        {4: 0, 6: 1, 13: 1, 16: 0},
+        why="native sidecars too",
+    ),
 ]
 
 OTHERS = [

@@ -2,7 +2,8 @@
 
 From its documentation, docs/metrics/ in github.com/kubernetes/kube-state-metrics: workload/deployment-metrics.md,
 pod-metrics.md, horizontalpodautoscaler-metrics.md, cronjob-metrics.md and job-metrics.md, and
-policy/poddisruptionbudget-metrics.md. All are marked stable there but the two `_init_` and `last_terminated` ones.
+policy/poddisruptionbudget-metrics.md. All are marked stable there but
+`kube_pod_init_container_status_waiting_reason` and the two `last_terminated_reason`.
 """
 
 METRICS = {
@@ -23,6 +24,8 @@ METRICS = {
     "kube_pod_container_status_last_terminated_reason": {"pod", "container", "reason", "uid"},
     "kube_pod_container_status_restarts_total": {"pod", "container", "uid"},
     "kube_pod_container_status_waiting_reason": {"pod", "container", "reason", "uid"},
+    "kube_pod_init_container_status_last_terminated_reason": {"pod", "container", "reason", "uid"},
+    "kube_pod_init_container_status_restarts_total": {"pod", "container", "uid"},
     "kube_pod_init_container_status_waiting_reason": {"pod", "container", "reason", "uid"},
     "kube_poddisruptionbudget_status_expected_pods": {"poddisruptionbudget"},
     "kube_poddisruptionbudget_status_pod_disruptions_allowed": {"poddisruptionbudget"},

@@ -34,7 +34,14 @@ OBJECTS: dict[str, list[dict[str, Any]]] = {
             },
             "status": {
                 "phase": "Running",
-                "initContainerStatuses": [{"name": "wait", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}],
+                "initContainerStatuses": [
+                    {
+                        "name": "wait",
+                        "restartCount": 3,
+                        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                        "lastState": {"terminated": {"reason": "OOMKilled"}},
+                    }
+                ],
                 "containerStatuses": [
                     {
                         "name": "flask-app",
