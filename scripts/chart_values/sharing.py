@@ -20,23 +20,23 @@ def share(root: Node) -> Node:
 
     def count(node: Node) -> Node:
         counted[_text(node)] += 1
-        return node if counted[_text(node)] > 1 else _each(node, count)
+        return node if counted[_text(node)] > 1 else with_each(node, count)
 
-    _each(root, count)
+    with_each(root, count)
     names: dict[str, str] = {}
     shared: dict[str, Node] = {}
 
     def replace(node: Node) -> Node:
         text = _text(node)
         if counted[text] < 2 or len(text) < _SHORTEST:
-            return _each(node, replace)
+            return with_each(node, replace)
         if text not in names:
             names[text] = f"shared{len(names) + 1}"
-            shared[names[text]] = _each(node, replace)
+            shared[names[text]] = with_each(node, replace)
         return reference(names[text])
 
     made = {**root, "properties": {name: replace(node) for name, node in root["properties"].items()}}
-    made["definitions"] = {name: _each(node, replace) for name, node in root["definitions"].items()} | shared
+    made["definitions"] = {name: with_each(node, replace) for name, node in root["definitions"].items()} | shared
     return made
 
 
@@ -44,7 +44,7 @@ def _text(node: Any) -> str:
     return json.dumps(node, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
 
 
-def _each(node: Node, change: Callable[[Node], Node]) -> Node:
+def with_each(node: Node, change: Callable[[Node], Node]) -> Node:
     """The node with each of the nodes directly below it changed."""
     if not isinstance(node, dict):
         return node

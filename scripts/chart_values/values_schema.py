@@ -11,6 +11,7 @@ from chart_values import kubernetes_types, patterns
 from chart_values.nodes import Node, choice, list_of, number_range, reference, refusal, require, section
 from chart_values.settings_schema import config_schema
 from chart_values.sharing import share
+from chart_values.unknown_keys import name_known_keys
 from chart_values.values_file import Value
 
 TABLES = Path(__file__).parent / "tables"
@@ -45,7 +46,7 @@ def schema(values: list[Value]) -> dict[str, Any]:
 
 def text(values: list[Value]) -> str:
     """The schema as it is stored: every installed release keeps a copy of it in its Secret."""
-    return json.dumps(share(schema(values)), separators=(",", ":"), ensure_ascii=False) + "\n"
+    return json.dumps(share(name_known_keys(schema(values))), separators=(",", ":"), ensure_ascii=False) + "\n"
 
 
 def _instead(text: str) -> str:
