@@ -179,7 +179,7 @@ MUTANTS = (
         traffic=FAST,
     ),
     Mutant(
-        name="autoscaler without a processor request",
+        name="autoscaler without a CPU request",
         caught_by="load step",
         caught=r"the autoscaler can't have metrics .*missing request for cpu",
         break_chart=edit(

@@ -105,7 +105,7 @@ def two_at_random(stage: Stage) -> str:
 SCENARIOS = (
     Scenario(
         name="drain during rollout",
-        fault="a worker is drained while helm upgrade brings out another image",
+        fault="a worker is drained while helm upgrade rolls out another image",
         act=drain_during_rollout,
         prepare=spread,
         traffic=EVERY_KIND,
@@ -116,7 +116,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="two faults at random",
-        fault="two faults at once, which the seed chooses",
+        fault="two faults at once, chosen by the seed",
         act=two_at_random,
         prepare=spread,
         traffic=EVERY_KIND,
@@ -125,7 +125,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="rollout during scale-out",
-        fault="helm upgrade brings out another image while the autoscaler adds replicas",
+        fault="helm upgrade rolls out another image while the autoscaler adds replicas",
         act=rollout_during_scale_out,
         prepare=autoscaler_works,
         traffic=QUIET,

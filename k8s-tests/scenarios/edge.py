@@ -54,7 +54,7 @@ FAULTS = (
     ),
     Scenario(
         name="scale-in",
-        fault="the autoscaler takes two replicas of four away",
+        fault="the autoscaler removes two of four replicas",
         act=scale_in,
         values=SCALED_OUT,
     ),

@@ -150,7 +150,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="node with every pod drained",
-        fault="a worker that has every pod is drained",
+        fault="the worker that runs every pod is drained",
         act=drain_the_only_one,
         prepare=all_on_one_node,
         fewer_ready=1,
@@ -167,7 +167,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="node cut off",
-        fault="the network of one worker of two is cut until the cluster has noticed",
+        fault="the network of one of two workers is cut until the cluster has noticed",
         act=lost(Nodes.partitioned),
         prepare=spread,
         budget=Loss(NODE_LOST),
@@ -178,7 +178,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="node paused",
-        fault="every process of one worker of two stands still until the cluster has noticed",
+        fault="every process of one of two workers is paused until the cluster has noticed",
         act=lost(Nodes.paused),
         prepare=spread,
         budget=Loss(NODE_LOST),
@@ -189,7 +189,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="node stopped",
-        fault="one worker of two is switched off, its pods are replaced after 10 s instead of 300, and it is back",
+        fault="one of two workers is stopped, its pods are replaced after 10 s instead of 300, and it comes back",
         act=lost(Nodes.stopped, replaced_soon=True),
         prepare=spread,
         values=REPLACED_SOON,
@@ -202,8 +202,8 @@ SCENARIOS = (
     ),
     Scenario(
         name="node cut off, behind a gateway",
-        fault="the network of one worker of two is cut until the cluster has noticed, and clients come through a "
-        "gateway that tries again elsewhere",
+        fault="the network of one of two workers is cut until the cluster has noticed, and clients come through a "
+        "gateway that retries elsewhere",
         act=lost(Nodes.partitioned),
         prepare=spread,
         needs_example=True,

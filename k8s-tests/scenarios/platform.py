@@ -125,28 +125,28 @@ def scaling_active(stage: Stage) -> bool:
 SCENARIOS = (
     Scenario(
         name="API server restarted",
-        fault="the API server is killed, and started again by kubelet",
+        fault="the API server is killed, and restarted by the kubelet",
         act=api_server_restarted,
         reach="nodes",
         standard=False,
     ),
     Scenario(
         name="control plane down",
-        fault="API server, scheduler and controller manager are gone for a minute",
+        fault="the API server, scheduler and controller manager are down for a minute",
         act=control_plane_down,
         reach="nodes",
         standard=False,
     ),
     Scenario(
         name="kube-proxy restarted",
-        fault="every kube-proxy is deleted at once",
+        fault="all kube-proxy pods are deleted at once",
         act=kube_proxy_restarted,
         fewer_ready=0,
         reach="cluster",
     ),
     Scenario(
         name="CoreDNS replaced",
-        fault="every CoreDNS is replaced, one after the other, under clients that look the Service up each time",
+        fault="the CoreDNS pods are replaced in turn, while clients resolve the Service for each connection",
         act=name_server_replaced,
         traffic=(Traffic("new", 50, looks_up=True),),
         fewer_ready=0,
@@ -154,7 +154,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="CoreDNS killed",
-        fault="every CoreDNS is deleted at once, under clients that know the Service's address",
+        fault="all CoreDNS pods are deleted at once, while clients know the Service's address",
         act=name_server_killed,
         needs_example=True,
         fewer_ready=0,
@@ -162,7 +162,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="metrics-server down",
-        fault="metrics-server is gone for a while under a load that took more replicas",
+        fault="metrics-server is down for a while, under a load that has added replicas",
         act=metrics_server_down,
         prepare=autoscaler_works,
         fewer_ready=0,

@@ -213,14 +213,14 @@ SCENARIOS = (
     ),
     Scenario(
         name="helm test",
-        fault="helm test runs twice, whose pod must be sent nothing",
+        fault="helm test runs twice, and its pod must get no requests",
         act=helm_test,
         fewer_ready=0,
         standard=False,
     ),
     Scenario(
         name="overload",
-        fault="more slow requests come than all threads can serve, for 40 s, from clients that wait for a minute",
+        fault="for 40 s, more slow requests arrive than all threads can serve, from clients that wait for a minute",
         act=overload,
         # By default a request that has waited for 15 s is answered 503.
         values={"config.QUEUE_TIMEOUT": "60"},
@@ -231,7 +231,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="pod force-deleted",
-        fault="a pod of two is deleted with --force --grace-period=0",
+        fault="one of two pods is deleted with --force --grace-period=0",
         act=delete_by_force,
         # Whether kubelet kills it at once or gives it time to stop is not promised.
         budget=Loss(ENDPOINT_REMOVED),
@@ -240,7 +240,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="worker killed",
-        fault="gunicorn's worker process in one pod of two gets SIGKILL",
+        fault="gunicorn's worker process in one of two pods gets SIGKILL",
         act=kill_worker,
         # The master holds the listening socket, so new connections wait for the next worker.
         budget=Loss(),
@@ -249,7 +249,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="master killed",
-        fault="gunicorn's master, the first process of one pod of two, gets SIGKILL",
+        fault="gunicorn's master, the first process in one of two pods, gets SIGKILL",
         act=kill_master,
         budget=Loss(CONTAINER_LOST),
         traffic=EVERY_KIND,
@@ -257,7 +257,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="out of memory",
-        fault="a request takes more memory than one pod of two may have",
+        fault="a request exceeds the memory limit of one of two pods",
         act=fill_memory,
         # With cgroup v2 kubelet has the whole container killed, with cgroup v1 the kernel the largest process.
         budget=Loss(CONTAINER_LOST),
@@ -266,7 +266,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="server wedged",
-        fault="requests that never end hold every thread of one pod of two",
+        fault="requests that never end hold every thread of one of two pods",
         act=wedged(STALL_SECONDS),
         budget=Loss(
             (
@@ -281,7 +281,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="server wedged, noticed soon",
-        fault="requests that never end hold every thread of one pod of two, which STALL_TIMEOUT gives 6 s and not 120",
+        fault="requests that never end hold every thread of one of two pods, with STALL_TIMEOUT at 6 s, not 120",
         act=wedged(STALL_SECONDS_AT_LEAST),
         values=WEDGED_VALUES,
         budget=Loss(

@@ -145,7 +145,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="helm rollback",
-        fault="helm rollback to the revision before, which has another image",
+        fault="helm rollback to the previous revision, which has another image",
         act=back,
         prepare=another_image_before,
         traffic=EVERY_KIND,
@@ -182,7 +182,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="rolling update, through a node port",
-        fault="helm upgrade to another image, and clients come from outside, through a port of a node",
+        fault="helm upgrade to another image, and clients come from outside through a node port",
         act=image,
         traffic=(Traffic("new", 50, via="node port"), Traffic("keep-alive", 50, via="node port")),
         values={"service.type": "NodePort"},
@@ -203,7 +203,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="image that crashes after it was ready",
-        fault="helm upgrade --rollback-on-failure to an image that becomes ready, and ends a moment later",
+        fault="helm upgrade --rollback-on-failure to an image that becomes ready, and crashes a moment later",
         act=crashes,
         # While it is ready it is there beside the others.
         budget=Loss(CONTAINER_LOST, beside=1, times=CRASHES_SEEN),

@@ -180,7 +180,7 @@ def off_and_on(stage: Stage) -> str:
 SCENARIOS = (
     Scenario(
         name="load step",
-        fault="a load comes all at once that four replicas are wanted for, and goes again",
+        fault="a load that needs four replicas starts at once, and stops again",
         act=step,
         prepare=autoscaler_works,
         traffic=QUIET,
@@ -190,7 +190,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="load ramp",
-        fault=f"a load grows in {len(RAMP)} steps, and goes again",
+        fault=f"a load grows in {len(RAMP)} steps, and stops again",
         act=ramp,
         prepare=autoscaler_works,
         traffic=QUIET,
@@ -211,7 +211,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="autoscaling off and on",
-        fault="autoscaling is switched off with three replicas, and on again",
+        fault="autoscaling is disabled while there are three replicas, and enabled again",
         act=off_and_on,
         traffic=QUIET,
         fewer_ready=0,
