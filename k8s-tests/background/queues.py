@@ -33,7 +33,9 @@ class Queue:
 
 
 CELERY = Queue("celery", ["celery", "--app", "jobs.by_celery", "worker", "--concurrency", "2"], 2)
-RQ = Queue("rq", ["rq", "worker", "--url", URL, "--job-monitoring-interval", "5", "--maintenance-interval", "20"], 1)
+# A job without a heartbeat is found between jobs: 65 s after the last one, every 20 s, by an idle worker too (TTL - 15 s).
+RQ_INTERVALS = ["--job-monitoring-interval", "5", "--maintenance-interval", "20", "--worker-ttl", "35"]
+RQ = Queue("rq", ["rq", "worker", "--url", URL, *RQ_INTERVALS], 1)
 DRAMATIQ = Queue(
     "dramatiq",
     ["dramatiq", "jobs.by_dramatiq", "--processes", "1", "--threads", "2", "--worker-shutdown-timeout", "25000"],
