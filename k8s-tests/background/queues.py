@@ -33,7 +33,8 @@ class Queue:
 
 
 CELERY = Queue("celery", ["celery", "--app", "jobs.by_celery", "worker", "--concurrency", "2"], 2)
-# A job without a heartbeat is found between jobs: 65 s after the last one, every 20 s, by an idle worker too (TTL - 15 s).
+# A job counts as abandoned 65 s after its last heartbeat. A worker looks for such jobs every 20 s, and an idle one when
+# its wait for a job ends: after the worker's TTL less 15 s.
 RQ_INTERVALS = ["--job-monitoring-interval", "5", "--maintenance-interval", "20", "--worker-ttl", "35"]
 RQ = Queue("rq", ["rq", "worker", "--url", URL, *RQ_INTERVALS], 1)
 DRAMATIQ = Queue(
