@@ -1,4 +1,4 @@
-"""A server whose queue is hopeless leaves the Service, but never all of a Deployment's at once."""
+"""A server whose queue is stuck leaves the Service, but never all of a Deployment's at once."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_only_a_server_none_of_whose_workers_takes_a_request_leaves(
     assert (problem is not None) is leaves
 
 
-def test_a_hopeless_server_is_away_for_a_bounded_part_of_the_time_and_then_stays_for_a_while() -> None:
+def test_a_stuck_server_is_away_for_a_bounded_part_of_the_time_and_then_stays_for_a_while() -> None:
     now = 0.0
     leaving = Leaving(15, None, pod="shop-5d8f7c-x2x7b", now=lambda: now)
     away = []
@@ -87,7 +87,7 @@ def test_a_hopeless_server_is_away_for_a_bounded_part_of_the_time_and_then_stays
 
 
 @pytest.mark.parametrize(("pods", "most"), [(2, 0.23), (3, 0.06), (5, 0.005)])
-def test_hopeless_pods_that_know_nothing_of_each_other_are_rarely_away_at_once(pods: int, most: float) -> None:
+def test_stuck_pods_that_know_nothing_of_each_other_are_rarely_away_at_once(pods: int, most: float) -> None:
     """In one round of 5 ** (1 - pods): 20 %, 4 %, 0.16 %. No two of different slots are away together for a moment."""
     rounds = 2000
     names = [f"shop-5d8f7c-{number}" for number in range(pods)]
@@ -112,7 +112,7 @@ def test_the_slots_of_a_round_are_chosen_at_random() -> None:
 
 
 class Cluster:
-    """Pods, all of them hopeless, and a name server that lists those that are ready, be it late."""
+    """Pods, all of them stuck, and a name server that lists those that are ready, be it late."""
 
     def __init__(self, number: int) -> None:
         self.now = 0.0
@@ -150,7 +150,7 @@ class Cluster:
 
 
 @pytest.mark.parametrize(("number", "stay"), [(1, 1), (2, 1), (3, 2), (5, 3), (10, 5)])
-def test_of_pods_that_become_hopeless_together_half_stay(number: int, stay: int) -> None:
+def test_of_pods_that_become_stuck_together_half_stay(number: int, stay: int) -> None:
     cluster = Cluster(number)
     for _ in range(20):
         for pod in cluster.pods:
@@ -268,7 +268,7 @@ def test_addresses_of_this_host_are_told_from_others() -> None:
 
 
 @contextmanager
-def hopeless(folder: Path, **variables: str) -> Iterator[tuple[Server, Callable[[], None]]]:
+def stuck(folder: Path, **variables: str) -> Iterator[tuple[Server, Callable[[], None]]]:
     """A server whose threads are all stuck while requests come, and what frees them."""
     limits = {"WEB_THREADS": "2", "QUEUE_TIMEOUT": "1", "GRACEFUL_TIMEOUT": "1", "STALL_TIMEOUT": "600"}
     with (
@@ -293,12 +293,12 @@ def why(server: Server) -> bytes:
 LEFT = b"not ready: no thread has taken a request for "
 
 
-def test_a_hopeless_server_leaves_while_others_stay_and_is_back_as_soon_as_a_thread_is_free(tmp_path: Path) -> None:
+def test_a_stuck_server_leaves_while_others_stay_and_is_back_as_soon_as_a_thread_is_free(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(RESOLVER)
     listed = tmp_path / "listed"
     # Of this host, and of nobody, which is higher.
     listed.write_text("127.0.0.1 192.0.2.1")
-    with hopeless(tmp_path, PEER_SERVICE="shop-peers") as (server, free):
+    with stuck(tmp_path, PEER_SERVICE="shop-peers") as (server, free):
         until("it leaves", lambda: why(server).startswith(LEFT), timeout=10)
         assert why(server).endswith(b" s, though some have waited (QUEUE_TIMEOUT=1)\n")
         assert server.manage("/livez").status == 200
@@ -316,10 +316,10 @@ def test_a_hopeless_server_leaves_while_others_stay_and_is_back_as_soon_as_a_thr
 
 
 @pytest.mark.parametrize("listed", ["127.0.0.1", "10.0.0.1 127.0.0.1 192.0.2.1", ""])
-def test_a_hopeless_server_stays_where_it_is_alone_or_not_the_first(tmp_path: Path, listed: str) -> None:
+def test_a_stuck_server_stays_where_it_is_alone_or_not_the_first(tmp_path: Path, listed: str) -> None:
     (tmp_path / "sitecustomize.py").write_text(RESOLVER)
     (tmp_path / "listed").write_text(listed)
-    with hopeless(tmp_path, PEER_SERVICE="shop-peers") as (server, _):
+    with stuck(tmp_path, PEER_SERVICE="shop-peers") as (server, _):
         end = time.monotonic() + 5
         while time.monotonic() < end:
             assert server.manage("/readyz").status == 200
@@ -327,7 +327,7 @@ def test_a_hopeless_server_stays_where_it_is_alone_or_not_the_first(tmp_path: Pa
 
 
 @pytest.mark.parametrize("turn", [True, False])
-def test_a_hopeless_server_that_knows_no_other_leaves_when_it_is_its_turn(tmp_path: Path, turn: bool) -> None:
+def test_a_stuck_server_that_knows_no_other_leaves_when_it_is_its_turn(tmp_path: Path, turn: bool) -> None:
     """Its clock is set: a turn of its own begins in a few seconds, or none for long."""
     began, name = time.time(), socket.gethostname()
     hoped_for = [turn and 5 <= second < 5 + AWAY_SECONDS for second in range(40)]
@@ -337,7 +337,7 @@ def test_a_hopeless_server_that_knows_no_other_leaves_when_it_is_its_turn(tmp_pa
         if [has_turn(name, began + each + second) for second in range(40)] == hoped_for
     )
     (tmp_path / "sitecustomize.py").write_text(f"import time\nown = time.time\ntime.time = lambda: own() + {ahead}\n")
-    with hopeless(tmp_path) as (server, _):
+    with stuck(tmp_path) as (server, _):
         if turn:
             until("it leaves", lambda: why(server).startswith(LEFT), timeout=20)
             until("its turn is over", server.is_ready, timeout=AWAY_SECONDS + 2)

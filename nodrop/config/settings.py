@@ -319,7 +319,7 @@ class ServingSettings(Settings):
         text("the name of a headless Service, such as shop-peers", "`name`", pattern=r"[A-Za-z0-9]([A-Za-z0-9.-]*)"),
         group="Health",
         default="",
-        meaning="A headless Service with the pods that are ready. A pod whose queue is hopeless then leaves only "
+        meaning="A headless Service with the pods that are ready. A pod whose queue is stuck then leaves only "
         "while others stay. The chart sets it.",
     )
     log_level: str = setting(

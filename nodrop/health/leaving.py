@@ -1,4 +1,4 @@
-"""Whether a server whose queue is hopeless leaves the Service, and when.
+"""Whether a server whose queue is stuck leaves the Service, and when.
 
 One pod that can't serve should leave, so that others get its requests. If none can, as when the database hangs, leaving
 helps nobody: whoever stays gets the requests of those who leave, and once all have left, clients are refused and the
@@ -40,7 +40,7 @@ class Leaving:
     def __init__(
         self, queue_timeout: float, peers: Peers | None, *, pod: str = "", now: Callable[[], float] = time.time
     ) -> None:
-        """queue_timeout: in seconds; 0 for a queue that is never hopeless. peers: None where they are not known.
+        """queue_timeout: in seconds; 0 for a queue that is never stuck. peers: None where they are not known.
         pod: its name, by default the host's. now: as time.time."""
         self._queue_timeout = queue_timeout
         self._peers = peers

@@ -1,8 +1,8 @@
-"""How often all pods of a Deployment are away at once, when all are hopeless and PEER_SERVICE is not set.
+"""How often all pods of a Deployment are away at once, when all are stuck and PEER_SERVICE is not set.
 
 A simulation of nodrop/health/leaving.py and the kubelet.
 
-    python bench/parts/hopeless_pods.py
+    python bench/parts/stuck_pods.py
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def away(pod: str, began: int, chance: random.Random) -> list[bool]:
 def main() -> None:
     """Print the table."""
     chance = random.Random(1)
-    print(f"{OUTAGES} times that all pods are hopeless for {OUTAGE_SECONDS} s, in rounds of {SLOTS * SLOT_SECONDS} s")
+    print(f"{OUTAGES} times that all pods are stuck for {OUTAGE_SECONDS} s, in rounds of {SLOTS * SLOT_SECONDS} s")
     print("| pods | one pod is away | all are away at once | all at once, in how many rounds |")
     print("|---|---|---|---|")
     for pods in (1, 2, 3, 5):
