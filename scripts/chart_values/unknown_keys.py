@@ -6,7 +6,7 @@ from chart_values.nodes import Node, refusal
 from chart_values.patterns import one_edit
 from chart_values.sharing import with_each
 
-_LONG_ENOUGH = 6
+_LONG_ENOUGH = 5
 """Letters of a name, below which another name that differs in one is likely to be meant."""
 _AT_THE_TOP = "absent. The chart has no value of this name: helm show values prints all of them"
 
