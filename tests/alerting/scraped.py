@@ -17,7 +17,7 @@ from tests.alerting.prometheus import Prometheus
 from tests.serving_process import Server, own_application, serving, until
 
 APPLICATION = """\
-import time
+import pathlib, time
 
 import flask
 
@@ -29,7 +29,8 @@ def index():
 
 @app.get("/slow")
 def slow():
-    time.sleep(2)
+    while not pathlib.Path(__file__).with_name("released").exists():
+        time.sleep(0.02)
     return "slow"
 
 @app.get("/fail")
@@ -72,10 +73,16 @@ def _too_many(server: Server, stack: ExitStack) -> None:
             client.recv(1000)
 
 
-def _waits_too_long(server: Server) -> None:
+def _waits_too_long(server: Server, folder: Path) -> None:
     """A request that finds the only thread busy, for longer than requests may wait."""
-    with ThreadPoolExecutor(2) as both:
-        assert sorted(answer.status for answer in both.map(server.get, ["/slow", "/slow"])) == [200, 503]
+    with ThreadPoolExecutor(1) as beside:
+        slow = beside.submit(server.get, "/slow", timeout=60)
+        try:
+            until("the thread is busy", lambda: server.metrics()["nodrop_threads_busy"] == 1)
+            assert server.get("/").status == 503
+        finally:
+            (folder / "released").touch()
+        assert slow.result().status == 200
 
 
 def _used(server: Server) -> None:
@@ -94,7 +101,7 @@ def scraped_server(folder: Path, pod: str, groups: Sequence[Mapping[str, Any]]) 
         server = stack.enter_context(serving(folder, **own_application(folder, APPLICATION), **settings))
         # Each series is there before the first scrape, so that it has a rate.
         _used(server)
-        _waits_too_long(server)
+        _waits_too_long(server, folder)
         _too_many(server, stack)
         targets = {server.management_port: {"namespace": "shop", "pod": pod}}
         running = stack.enter_context(prometheus.scraping(program, folder, targets, groups))
