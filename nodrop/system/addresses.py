@@ -53,7 +53,7 @@ def give_up_after(listener: Any, seconds: float) -> None:
     A client whose machine or pod has vanished closes nothing, and small writes do not fill the send buffer: without
     this an event stream to it goes on until the kernel gives up, after about 15 minutes (net.ipv4.tcp_retries2).
     """
-    if listener.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_USER_TIMEOUT"):
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # not on macOS
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
 
