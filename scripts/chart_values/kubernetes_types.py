@@ -59,7 +59,7 @@ def definitions(names: set[str]) -> dict[str, Node]:
     while open_names:
         name = open_names.pop()
         found[name] = _type(name)
-        inner = re.findall(r'"#/definitions/([A-Z]\w*)"', json.dumps(found[name]))
+        inner = re.findall(r'"#/\$defs/([A-Z]\w*)"', json.dumps(found[name]))
         open_names |= set(inner) - found.keys()
     return found
 

@@ -18,7 +18,8 @@ def unless_null(node: Node) -> Node:
 
 def reference(name: str) -> Node:
     """What fulfils the definition of this name."""
-    return {"$ref": f"#/definitions/{name}"}
+    # Draft 7 calls it `definitions`, and refers to any place: there are a thousand references.
+    return {"$ref": f"#/$defs/{name}"}
 
 
 def list_of(node: Node) -> Node:

@@ -59,16 +59,15 @@ def _schedule_field(minimum: int, maximum: int, names: str) -> str:
 
 def one_edit(word: str) -> str:
     """Each text that one edit turns `word` into: a character left out, added or replaced, or two neighbours swapped."""
-    escaped = [re.escape(character) for character in word]
+    return f"^(?:{_edited(word)}|{re.escape(word)}.)$"
 
-    def rest(at: int) -> str:
-        return "".join(escaped[at:])
 
-    pattern = "."
-    for at in reversed(range(len(word))):
-        same = escaped[at]
-        edits = [f"(?:[^{same}]?|.{same}){rest(at + 1)}"]
-        if at + 1 < len(word) and word[at] != word[at + 1]:
-            edits.append(f"{escaped[at + 1]}{same}{rest(at + 2)}")
-        pattern = f"(?:{same}{pattern}|{'|'.join(edits)})"
-    return f"^{pattern}$"
+def _edited(word: str) -> str:
+    """The edits but for an addition at the end. Of two halves one is as it was: so the pattern is short."""
+    if len(word) == 1:
+        return f"(?:[^{re.escape(word)}]?|.{re.escape(word)})"
+    left, right = word[: len(word) // 2], word[len(word) // 2 :]
+    edits = [_edited(left) + re.escape(right), re.escape(left) + _edited(right)]
+    if left[-1] != right[0]:
+        edits.append(re.escape(left[:-1] + right[0] + left[-1] + right[1:]))
+    return f"(?:{'|'.join(edits)})"

@@ -25,7 +25,7 @@ def config_schema(refused: Mapping[str, str], patterns: Mapping[str, str]) -> No
     own = {name: _setting(each) for name, each in known.items()}
     own |= {each.alias: _setting(each) for each in known.values() if each.alias}
     own |= {name: unless_null(refusal(message)) for name, message in refused.items()}
-    by_pattern: dict[str, Node] = {pattern: {"$ref": f"#/definitions/{form}"} for pattern, form in patterns.items()}
+    by_pattern: dict[str, Node] = {pattern: {"$ref": f"#/$defs/{form}"} for pattern, form in patterns.items()}
     for name in known:
         if len(name) >= _LONG_ENOUGH:
             by_pattern[one_edit(name)] = refusal(f"under the name {name}, or in extraEnv if it is another variable")
@@ -33,7 +33,7 @@ def config_schema(refused: Mapping[str, str], patterns: Mapping[str, str]) -> No
         "type": ["object", "null"],
         "properties": own,
         "patternProperties": by_pattern,
-        "additionalProperties": {"$ref": "#/definitions/configText"},
+        "additionalProperties": {"$ref": "#/$defs/configText"},
     }
 
 

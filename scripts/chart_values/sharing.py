@@ -11,7 +11,7 @@ _SHORTEST = 50
 """Characters of a node, below which a reference to it would save nothing."""
 _NODES = ("if", "then", "else", "items", "additionalProperties", "not")
 _LISTS = ("allOf", "anyOf", "oneOf")
-_MAPS = ("properties", "patternProperties", "definitions")
+_MAPS = ("properties", "patternProperties", "$defs")
 
 
 def share(root: Node) -> Node:
@@ -31,12 +31,12 @@ def share(root: Node) -> Node:
         if counted[text] < 2 or len(text) < _SHORTEST:
             return with_each(node, replace)
         if text not in names:
-            names[text] = f"shared{len(names) + 1}"
+            names[text] = f"s{len(names) + 1}"
             shared[names[text]] = with_each(node, replace)
         return reference(names[text])
 
     made = {**root, "properties": {name: replace(node) for name, node in root["properties"].items()}}
-    made["definitions"] = {name: with_each(node, replace) for name, node in root["definitions"].items()} | shared
+    made["$defs"] = {name: with_each(node, replace) for name, node in root["$defs"].items()} | shared
     return made
 
 

@@ -41,7 +41,7 @@ def schema(values: list[Value]) -> dict[str, Any]:
         "title": "Values of the flask-app chart",
         **root,
     }
-    return {**found, "definitions": dict(sorted(_definitions(found).items()))}
+    return {**found, "$defs": dict(sorted(_definitions(found).items()))}
 
 
 def text(values: list[Value]) -> str:
@@ -73,7 +73,7 @@ def _definitions(root: Node) -> dict[str, Node]:
 
 
 def _references(node: Any) -> set[str]:
-    return set(re.findall(r'"#/definitions/(\w+)"', json.dumps(node)))
+    return set(re.findall(r'"#/\$defs/(\w+)"', json.dumps(node)))
 
 
 def _definition(name: str) -> Node:

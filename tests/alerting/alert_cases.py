@@ -62,6 +62,17 @@ def of_pod(metric: str, pod: str = POD, **labels: str) -> str:
     return series(metric, pod=pod, **labels)
 
 
+def terminated(kind: str, reason: str) -> Series:
+    """A container that ends once, after five minutes, and is restarted. kind: `init_` for an init container."""
+    name = {"container": "proxy" if kind else "flask-app"}
+    return {
+        of_pod(f"kube_pod_{kind}container_status_restarts_total", **name): gauge((5, 0), (25, 1)),
+        of_pod(f"kube_pod_{kind}container_status_last_terminated_reason", **name, reason=reason): gauge(
+            (5, "_"), (25, 1)
+        ),
+    }
+
+
 def autoscaler(name: str, current: list[str], *, least: int, most: int, desired: list[str] | None = None) -> Series:
     """What kube-state-metrics says of a HorizontalPodAutoscaler. desired: as `current` if not given."""
     minutes = len(current)
@@ -239,37 +250,10 @@ PODS = [
         {4: 0, 6: 1},
         why="init containers too",
     ),
+    Case("FlaskAppOutOfMemory", terminated("", "OOMKilled"), {4: 0, 6: 1, 13: 1, 16: 0}),
+    Case("FlaskAppOutOfMemory", terminated("", "Error"), {6: 0, 13: 0}, why="not for another end"),
     Case(
-        "FlaskAppOutOfMemory",
-        {
-            of_pod("kube_pod_container_status_restarts_total", container="flask-app"): gauge((5, 0), (25, 1)),
-            of_pod(
-                "kube_pod_container_status_last_terminated_reason", container="flask-app", reason="OOMKilled"
-            ): gauge((5, "_"), (25, 1)),
-        },
-        {4: 0, 6: 1, 13: 1, 16: 0},
-    ),
-    Case(
-        "FlaskAppOutOfMemory",
-        {
-            of_pod("kube_pod_container_status_restarts_total", container="flask-app"): gauge((5, 0), (25, 1)),
-            of_pod("kube_pod_container_status_last_terminated_reason", container="flask-app", reason="Error"): gauge(
-                (5, "_"), (25, 1)
-            ),
-        },
-        {6: 0, 13: 0},
-        why="not for another end",
-    ),
-    Case(
-        "FlaskAppOutOfMemory",
-        {
-            of_pod("kube_pod_init_container_status_restarts_total", container="proxy"): gauge((5, 0), (25, 1)),
-            of_pod(
-                "kube_pod_init_container_status_last_terminated_reason", container="proxy", reason="OOMKilled"
-            ): gauge((5, "_"), (25, 1)),
-        },
-        {4: 0, 6: 1, 13: 1, 16: 0},
-        why="native sidecars too",
+        "FlaskAppOutOfMemory", terminated("init_", "OOMKilled"), {4: 0, 6: 1, 13: 1, 16: 0}, why="native sidecars too"
     ),
 ]
 
