@@ -121,8 +121,8 @@ TROUBLES = [
             burning("FlaskAppErrorBudgetBurn"),
             Alert("FlaskAppStreamsBusy", after=5 * MINUTE, within=5 * MINUTE + SLACK, resolved_within=SLACK),
         ],
-        # Streams leave their threads only when those are needed. Their clients' network goes with its pod, so the server
-        # gives them up by WRITE_TIMEOUT alone.
+        # Streams leave their threads only when those are needed. Their clients' network goes with its pod, so they
+        # end by WRITE_TIMEOUT alone.
         {"config": {"WEB_THREADS": 1, "MAX_STREAMS": 2, "WRITE_TIMEOUT": 10}},
         always=["4=/"],
         meanwhile=["1=/fail", "hold=/events", "hold=/events"],
