@@ -6,6 +6,7 @@ import ctypes
 import socket
 import struct
 from dataclasses import dataclass
+from http.client import HTTPResponse
 
 from tests.serving_process import Server
 
@@ -34,6 +35,28 @@ def exchange(server: Server, data: bytes) -> bytes:
     with connect(server) as client:
         client.sendall(data)
         return receive_all(client)
+
+
+def assert_answered_at_stop(client: socket.socket, request: bytes) -> None:
+    """Check what a client must be told whose request, sent already, reaches the worker together with SIGTERM.
+
+    A thread may answer before the main thread takes the signal. The connection is kept then, and the request that
+    follows on it is answered too. Like any client, it closes when it is told so: gunicorn's threads wait for that.
+    """
+    with client:
+        if _answered(client):
+            client.sendall(request)
+            assert not _answered(client), "a worker that had begun to stop has kept a connection"
+        assert client.recv(1) == b""
+
+
+def _answered(client: socket.socket) -> bool:
+    """Read an answer, which must be 200; whether the server keeps the connection."""
+    with HTTPResponse(client) as answer:
+        answer.begin()
+        answer.read()
+        assert answer.status == 200
+        return not answer.will_close
 
 
 @dataclass(frozen=True)

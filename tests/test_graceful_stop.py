@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
@@ -26,6 +26,7 @@ from connection import Connection
 from harness.measuring.records import parse
 from prober import Record
 from resolver import Where
+from tests.raw import assert_answered_at_stop, connect
 from tests.serving_process import ROOT, Server, at_full_speed, hold, serving, until
 from traffic import KINDS
 from traffic import Traffic as Requests
@@ -33,6 +34,7 @@ from traffic import Traffic as Requests
 RATE = 300.0
 PRE_STOP_SECONDS = 0.5
 HELD = 20
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @dataclass
@@ -259,28 +261,13 @@ def test_whoever_has_connected_when_the_signal_comes_is_answered(tmp_path: Path,
         hold(server.process.pid)
         stack.callback(server.process.send_signal, signal.SIGCONT)
         hold(worker)
-        clients = []
-        for _ in range(20):
-            client = stack.enter_context(closing(HTTPConnection("127.0.0.1", server.port, timeout=10)))
-            client.request("GET", "/")
-            clients.append(client)
+        clients = [stack.enter_context(connect(server)) for _ in range(20)]
+        for client in clients:
+            client.sendall(GET)
         os.kill(worker, signal.SIGTERM)
         os.kill(worker, signal.SIGCONT)
         for client in clients:
-            assert answered(client) == 200
-            # Both continue at once: a thread may answer before the main thread takes the signal. Such a connection is
-            # kept, and its next request is answered too.
-            if client.sock is not None:
-                client.request("GET", "/")
-                assert answered(client) == 200
-                assert client.sock is None, "a connection was kept by a worker that had begun to stop"
-
-
-def answered(client: HTTPConnection) -> int:
-    """Read an answer, and return its status; the client has no socket afterwards if the server said close."""
-    answer = client.getresponse()
-    answer.read()
-    return answer.status
+            assert_answered_at_stop(client, GET)
 
 
 @pytest.mark.parametrize("worker_class", ["nodrop", "gthread"])
