@@ -18,7 +18,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 
 # Examples take longer while tests run side by side; those that measure time are marked `alone`.
-hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tests")
 
 LONGEST = ("test_own_application", "test_gateway", "test_scenarios", "test_prober", "test_worker", "test_application")

@@ -156,8 +156,8 @@ class Server:
     def log(self) -> list[dict[str, Any]]:
         """What was logged so far. Every line must be one JSON object."""
         if self.process.poll() is None:
-            # Access lines that come fast are written a little later.
-            time.sleep(3 * FLUSH_SECONDS)
+            # Access lines that come fast are written a little later, and later still on a busy machine.
+            time.sleep(10 * FLUSH_SECONDS)
         return self._written()
 
     def _written(self) -> list[dict[str, Any]]:

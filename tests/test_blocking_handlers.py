@@ -52,6 +52,7 @@ def test_requests_of_handlers_that_wait_begin_together_once_one_was_seen_to_wait
     assert min(max(each) - min(each) for each in rounds) < (THREADS - 1) * BLOCKED_SECONDS / 2
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("computes", [False, True])
 def test_a_thread_that_waits_is_distinguished_from_one_that_computes(computes: bool) -> None:
     """By the kernel's accounts of the thread, in which time in the queue for a processor is no waiting."""

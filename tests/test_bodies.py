@@ -47,6 +47,7 @@ def cpu_seconds(server: Server) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@pytest.mark.alone
 def test_many_tiny_chunks_are_refused_before_they_cost_much(server: Server) -> None:
     used = cpu_seconds(server)
     (answer,) = split(exchange(server, CHUNKED + b"6\r\nabcdef\r\n" * 300_000 + b"0\r\n\r\n"))
@@ -55,6 +56,7 @@ def test_many_tiny_chunks_are_refused_before_they_cost_much(server: Server) -> N
     assert cpu_seconds(server) - used < 0.3
 
 
+@pytest.mark.alone
 def test_as_many_small_chunks_as_are_accepted_do_not_keep_another_client_waiting(server: Server) -> None:
     """The bodies that cost most: a mean of 256 bytes at MAX_BODY_BYTES, and FREE_CHUNKS of a byte."""
     mean = b"100\r\n" + b"x" * 256 + b"\r\n"
@@ -70,6 +72,7 @@ def test_as_many_small_chunks_as_are_accepted_do_not_keep_another_client_waiting
     assert max(waits) < 0.5
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("path", [b"/unread", b"/first"])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_that_nobody_reads_costs_nothing_after_the_answer(server: Server, path: bytes, chunked: bool) -> None:

@@ -196,7 +196,7 @@ def test_tries_are_bounded(cluster: Cluster, tmp_path: Path) -> None:
 def test_all_tries_end_before_the_prober_gives_up(cluster: Cluster, tmp_path: Path) -> None:
     pods = [cluster.pod(always("hang")) for _ in range(2)]
     gateway = cluster.gateway(*(pod.address for pod in pods))
-    records = probe(gateway.port, tmp_path, count=5)
+    records = probe(gateway.port, tmp_path, count=5, options=["--timeout", "8"])
     assert errors(records) == dict.fromkeys(range(5), "status-504"), (
         "the gateway's own answer, not the prober's timeout"
     )

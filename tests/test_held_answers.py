@@ -49,7 +49,7 @@ def failing(data):
 """
 _SO_TIMESTAMPNS = 35
 """Of Linux; Python has no name for it."""
-QUICK, LONG = 1.0, 2.0
+QUICK, LONG = 2.5, 4.0
 """Seconds: what an answer that waits for nobody takes at most, and how long the request behind it takes."""
 _REQUEST = b"GET /?%b HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -176,6 +176,7 @@ def test_no_answer_waits_for_a_request_that_blocks(tmp_path: Path, threads: str,
             assert max(quick) < QUICK
 
 
+@pytest.mark.alone
 def test_requests_that_wait_behind_an_answer_on_the_same_connection_are_run(tmp_path: Path) -> None:
     """The loop has nothing else to do then, and no event would wake it before its next tick, a second later."""
     with ready(tmp_path) as (server, stack):

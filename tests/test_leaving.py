@@ -309,7 +309,7 @@ def test_a_stuck_server_leaves_while_others_stay_and_is_back_as_soon_as_a_thread
             assert server.manage("/readyz").status == 503
             time.sleep(0.2)
         free()
-        until("it is back", server.is_ready, timeout=2)
+        until("it is back", server.is_ready, timeout=10)
         assert server.get("/").status == 200
         told = [entry["message"] for entry in server.log() if entry["message"].startswith((LEFT.decode(), "ready"))]
         assert [message[:9] for message in told] == ["ready", "not ready", "ready"]

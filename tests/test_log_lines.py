@@ -178,6 +178,18 @@ def read(reading: int) -> list[bytes]:
         return []
 
 
+def read_lines(reading: int, number: int) -> list[bytes]:
+    """So many lines from the pipe, as they come."""
+    came: list[bytes] = []
+
+    def there() -> bool:
+        came.extend(read(reading))
+        return len(came) >= number
+
+    until(f"{number} lines are written", there)
+    return came
+
+
 def numbered(*numbers: int) -> list[bytes]:
     return [b"%d" % number for number in numbers]
 
@@ -189,7 +201,9 @@ def test_a_line_that_comes_alone_is_written_at_once() -> None:
         assert not written._runs
 
 
-def test_lines_that_come_fast_are_written_together_and_the_last_of_them_soon() -> None:
+def test_lines_that_come_fast_are_written_together_and_the_last_of_them_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Longer than a busy machine takes for putting them.
+    monkeypatch.setattr(lines, "FLUSH_SECONDS", 0.5)
     with piped() as (written, reading):
         for number in range(lines.BATCH_LINES * 2):
             written.put(b"%d\n" % number)
@@ -198,7 +212,7 @@ def test_lines_that_come_fast_are_written_together_and_the_last_of_them_soon() -
         began = time.monotonic()
         while len(came) < lines.BATCH_LINES * 2:
             came += read(reading)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 2
         assert came == numbered(*range(lines.BATCH_LINES * 2))
 
 
@@ -253,24 +267,23 @@ def test_putting_a_line_never_waits_and_what_has_no_room_comes_when_there_is_som
 
 def test_a_reader_that_has_stopped_is_waited_for_once_and_told_what_it_has_missed() -> None:
     with piped(0) as (written, reading):
-        written.patience = 0.2
+        written.patience = 2
         for number in range(100):
             written.put(b"%d\n" % number)
-        until("they are given up", lambda: written._lost == 100, 5)
+        until("they are given up", lambda: written._lost == 100)
         began = time.monotonic()
         written.write(b"100\n")
-        assert time.monotonic() - began < 0.1
+        assert time.monotonic() - began < 1
         read(reading)
         written.put(b"101\n")
-        until("it is written", lambda: not written._waiting)
-        assert read(reading) == [b"101 lost", b"101"]
+        assert read_lines(reading, 2) == [b"101 lost", b"101"]
         written.put(b"102\n")
-        until("it is written", lambda: not written._waiting)
-        assert read(reading) == [b"102"]
+        assert read_lines(reading, 1) == [b"102"]
 
 
 def test_not_more_lines_are_kept_than_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "MOST_WAITING", 10)
+    monkeypatch.setattr(lines, "FLUSH_SECONDS", 0.5)
     with piped(0) as (written, reading):
         for number in range(15):
             written.put(b"%d\n" % number)
@@ -331,8 +344,8 @@ ENDS = {
     "exits": "import sys; sys.exit(3)",
     "fails": "raise ValueError('at the end')",
     "exits as at SIGQUIT": "import atexit, os; atexit._run_exitfuncs(); os._exit(0)",
-    "is killed a moment later": "import os, time; time.sleep(0.2); os.kill(os.getpid(), 9)",
-    "crashes a moment later": "import ctypes, time; time.sleep(0.2); ctypes.string_at(0)",
+    "is killed a moment later": "import os, time; time.sleep(2); os.kill(os.getpid(), 9)",
+    "crashes a moment later": "import ctypes, time; time.sleep(2); ctypes.string_at(0)",
 }
 
 

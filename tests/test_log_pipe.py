@@ -107,7 +107,8 @@ def test_a_log_that_nobody_reads_holds_nothing_up_and_says_later_what_was_lost(t
 
         until("it is written again", written_again)
     lines = [json.loads(line) for line in log.splitlines()]
-    (lost,) = [int(line["message"].split()[0]) for line in lines if "lines were lost" in line["message"]]
+    # Told more than once if a short line still had room, in a page where those before it had none.
+    lost = sum(int(line["message"].split()[0]) for line in lines if "lines were lost" in line["message"])
     assert lost > 300
     assert lost + sum("/echo?" in line.get("url", "") for line in lines) == number + 1
 

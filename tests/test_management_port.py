@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -156,6 +156,15 @@ def test_what_a_scraper_asks_for_has_to_be_short(bothered: Server, query: str, h
     assert bothered.manage(f"/metrics{query}", headers={name: value} if name else {}).status == status
 
 
+def settled(value: Callable[[], int]) -> int:
+    """The value once it stays the same: the server hears a moment later of what its clients have closed."""
+    seen = [value()]
+    while seen[-10:] != [seen[-1]] * 10:
+        time.sleep(0.05)
+        seen.append(value())
+    return seen[-1]
+
+
 def test_there_are_at_most_64_connections_and_the_newest_is_served(bothered: Server) -> None:
     pid = health_server(bothered)
     before = usage(pid)
@@ -175,7 +184,7 @@ def test_there_are_at_most_64_connections_and_the_newest_is_served(bothered: Ser
 
 def test_the_connection_that_is_closed_is_the_one_that_has_made_no_progress_for_longest(bothered: Server) -> None:
     pid = health_server(bothered)
-    before = usage(pid).files
+    before = settled(lambda: usage(pid).files)
     with ExitStack() as stack:
         clients = [stack.enter_context(connect(bothered, PROBE[:-2])) for _ in range(MOST_CONNECTIONS)]
         until("all are accepted", lambda: usage(pid).files == before + MOST_CONNECTIONS, timeout=2)
@@ -191,8 +200,8 @@ def test_the_connection_that_is_closed_is_the_one_that_has_made_no_progress_for_
 
 
 def test_a_request_has_its_time_as_a_whole_however_it_trickles(bothered: Server) -> None:
+    began = time.monotonic()
     with connect(bothered, b"GET /livez HTTP/1.1\r\nX: ") as client:
-        began = time.monotonic()
         client.settimeout(0.25)
         answer = b""
         while not answer and time.monotonic() - began < 2 * SECONDS[Phase.READING]:
@@ -202,7 +211,7 @@ def test_a_request_has_its_time_as_a_whole_however_it_trickles(bothered: Server)
         took = time.monotonic() - began
     (refused,) = split(answer)
     assert (refused.status, refused.body) == (408, b"the request took too long to arrive\n")
-    assert SECONDS[Phase.READING] - 0.5 < took < SECONDS[Phase.READING] + 1
+    assert SECONDS[Phase.READING] - 0.5 < took < SECONDS[Phase.READING] + 3
 
 
 def test_a_scraper_that_reads_nothing_is_cut_off(bothered: Server) -> None:
@@ -363,6 +372,7 @@ def lowest_free_descriptor(pid: int) -> int:
     return lowest
 
 
+@pytest.mark.alone
 def test_after_standing_still_in_an_attack_it_answers_at_once(bothered: Server) -> None:
     """As when its CPU time is used up, and the queue of the kernel is full of connections when it goes on."""
     pid = health_server(bothered)

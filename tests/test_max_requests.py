@@ -65,6 +65,7 @@ def replace(server: Server, number: int, timeout: float = 60.0) -> None:
     until(f"{number} workers are replaced", lambda: starts(server) >= first + number, timeout=timeout)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "variables", [{}, {"WEB_CONCURRENCY": "2"}, {"SERVER": "gthread"}], ids=["one", "two", "gthread"]
 )

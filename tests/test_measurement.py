@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from contextlib import contextmanager
 from pathlib import Path
+from traceback import walk_stack
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +26,7 @@ from harness.running.budget import Loss
 from harness.running.scenario import Scenario
 from harness.running.stage import Stage
 from prober import Record
+from tests.serving_process import until
 
 
 def answered(error: str = "") -> Record:
@@ -168,10 +173,25 @@ def test_a_prober_that_does_not_start_has_the_others_stopped() -> None:
 
 
 def test_an_interrupted_start_is_undone_once_it_is_over() -> None:
-    probers: list[Any] = [Slow(seconds=0), Slow(seconds=0.6)]
-    main = threading.main_thread().ident
-    threading.Timer(0.1, signal.pthread_kill, [main, signal.SIGINT]).start()
-    with pytest.raises(KeyboardInterrupt), measurement.together(probers):
+    probers: list[Any] = [Slow(seconds=0), Slow(seconds=2)]
+    main = threading.get_ident()
+
+    def waits() -> bool:
+        frames = walk_stack(sys._current_frames()[main])
+        return any(frame.f_code is futures.wait.__code__ for frame, _ in frames)
+
+    def interrupt_the_wait() -> None:
+        until("it waits for both", waits)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    @contextmanager
+    def interrupting() -> Iterator[None]:
+        thread = threading.Thread(target=interrupt_the_wait)
+        thread.start()
+        yield
+        thread.join()
+
+    with pytest.raises(KeyboardInterrupt), interrupting(), measurement.together(probers):
         raise RuntimeError("never reached")
     assert [prober.steps for prober in probers] == [["started", "stopped"]] * 2
 

@@ -212,11 +212,11 @@ def test_a_client_that_takes_its_answer_slowly_does_not_make_the_application_slo
     before = measured.metrics()
     with socket.create_connection(("127.0.0.1", measured.port), timeout=10) as client:
         client.sendall(b"GET /stream?wait=0&size=4000000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        threading.Event().wait(0.6)
+        threading.Event().wait(3)
         while client.recv(1 << 20):
             pass
     until("it is counted", lambda: added(before, measured.metrics(), COUNT) != {})
-    assert next(iter(added(before, measured.metrics(), COUNT[:-5] + "sum").values())) < 0.4
+    assert next(iter(added(before, measured.metrics(), COUNT[:-5] + "sum").values())) < 2
 
 
 def test_an_exception_in_a_streamed_body_is_counted(measured: Server) -> None:
@@ -243,10 +243,15 @@ def test_what_the_worker_answers_itself_is_counted(measured: Server) -> None:
 def test_how_long_a_request_waited_for_a_thread_is_told(tmp_path: Path) -> None:
     with serving(tmp_path, LOAD_ENDPOINTS="1", WEB_THREADS="1") as server, ThreadPoolExecutor(2) as clients:
         before = server.metrics()["nodrop_queue_seconds_sum"]
-        for answer in [clients.submit(server.get, "/sleep?ms=500") for _ in range(2)]:
+        for answer in [clients.submit(server.get, "/sleep?ms=2000") for _ in range(2)]:
             assert answer.result().status == 200
         assert 0.3 < server.metrics()["nodrop_queue_seconds_sum"] - before < 5
-        waited = [entry["queued_ms"] for entry in server.log() if entry.get("url") == "/sleep?ms=500"]
+
+        def waited_ms() -> list[float]:
+            return [entry["queued_ms"] for entry in server.log() if entry.get("url") == "/sleep?ms=2000"]
+
+        until("both are logged", lambda: len(waited_ms()) == 2)
+        waited = waited_ms()
         assert min(waited) < 300 < max(waited)
 
 
@@ -256,7 +261,7 @@ def test_the_oldest_request_may_be_one_that_waits(tmp_path: Path) -> None:
         # No thread has had any of them for so long.
         until("the last has waited", lambda: server.metrics()["nodrop_oldest_request_seconds"] > 1, timeout=5)
         assert [answer.result().status for answer in answers] == [200] * 8
-        assert server.metrics()["nodrop_oldest_request_seconds"] == 0
+        until("no request is left", lambda: server.metrics()["nodrop_oldest_request_seconds"] == 0, timeout=5)
 
 
 def test_exceptions_of_made_up_mounts_have_an_end_too(tmp_path: Path, store: ValueStore) -> None:

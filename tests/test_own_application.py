@@ -297,14 +297,14 @@ def test_a_chunked_body_is_handed_over_with_its_length(tmp_path: Path, python: s
 def test_a_streamed_answer_arrives_while_it_is_produced(tmp_path: Path, python: str) -> None:
     with serving(tmp_path, python=python, WSGI_APP="httpbin:app") as server:
         connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
-        connection.request("GET", "/drip?duration=2&numbytes=4&delay=0")
+        connection.request("GET", "/drip?duration=8&numbytes=4&delay=0")
         response = connection.getresponse()
         arrivals = []
         while response.read1(1):
             arrivals.append(time.monotonic())
         connection.close()
     assert len(arrivals) == 4
-    # It is produced over 1.5 seconds: held back until its end, everything would arrive at once.
+    # It is produced over 6 seconds: held back until its end, everything would arrive at once.
     assert arrivals[-1] - arrivals[0] > 1
     assert arrivals[1] - arrivals[0] > 0.2
 

@@ -86,7 +86,7 @@ def test_a_connection_that_is_reset_before_anything_is_read_is_a_failure(tmp_pat
 
 @kinds
 def test_every_way_in_which_http_ends_an_answer_is_understood(tmp_path: Path, program: Path, kind: str) -> None:
-    ways = ("ok", "chunked", "until-close", "delay 0.2", "drip 0.2", "then-close 0")
+    ways = ("ok", "chunked", "until-close", "delay 0.8", "drip 0.8", "then-close 0")
     with faulty_server(lambda number: ways[number % len(ways)]) as server:
         records = probe(server.port, tmp_path, kind=kind, count=90, rate=50, program=program)
     assert errors(records) == {}
@@ -102,6 +102,7 @@ def test_a_refused_connection_is_a_failure(tmp_path: Path, kind: str) -> None:
     assert errors(records) == dict.fromkeys(range(20), "refused")
 
 
+@pytest.mark.alone
 @kinds
 def test_a_server_that_takes_connections_and_says_nothing_is_a_failure_in_time(tmp_path: Path, kind: str) -> None:
     """Its kernel takes them, as that of a process that is stuck does."""
@@ -115,6 +116,7 @@ def test_a_server_that_takes_connections_and_says_nothing_is_a_failure_in_time(t
 # --- Connections ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 @kinds
 def test_each_kind_uses_connections_as_it_says(tmp_path: Path, program: Path, kind: str) -> None:
     with faulty_server(ok) as server:
@@ -128,11 +130,12 @@ def test_a_kept_connection_that_the_server_closed_is_not_used_again(tmp_path: Pa
     """Between requests a server may close: that is no failure, and the next request goes out on another."""
     # Late enough that the end is never seen together with the answer, and before the connection's turn comes again.
     with faulty_server(lambda _: "then-close 0.1") as server:
-        records = probe(server.port, tmp_path, kind="keep-alive", count=60, rate=50, program=program)
+        records = probe(server.port, tmp_path, kind="keep-alive", count=60, rate=20, program=program)
     assert errors(records) == {}
     assert server.connections == 60
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", ["keep-alive", "upload"])
 def test_a_kept_connection_that_is_reset_at_its_second_request_is_a_failure_each_time(
     tmp_path: Path, program: Path, kind: str
@@ -173,7 +176,8 @@ def test_one_wrong_bit_in_an_upload_is_a_failure(tmp_path: Path, program: Path) 
 def test_an_answer_that_comes_before_the_body_was_read_is_the_result(tmp_path: Path) -> None:
     """The body is larger than what the kernels hold: who went on sending first would never see the answer."""
     with faulty_server(lambda _: "early 413") as server:
-        records = probe(server.port, tmp_path, kind="upload", count=20, options=["--body-bytes", "16000000"], rate=20)
+        options = ["--body-bytes", "16000000", "--timeout", "30"]
+        records = probe(server.port, tmp_path, kind="upload", count=20, options=options, rate=20)
     assert errors(records) == dict.fromkeys(range(20), "status-413")
 
 

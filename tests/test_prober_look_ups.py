@@ -57,6 +57,7 @@ def test_a_look_up_that_fails_is_a_failure_and_not_tried_again(tmp_path: Path, p
     assert len((tmp_path / "asked").read_text()) == 1 + 60
 
 
+@pytest.mark.alone
 def test_a_look_up_that_hangs_fails_in_time_and_holds_up_no_other(tmp_path: Path, program: Path) -> None:
     changed = with_name_server(tmp_path, program, hangs=range(20, 30))
     with faulty_server(ok) as server:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -49,9 +48,9 @@ def leave():
 """
 
 
-def ask(server: Server, paths: Iterator[str]) -> list[str]:
-    """Ask for these paths over one connection, until the server closes it; those that were answered."""
-    answered: list[str] = []
+def ask(server: Server, paths: Iterator[str], answered: list[str] | None = None) -> list[str]:
+    """Ask for these paths over one connection, until the server closes it; those that were answered, as they are."""
+    answered = [] if answered is None else answered
     connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
     try:
         for path in paths:
@@ -71,8 +70,8 @@ def logged(server: Server) -> Counter[str]:
     return Counter(entry["url"] for entry in server.log() if entry["logger"] == ACCESS and entry["status"] == 200)
 
 
-def load(server: Server, first: int, number: int = 100_000) -> list[str]:
-    return ask(server, (f"/n/{first * 1_000_000 + each}" for each in range(number)))
+def load(server: Server, first: int, number: int = 100_000, answered: list[str] | None = None) -> list[str]:
+    return ask(server, (f"/n/{first * 1_000_000 + each}" for each in range(number)), answered)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGQUIT])
@@ -80,12 +79,12 @@ def test_no_line_of_an_answer_is_lost_when_the_server_stops_under_load(tmp_path:
     """A stop without grace may cut a request off between its answer and its line: the last of each connection."""
     variables = own_application(tmp_path, APPLICATION)
     with serving(tmp_path, **variables, LOG_FORMAT="json") as server, ThreadPoolExecutor(8) as clients:
-        asking = [clients.submit(load, server, each) for each in range(8)]
-        time.sleep(1)
+        answers: list[list[str]] = [[] for _ in range(8)]
+        asking = [clients.submit(load, server, number, answered=each) for number, each in enumerate(answers)]
+        until("each is answered a while", lambda: min(map(len, answers)) > 25)
         server.process.send_signal(how)
         answered = [path for each in asking for path in each.result()[: -1 if how == signal.SIGQUIT else None]]
         assert server.process.wait(20) == 0
-        assert len(answered) > 200
         lines_of = logged(server)
         assert [path for path in answered if lines_of[path] != 1] == []
 
@@ -95,10 +94,10 @@ def test_no_line_is_lost_to_an_applications_handler_that_ends_the_process(tmp_pa
     code = APPLICATION + "import signal; signal.signal(signal.SIGTERM, lambda *_: os._exit(0))"
     with serving(tmp_path, **own_application(tmp_path, code), LOG_FORMAT="json") as server:
         with ThreadPoolExecutor(1) as clients:
-            asking = clients.submit(load, server, 0)
-            time.sleep(0.3)
+            answered: list[str] = []
+            asking = clients.submit(load, server, 0, answered=answered)
+            until("it is answered a while", lambda: len(answered) > 50)
             assert server.stop() == 0
-        assert len(asking.result()) > 50
         assert logged(server) == Counter(asking.result())
 
 
@@ -136,7 +135,7 @@ def test_no_line_is_lost_when_the_master_gives_up_on_a_worker_that_has_been_told
 def test_what_a_kill_loses_has_come_in_the_moment_before(tmp_path: Path) -> None:
     with serving(tmp_path, **own_application(tmp_path, APPLICATION), LOG_FORMAT="json") as server:
         answered = load(server, 0, 300)
-        time.sleep(0.1)
+        until("all are written", lambda: logged(server) == Counter(answered), timeout=5)
         os.kill(server.workers()[0], signal.SIGKILL)
         until("the next one serves", lambda: len(server.workers()) == 2 and server.is_ready())
         assert len(answered) == 300

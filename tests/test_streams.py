@@ -70,6 +70,8 @@ WEBSOCKET = (
 )
 SILENT = 3600
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+SOON = 5.0
+"""Seconds. Without a thread to take a stream's place, a request waits for QUEUE_TIMEOUT, 15 s, and is refused."""
 BLOCK_REQUESTS, QUIET_BLOCKS, MEASURED_SECONDS = 100, 10, 25
 
 
@@ -124,7 +126,7 @@ def test_as_many_streams_as_there_are_threads_keep_no_request_waiting(tmp_path: 
     with streaming(tmp_path) as server, ExitStack() as stack:
         for _ in range(8):
             opened(server, request_, stack)
-        assert answered_in(server) < 0.5
+        assert answered_in(server) < SOON
         assert server.manage("/readyz").status == 200
 
 
@@ -132,13 +134,13 @@ def test_as_many_streams_as_there_are_threads_keep_no_request_waiting(tmp_path: 
 def test_many_streams_that_connect_at_once_do_not_wait_for_each_other(tmp_path: Path, request_: bytes) -> None:
     """As after a rollout, when all clients come again: a request that comes last waits for all of them."""
     with streaming(tmp_path, WEB_THREADS="2") as server, ExitStack() as stack:
-        clients = [stack.enter_context(connect(server)) for _ in range(60)]
+        clients = [stack.enter_context(connect(server)) for _ in range(200)]
         began = time.monotonic()
         for client in clients:
             client.sendall(request_)
         assert server.get("/").status == 200
-        # A twentieth of a second for each would be three.
-        assert time.monotonic() - began < 1.5
+        # A twentieth of a second for each would be ten.
+        assert time.monotonic() - began < 5
 
 
 def test_above_the_limit_of_streams_what_finds_no_thread_is_refused_in_time_until_one_ends(tmp_path: Path) -> None:
@@ -153,11 +155,11 @@ def test_above_the_limit_of_streams_what_finds_no_thread_is_refused_in_time_unti
             answer = server.get(path)
             assert answer.status == 503
             assert int(answer.headers["retry-after"]) > 0
-            assert 0.9 < time.monotonic() - began < 2.5
+            assert 0.9 < time.monotonic() - began < 5
         assert server.manage("/livez").status == 200
         (tmp_path / "end-last").touch()
         assert receive_all(last) == b""
-        assert answered_in(server) < 0.5
+        assert answered_in(server) < SOON
 
 
 def test_streams_that_end_give_their_places_and_threads_back(tmp_path: Path) -> None:
@@ -177,7 +179,7 @@ def test_streams_that_end_give_their_places_and_threads_back(tmp_path: Path) -> 
         # The library waits for the client to close its side, for up to two seconds.
         until("the threads are as many as before", lambda: threads(server) <= before, timeout=15)
         assert (server.metrics()["nodrop_streams"], server.metrics()["nodrop_threads_busy"]) == (0, 0)
-        assert answered_in(server) < 0.5
+        assert answered_in(server) < SOON
 
 
 def test_a_stream_whose_client_has_vanished_is_ended_after_write_timeout(tmp_path: Path) -> None:
@@ -238,7 +240,7 @@ def test_streams_that_end_by_themselves_make_room_for_others_again_and_again(tmp
             clients = [opened(server, SHORT % 3, stack) for _ in range(5)]
             assert time.monotonic() - began < 3, "all are open at once"
             assert all(receive_all(client).endswith(b"data: last\n\n") for client in clients)
-        assert answered_in(server) < 0.5
+        assert answered_in(server) < SOON
 
 
 # --- Stopping ---------------------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
+import pytest
+
 from tests.raw import connect
 from tests.serving_process import at_full_speed, own_application, serving
 
@@ -20,6 +22,7 @@ def app(environ, start_response):
 WAIT, CLIENTS, SECONDS, SLICE = 0.002, 16, 3, 0.25
 
 
+@pytest.mark.alone
 def test_requests_that_wait_for_a_moment_each_run_beside_each_other(tmp_path: Path) -> None:
     """Each of them is over before anybody could see that it waits. The median of the slices of time counts: one that
     waits for a processor for longer lets the others in for a while."""
