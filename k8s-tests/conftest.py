@@ -17,7 +17,7 @@ from kubernetes import client, config
 
 import cluster as kind_cluster
 import tools
-from harness.cluster import diagnostics, images
+from harness.cluster import diagnostics, images, wait
 from harness.cluster.images import Images
 from harness.cluster.release import CHART, TEST_VALUES, Release, Target
 from harness.cluster.shell import run
@@ -163,7 +163,7 @@ def target(request: pytest.FixtureRequest, kubeconfig: Path, report: Report) -> 
         }
         yield target
         # No prober may outlive what it sends to: its requests would go looking for it elsewhere.
-        run(target.kubectl_command("delete", "namespace", PROBERS, "--timeout=60s"))
+        run(target.kubectl_command("delete", "namespace", PROBERS, "--timeout=180s"), timeout=200)
 
 
 @pytest.fixture(scope="session")
@@ -262,3 +262,11 @@ def _make_namespace(target: Target, name: str, level: str) -> None:
         f"{{name: {name}, labels: {{{OURS}: 'true', pod-security.kubernetes.io/enforce: {level}}}}}}}"
     )
     run(target.kubectl_command("create", "--filename", "-"), stdin=namespace)
+
+    def has_what_the_cluster_puts_there() -> bool:
+        accounts = target.core.list_namespaced_service_account(name).items
+        maps = target.core.list_namespaced_config_map(name).items
+        return bool(accounts and maps)
+
+    # Pods need the service account, and whoever compares what is there must not take either for the release's.
+    wait.until(f"the namespace {name} is complete", has_what_the_cluster_puts_there, timeout=60, interval=0.1)

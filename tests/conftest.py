@@ -21,7 +21,10 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tests")
 
-LONGEST = ("test_own_application", "test_gateway", "test_scenarios", "test_prober", "test_worker", "test_application")
+LONGEST = (
+    "test_memory", "test_own_application", "test_gateway", "test_scenarios", "test_prober", "test_worker",
+    "test_application",
+)  # fmt: skip
 """The files that take longest, which begin first: they would be left for the end, when all else is done."""
 
 

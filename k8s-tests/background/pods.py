@@ -12,7 +12,7 @@ from harness.cluster.release import Target
 from harness.cluster.shell import run
 from harness.measuring.prober import control_plane
 
-READY_SECONDS = 60
+READY_SECONDS = 150
 
 
 @contextmanager

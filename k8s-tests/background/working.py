@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
+
+from kubernetes.client import ApiException
+from urllib3.exceptions import HTTPError
 
 from background.ledger import Ledger
 from background.queues import URL, Queue
@@ -90,7 +94,13 @@ class Terminations:
 
     def _look(self) -> None:
         while not self._over.wait(0.5):
-            for pod in self._working.pods():
+            try:
+                pods = self._working.pods()
+            except (ApiException, HTTPError) as error:
+                # A pod that terminates is there for seconds.
+                print(f"the workers' pods were not looked at: {error}", file=sys.stderr)
+                continue
+            for pod in pods:
                 if at := pod.metadata.deletion_timestamp:
                     grace = pod.metadata.deletion_grace_period_seconds or 0
                     self.told.setdefault(pod.metadata.name, at.timestamp() - grace)

@@ -26,9 +26,9 @@ def seconds_from_scheduled_to_ready(release: Release) -> float:
         return any(has(pod, condition) for pod in release.pods() if pod.metadata.name not in before)
 
     release.target.core.delete_namespaced_pod(sorted(before)[0], release.namespace)
-    wait.until("the new pod is scheduled", lambda: arrived("PodScheduled"), timeout=30, interval=0.02)
+    wait.until("the new pod is scheduled", lambda: arrived("PodScheduled"), timeout=30, interval=0.05)
     scheduled = time.monotonic()
-    wait.until("the new pod is ready", lambda: arrived("Ready"), timeout=60, interval=0.02)
+    wait.until("the new pod is ready", lambda: arrived("Ready"), timeout=60, interval=0.05)
     ready = time.monotonic()
     release.wait_rolled_out()
     release.wait_no_pod_stopping()

@@ -85,6 +85,9 @@ def refused(stage: Stage, broken: str) -> None:
     except CommandError:
         # helm has taken it back; what it says is of no interest.
         pass
+    except AssertionError as error:
+        # helm has not, and it was not rolled out for good either.
+        raise AssertionError(f"{broken} was taken for one that works: {error}") from None
     else:
         raise AssertionError(f"{broken} was taken for one that works")
     stage.release.wait_rolled_out()

@@ -37,6 +37,7 @@ LOOK_UP = {"dnsConfig": {"options": [{"name": "timeout", "value": "1"}, {"name":
 
 # A kubelet whose API server was away may take more than a minute until it hears of new pods again.
 START_SECONDS = 150
+FETCH_SECONDS = 30
 
 # The records are kept in memory: at the longest run and the highest rate they must fit. Measured: 117 bytes.
 RESULTS_MIB = 256
@@ -141,11 +142,23 @@ class Prober(Temporary):
 
     def finish(self) -> None:
         """Stop it and fetch its records. Also after a failure: they show what clients saw."""
-        run(self._exec("touch", "/results/stop"))
+        told = self._exec("touch", "/results/stop")
+        wait.until(f"{self._pod} is told to stop", lambda: run(told), timeout=FETCH_SECONDS)
         wait.until(f"{self._pod} is done", self._is_done, timeout=self._timeout + 15)
-        sent = int(run(self._exec("cat", "/results/done")).stdout)
+        # Nothing of it changes any more: a stream of the API server's that breaks off is begun anew.
+        (text,) = wait.until(f"the records of {self._pod} are whole", self._fetch, timeout=FETCH_SECONDS)
+        self.records = parse(text, int(run(self._exec("cat", "/results/done")).stdout))
+
+    def _fetch(self) -> list[str]:
+        """All records, as one text; none if what came is not whole."""
         fetched = run(self._exec("sh", "-c", FETCH.format(folder="/results"))).stdout
-        self.records = parse(unpack(fetched), sent)
+        try:
+            return [unpack(fetched)]
+        except (EOFError, OSError, ValueError):
+            return []
+
+    def _is_done(self) -> bool:
+        return run(self._exec("test", "-e", "/results/done"), check=False).returncode == 0
 
     def delete(self) -> None:
         """Delete the pod: no prober may outlive what it sends to, nor start when nobody is left to stop it."""
@@ -159,9 +172,6 @@ class Prober(Temporary):
 
     def _is_sending(self) -> bool:
         return "sent" in run(self._kubectl("logs", self._pod), check=False).stdout
-
-    def _is_done(self) -> bool:
-        return run(self._exec("test", "-e", "/results/done"), check=False).returncode == 0
 
     def _manifest(self) -> dict[str, object]:
         return {
