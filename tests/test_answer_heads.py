@@ -165,3 +165,53 @@ def test_early_hints_go_out_before_the_answer_to_clients_that_know_them(tmp_path
                 if version == b"1.1"
                 else []
             )
+
+
+@pytest.mark.parametrize(
+    ("headers", "sent", "closes"),
+    [
+        ([("Connection", "close"), ("X-A", "b")], [b"Connection: close", b"X-A: b"], True),
+        ([("Connection", "Upgrade"), ("Upgrade", "WebSocket")], [b"Connection: upgrade", b"Upgrade: WebSocket"], False),
+        ([("Upgrade", "h2c")], [b"Connection: keep-alive"], False),
+        ([("Server", "own"), ("Date", "now"), ("TE", "x")], [b"Connection: keep-alive"], False),
+    ],
+)
+def test_of_a_connection_the_application_has_a_say_in_its_upgrade_alone(
+    headers: list[tuple[str, str]], sent: list[bytes], closes: bool
+) -> None:
+    wire, theirs = Wire(), Wire()
+    request = made("GET", (1, 1), closes)
+    found = answered(Response(request, wire), wire, "200 OK", [*headers, ("Content-Length", "0")], b"")  # type: ignore[arg-type]
+    assert found == answered(
+        wsgi.Response(request, theirs, Config()), theirs, "200 OK", [*headers, ("Content-Length", "0")], b""
+    )
+    assert set(sent) <= set(wire.sent.split(b"\r\n"))
+
+
+def test_made_up_names_are_told_apart_and_not_all_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head, "_MOST_NAMES", len(head.kinds))
+    before = dict(head.kinds)
+    assert head.kinds["X-Made-Up-Now"] is head.Kind.PLAIN
+    assert head.kinds["TraiLers"] is head.Kind.SERVERS
+    assert dict(head.kinds) == before
+
+
+def test_a_body_where_none_may_be_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    wire = Wire()
+    response: Any = Response(made("GET", (1, 1), False), wire)  # type: ignore[arg-type]
+    response.start_response("204 No Content", [])
+    response.write(b"a")
+    response.write(b"b")
+    response.close()
+    assert wire.sent.endswith(b"\r\n\r\n")
+    assert len(caplog.records) == 1
+
+
+def test_what_is_more_than_the_length_is_not_sent() -> None:
+    wire = Wire()
+    response: Any = Response(made("GET", (1, 1), False), wire)  # type: ignore[arg-type]
+    response.start_response("200 OK", [("Content-Length", "3")])
+    response.write(b"abcd")
+    response.write(b"e")
+    response.close()
+    assert wire.sent.endswith(b"\r\n\r\nabc")

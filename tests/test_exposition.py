@@ -1,6 +1,7 @@
 """What /metrics serves of the server itself, and in which formats."""
 
 import gzip
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,8 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -17,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 import metrics_docs
 from nodrop.health.worker_state import WorkerState
+from nodrop.metrics import exposition
 from nodrop.metrics.exposition import Exposition
 from nodrop.metrics.process_usage import Processes
 from nodrop.metrics.saturation import Saturation, accept_queue
@@ -263,3 +267,31 @@ def test_a_system_that_tells_less_of_a_process_is_taken_as_it_is(tmp_path: Path,
     (tmp_path / "stat").write_text("cpu 1 2\nintr 3\n")
     assert "process_start_time_seconds" not in {each.name for each in Processes(lambda: [7], proc=tmp_path).collect()}
     assert list(Processes(lambda: [8], proc=tmp_path).collect()) == []
+
+
+def test_merging_is_tried_again_after_an_error_and_ends_with_the_servers_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "server"
+    folder.mkdir()
+    monkeypatch.setattr(exposition, "MERGE_SECONDS", 0.001)
+    tries: list[int] = []
+
+    def merge() -> bool:
+        tries.append(len(tries))
+        if len(tries) == 3:
+            folder.rmdir()
+        raise OSError("no space left")
+
+    merging: Any = SimpleNamespace(_own=SimpleNamespace(merge=merge), _applications=None, _folder=folder)
+    Exposition._merge_for_ever(merging)
+    assert tries == [0, 1, 2]
+    assert [record.getMessage() for record in caplog.records] == ["can't merge the metrics of dead workers"] * 2
+
+
+def test_of_several_workers_exemplars_the_latest_counts(tmp_path: Path) -> None:
+    key = json.dumps(["seconds", "seconds_bucket", {"le": "1.0"}, "help"])
+    for name, trace, at in (("a", "old", 1.0), ("b", "new", 3.0), ("c", "older", 2.0)):
+        (tmp_path / f"{name}.json").write_text(json.dumps({key: [{"trace_id": trace}, 0.5, at]}))
+    archive: Any = SimpleNamespace(files=lambda suffix: sorted(tmp_path.glob(f"*{suffix}")))
+    assert [each.labels for each in exposition._exemplars(archive).values()] == [{"trace_id": "new"}]

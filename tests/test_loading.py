@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from nodrop.application.slow_load import place
+from nodrop.application import slow_load
+from nodrop.application.slow_load import SlowLoad, place
 from nodrop.importing.frames import caller, frame_of
 from tests.serving_process import ROOT, Server, measured, own_application, serving, starting, until
 
@@ -288,3 +289,22 @@ def test_the_place_names_the_module_that_is_being_imported(tmp_path: Path) -> No
 
 def test_the_place_of_a_thread_that_has_ended_is_not_known() -> None:
     assert (place(0), caller(frame_of(0))) == ("an unknown line", "")
+
+
+def test_where_loading_stands_is_reported_every_second_and_logged_ever_more_seldom(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(slow_load, "FIRST_SECONDS", 1.5)
+    told: list[str] = []
+    reported: list[str] = []
+    alive: list[bool] = []
+    watch = SlowLoad(tell=told.append, report=reported.append, alive=lambda: alive.append(True))
+    watch.end()
+    watch.begin()
+    until("two lines are logged", lambda: len(told) == 2)
+    watch.end()
+    watch.end()
+    assert reported[-1] == ""
+    assert set(told) <= set(reported[:-1])
+    assert len(told) < len(reported) - 1 == len(alive)
+    assert all(line.startswith("the application has been loading for ") for line in told)

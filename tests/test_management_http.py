@@ -284,6 +284,17 @@ def test_what_nobody_waits_for_any_more_is_not_rendered() -> None:
     assert scrapes._waiting == {}
 
 
+def test_one_who_leaves_costs_the_others_nothing() -> None:
+    scrapes = Scrapes(Counting(), lambda: None)
+    first, second, other = ([], [], [])  # type: tuple[list[Response], list[Response], list[Response]]
+    replies = [each.append for each in (first, second, other)]
+    scrapes.ask(PLAIN, replies[0])
+    scrapes.ask(PLAIN, replies[1])
+    scrapes.ask(Scrape.of("name[]=reads", "", ""), replies[2])
+    scrapes.forget(replies[0])
+    assert [each for waiting in scrapes._waiting.values() for each in waiting] == replies[1:]
+
+
 def test_metrics_that_can_not_be_rendered_are_an_error_that_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Counting):
         def collect(self) -> Iterator[Metric]:

@@ -20,6 +20,7 @@ import pytest
 from flask import Flask
 from gunicorn.http.wsgi import FileWrapper
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.samples import Exemplar
 
 from nodrop.metrics.request_metrics import MAX_SERIES, Exchange, RequestMetrics, _note_exception
 from nodrop.metrics.store import ValueStore
@@ -457,3 +458,24 @@ def test_a_request_that_is_closed_twice_is_finished_once(tmp_path: Path, store: 
 def _answer(start: Any) -> Iterator[bytes]:
     start("200 OK", [])
     return iter([b"part"])
+
+
+def test_what_comes_after_the_end_is_counted_for_nobody(tmp_path: Path, store: ValueStore) -> None:
+    """As in a child process, and in the moment in which it becomes one."""
+    metrics = RequestMetrics(store, [1])
+    metrics.finished(("GET", "/", "200"), 0.1, 10, None)
+    before = samples(tmp_path)
+
+    class Detaching:
+        def __enter__(self) -> None:
+            store.is_open = False
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    store.lock = cast(Any, Detaching())
+    metrics.finished(("GET", "/", "200"), 0.1, 10, None)
+    metrics.finished(("GET", "/", "200"), 0.1, 10, None)
+    store.note("key", Exemplar({"trace_id": "x"}, 0.1, 1.0))
+    assert samples(tmp_path) == before
+    assert not list(tmp_path.glob("*.json"))

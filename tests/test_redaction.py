@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodrop.logs.formats import JsonFormatter, PlainFormatter
-from nodrop.logs.masking import urls
+from nodrop.logs.masking import credentials, urls
+from nodrop.logs.masking.credentials import credentials_of
 from nodrop.logs.masking.fields import redact_fields
 from nodrop.logs.masking.redaction import MAX_LENGTH, redact_end, redact_text
 from nodrop.logs.masking.urls import redact_url
@@ -152,7 +153,14 @@ PLANTED = [
         "Max retries exceeded with url: /v1?appid={} (Caused by x)",
     ),
     *("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----", "a eyJhbGciOiJIUzI1NiJ9.eyJ{}.{}"),
-    *('password="unclosed {}', "password=[1, '{}']", "('client_secret', '{}')", 'GET /?q={{"ticket":"{}"}} HTTP/1.1'),
+    *(
+        "password=[1, '{}'",
+        "secret=SecretStr('{}'",
+        'password="unclosed {}',
+        "password=[1, '{}']",
+        "('client_secret', '{}')",
+        'GET /?q={{"ticket":"{}"}} HTTP/1.1',
+    ),
     *("the token {}-abcdef came", "password is '{}-abcdef'", "(b'authorization', b'Bearer {}')", '"pass-word" : "{}"'),
     'Content-Disposition: form-data; name="password"\r\n\r\n{}\r\n--x',
     "b'name=\"pw\"\\r\\n\\r\\n{}\\r\\n--x'",
@@ -366,3 +374,9 @@ def test_a_long_text_is_cut_at_a_word_and_a_traceback_at_a_line(length: int) -> 
     traceback = "line\n" * (length // 5) + "ValueError: password=s3cretvalue"
     assert redact_end(traceback).startswith("...line\n")
     assert redact_end(traceback).endswith("\nValueError: password=REDACTED")
+
+
+def test_only_text_is_a_credential_and_names_without_end_are_not_kept() -> None:
+    environ = {"HTTP_AUTHORIZATION": b"bytes", "x" * 10_000: "text", "HTTP_X_TOKEN": 5}
+    assert credentials_of(environ) == ()
+    assert "x" * 10_000 not in credentials._harmless
