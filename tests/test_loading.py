@@ -301,10 +301,11 @@ def test_where_loading_stands_is_reported_every_second_and_logged_ever_more_seld
     watch = SlowLoad(tell=told.append, report=reported.append, alive=lambda: alive.append(True))
     watch.end()
     watch.begin()
-    until("two lines are logged", lambda: len(told) == 2)
+    until("it has looked four times", lambda: len(reported) == 4)
     watch.end()
     watch.end()
     assert reported[-1] == ""
     assert set(told) <= set(reported[:-1])
-    assert len(told) < len(reported) - 1 == len(alive)
+    # Of those after 1, 2, 3 and 4 seconds, the ones after 1.5 and after 3.
+    assert (len(told), len(reported) - 1) == (2, len(alive))
     assert all(line.startswith("the application has been loading for ") for line in told)
