@@ -1,4 +1,7 @@
-"""From the first version of the chart to this one and back, on a release that serves; chart-0.1.0/ is a copy of it."""
+"""From the first version of the chart to this one and back, on a release that serves.
+
+chart-0.1.0/ renders what that version did: its templates and values, without its checks, its schema and its comments.
+"""
 
 from __future__ import annotations
 
