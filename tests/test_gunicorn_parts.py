@@ -151,7 +151,7 @@ ASSIGNED = {
     "init_process of a worker": (base.Worker.init_process, {"PIPE"}),
     "load_wsgi of a worker": (base.Worker.load_wsgi, {"wsgi"}),
     "init_process of a thread worker": (gthread.ThreadWorker.init_process, {"poller"}),
-    "the arbiter": (Arbiter.__init__, {"log"}),
+    "the arbiter": (Arbiter.__init__, {"SIG_QUEUE", "log"}),
     "setup of the arbiter": (Arbiter.setup, {"app", "cfg", "num_workers"}),
 }
 """What such a function leaves in `self`."""

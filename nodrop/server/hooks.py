@@ -25,6 +25,7 @@ from nodrop.importing.find import FindError
 from nodrop.logs.masking.redaction import redact_text
 from nodrop.options import configuration, foreign_variables, given_options
 from nodrop.server.replacement import Replacement, Replacements
+from nodrop.system import early_signals
 from nodrop.system.addresses import bound, shown
 from nodrop.system.forked import Forked
 from nodrop.system.runtime_folder import BACKLOG_FILE, OWN_METRICS, WORKER_STARTS
@@ -163,6 +164,7 @@ class Hooks:
         # What is there now stays for good, and workers share it: a collection of garbage that went through it would
         # write to each of its pages, which gives each process a copy of them.
         gc.freeze()
+        early_signals.keep_at_forks()
         server.management = self._start_management()
 
     def pre_fork(self, server: Any, worker: Any) -> None:  # noqa: ARG002

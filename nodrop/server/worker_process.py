@@ -18,7 +18,7 @@ from nodrop.config.settings import ServingSettings
 from nodrop.health.worker_state import WorkerReport
 from nodrop.logs.lines import standard_output
 from nodrop.server.replacement import Replacement
-from nodrop.system import children
+from nodrop.system import children, early_signals
 from nodrop.system.runtime_folder import lock_descriptor
 from nodrop.system.signals import Handler, Stopping, WorkerSignals
 
@@ -144,6 +144,11 @@ class WorkerProcess:
 
         It is not ignored for good, or every program that the application starts would ignore it too.
         """
+        with early_signals.held_back():
+            self._set_handlers()
+        early_signals.send_again(self.server.SIG_QUEUE)
+
+    def _set_handlers(self) -> None:
         super().init_signals()  # type: ignore[misc]
         stopping: dict[int, Handler] = {
             signal.SIGTERM: self.handle_exit,
