@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
 
+from nodrop.application.slow_load import SlowLoad
 from nodrop.system import early_signals
 from tests.serving_process import own_application, starting, until
 
@@ -69,31 +71,64 @@ def _status_of_signalled_child(received: list[int]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def test_what_arrives_while_it_is_held_back_is_delivered_afterwards() -> None:
+# --- In a process with no thread but its own, or any may take a signal ------------------------------------------------
+
+
+def in_child(check: Callable[[], bool]) -> bool:
+    """What `check` says in a child process."""
+    child = os.fork()
+    if child == 0:
+        status = 2
+        try:
+            status = 0 if check() else 1
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def recording(*numbers: int) -> list[int]:
+    """The signals of these that come from now on, each as it comes."""
     received: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
-    try:
+    for number in numbers:
+        signal.signal(number, lambda number, _: received.append(number))
+    return received
+
+
+def test_what_arrives_while_it_is_held_back_is_delivered_afterwards() -> None:
+    def check() -> bool:
+        received = recording(signal.SIGTERM)
         with early_signals.held_back():
             os.kill(os.getpid(), signal.SIGTERM)
-            assert received == []
-        assert received == [signal.SIGTERM]
-    finally:
-        signal.signal(signal.SIGTERM, before)
+            time.sleep(0.01)
+            before = list(received)
+        return (before, received) == ([], [signal.SIGTERM])
+
+    assert in_child(check)
+
+
+def test_the_thread_that_watches_a_load_takes_no_signal_from_the_main_thread() -> None:
+    def check() -> bool:
+        received = recording(signal.SIGTERM)
+        loading = SlowLoad()
+        loading.begin()
+        with early_signals.held_back():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.5)
+            before = list(received)
+        loading.end()
+        return (before, received) == ([], [signal.SIGTERM])
+
+    assert in_child(check)
 
 
 def test_what_does_not_stop_a_worker_is_not_sent_again() -> None:
-    queued: SimpleQueue[int] = SimpleQueue()
-    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
-        queued.put(number)
-    received: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: received.append(number))
-        for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
-    }
-    try:
+    def check() -> bool:
+        numbers = (signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
+        received = recording(*numbers)
+        queued: SimpleQueue[int] = SimpleQueue()
+        for number in numbers:
+            queued.put(number)
         early_signals.send_again(queued)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    assert received == [signal.SIGQUIT]
-    assert queued.empty()
+        return received == [signal.SIGQUIT] and queued.empty()
+
+    assert in_child(check)

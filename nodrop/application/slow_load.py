@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from nodrop.importing.frames import frame_of, is_own
+from nodrop.system.early_signals import held_back
 
 FIRST_SECONDS = 10.0
 _log = logging.getLogger(__name__)
@@ -46,7 +47,9 @@ class SlowLoad:
         self._watching = True
         self._loaded.acquire()
         self._watched.acquire()
-        start_new_thread(self._look, ())
+        # Signals are for the main thread, which may be about to hold them back.
+        with held_back():
+            start_new_thread(self._look, ())
 
     def end(self) -> None:
         """The application is loaded, or can't be. May be called more than once."""

@@ -22,7 +22,10 @@ _guarded = False
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """A signal of STOPPING that arrives in the block is delivered after it."""
+    """A signal of STOPPING that arrives in the block is delivered after it, unless another thread can take it.
+
+    A thread that is started in the block can't, for as long as it lives.
+    """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         yield
