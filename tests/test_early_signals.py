@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 from nodrop.application.slow_load import SlowLoad
 from nodrop.system import early_signals
-from tests.serving_process import own_application, starting, until
+from tests.serving_process import ROOT, environment, own_application, starting, until
 
 APPLICATION = "import flask\napp = flask.Flask(__name__)\n"
 HOOKS = """
@@ -47,43 +49,13 @@ def test_a_worker_that_is_told_to_stop_as_soon_as_it_is_forked_stops(
         assert server.process.wait(30) == 0
 
 
-def test_no_signal_is_lost_in_a_fork() -> None:
-    """Each child is signalled as soon as its process id is known, when it may not have run yet."""
-    early_signals.keep_at_forks()
-    received: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
-    try:
-        statuses = [_status_of_signalled_child(received) for _ in range(FORKS)]
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert statuses == [0] * FORKS
+# --- In a process with no thread but its own, or any might take a signal ----------------------------------------------
 
 
-def _status_of_signalled_child(received: list[int]) -> int:
-    """0 if the handler of a child that is signalled at once is called."""
-    child = os.fork()
-    if child == 0:
-        deadline = time.monotonic() + 3
-        while not received and time.monotonic() < deadline:
-            time.sleep(0.001)
-        os._exit(0 if received else 1)
-    os.kill(child, signal.SIGTERM)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-# --- In a process with no thread but its own, or any may take a signal ------------------------------------------------
-
-
-def in_child(check: Callable[[], bool]) -> bool:
-    """What `check` says in a child process."""
-    child = os.fork()
-    if child == 0:
-        status = 2
-        try:
-            status = 0 if check() else 1
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+def holds(check: Callable[[], bool]) -> bool:
+    """Whether a function of this module returns True in a process of its own."""
+    source = f"import sys\nfrom tests import test_early_signals as here\nsys.exit(not here.{check.__name__}())"
+    return subprocess.run([sys.executable, "-c", source], cwd=ROOT, env=environment(), check=False).returncode == 0
 
 
 def recording(*numbers: int) -> list[int]:
@@ -94,41 +66,62 @@ def recording(*numbers: int) -> list[int]:
     return received
 
 
-def test_what_arrives_while_it_is_held_back_is_delivered_afterwards() -> None:
-    def check() -> bool:
-        received = recording(signal.SIGTERM)
-        with early_signals.held_back():
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(0.01)
-            before = list(received)
-        return (before, received) == ([], [signal.SIGTERM])
+def signals_reach_each_child() -> bool:
+    early_signals.keep_at_forks()
+    received = recording(signal.SIGTERM)
+    return all(_reaches_child(received) for _ in range(FORKS))
 
-    assert in_child(check)
+
+def _reaches_child(received: list[int]) -> bool:
+    """Signal a child as soon as its process id is known, before it may have run: whether its handler is called."""
+    child = os.fork()
+    if child == 0:
+        deadline = time.monotonic() + 3
+        while not received and time.monotonic() < deadline:
+            time.sleep(0.001)
+        os._exit(0 if received else 1)
+    os.kill(child, signal.SIGTERM)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def test_no_signal_is_lost_in_a_fork() -> None:
+    assert holds(signals_reach_each_child)
+
+
+def signal_is_held_back() -> bool:
+    received = recording(signal.SIGTERM)
+    with early_signals.held_back():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        before = list(received)
+    return (before, received) == ([], [signal.SIGTERM])
+
+
+def test_what_arrives_while_it_is_held_back_is_delivered_afterwards() -> None:
+    assert holds(signal_is_held_back)
+
+
+def signal_is_held_back_during_a_load() -> bool:
+    loading = SlowLoad()
+    loading.begin()
+    held = signal_is_held_back()
+    loading.end()
+    return held
 
 
 def test_the_thread_that_watches_a_load_takes_no_signal_from_the_main_thread() -> None:
-    def check() -> bool:
-        received = recording(signal.SIGTERM)
-        loading = SlowLoad()
-        loading.begin()
-        with early_signals.held_back():
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(0.5)
-            before = list(received)
-        loading.end()
-        return (before, received) == ([], [signal.SIGTERM])
+    assert holds(signal_is_held_back_during_a_load)
 
-    assert in_child(check)
+
+def only_stops_are_sent_again() -> bool:
+    numbers = (signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
+    received = recording(*numbers)
+    queued: SimpleQueue[int] = SimpleQueue()
+    for number in numbers:
+        queued.put(number)
+    early_signals.send_again(queued)
+    return received == [signal.SIGQUIT] and queued.empty()
 
 
 def test_what_does_not_stop_a_worker_is_not_sent_again() -> None:
-    def check() -> bool:
-        numbers = (signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
-        received = recording(*numbers)
-        queued: SimpleQueue[int] = SimpleQueue()
-        for number in numbers:
-            queued.put(number)
-        early_signals.send_again(queued)
-        return received == [signal.SIGQUIT] and queued.empty()
-
-    assert in_child(check)
+    assert holds(only_stops_are_sent_again)
