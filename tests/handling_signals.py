@@ -44,7 +44,9 @@ def create_app() -> Flask:
         for number in (signal.SIGTERM, signal.SIGUSR1):
             loop.add_signal_handler(number, tell, f"asyncio {number.name}")
         threading.Thread(target=loop.run_forever, daemon=True).start()
-    time.sleep(float(os.environ.get("LOADING", "0")))
+    if "LOADING" in os.environ:
+        tell("loading")
+        time.sleep(float(os.environ["LOADING"]))
     return app
 
 

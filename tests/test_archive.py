@@ -1,5 +1,6 @@
 """The values of dead workers: merged, nothing lost, nothing counted twice, whatever is killed when."""
 
+import errno
 import json
 import os
 import signal
@@ -10,13 +11,18 @@ import threading
 import time
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from nodrop.config.settings import ServingSettings
 from nodrop.management.scrapes import KEEP_SECONDS
 from nodrop.metrics.archive import Archive
+from nodrop.server.hooks import Hooks
+from nodrop.system.forked import Forked
 from tests.management_process import health_server
 from tests.serving_process import ROOT, at_full_speed, serving, until
 
@@ -93,6 +99,26 @@ def test_a_process_id_that_is_used_again_loses_nothing(tmp_path: Path) -> None:
     assert archive(tmp_path).merge()
     assert total(tmp_path) == {"orders_total": 7}
     assert names(tmp_path) == {"counter_archive.db"}
+
+
+def test_a_file_that_is_merged_while_the_master_removes_it_does_not_end_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of the hook would: gunicorn's master then stops all workers at once."""
+    hooks = Hooks(cast("ServingSettings", None), tmp_path, lambda: cast("Forked", None))
+    moved = [str(tmp_path / "metrics" / "gauge_liveall_7.db")]
+    monkeypatch.setattr("glob.glob", lambda _: moved)
+    hooks.child_exit(SimpleNamespace(num_workers=1), SimpleNamespace(pid=7, replaces=0))
+
+
+def test_a_full_disk_does_not_keep_a_worker_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hooks = Hooks(cast("ServingSettings", None), tmp_path, lambda: cast("Forked", None))
+
+    def is_full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", is_full)
+    hooks.pre_fork(None, SimpleNamespace(age=2))
 
 
 def test_killed_at_any_step_it_neither_loses_nor_counts_twice(tmp_path: Path) -> None:
@@ -173,6 +199,7 @@ def test_a_scrape_takes_less_than_20_ms_after_a_thousand_workers(tmp_path: Path)
         assert statistics.median(times) < 20
 
 
+@pytest.mark.timeout(300)  # 20 workers are started, one after the other
 def test_counts_equal_what_clients_were_answered_while_workers_and_the_merger_are_killed(tmp_path: Path) -> None:
     """20 kills of workers under a constant rate. A request is counted just before its last byte is handed over, so the
     count may be above the answers by one for each thread of a killed worker, and never below."""
@@ -181,7 +208,7 @@ def test_counts_equal_what_clients_were_answered_while_workers_and_the_merger_ar
     kills, threads = 20, 4
 
     def client(number: int, port: int) -> None:
-        while not stop.wait(0.005):
+        while not stop.wait(0.05):
             connection = HTTPConnection("127.0.0.1", port, timeout=5)
             try:
                 connection.request("GET", "/")

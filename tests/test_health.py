@@ -1,6 +1,7 @@
 """The management port: health, whatever the workers do."""
 
 import contextlib
+import errno
 import os
 import random
 import re
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from nodrop.health.readiness import CheckResults
+from nodrop.health.load_report import LoadReport
+from nodrop.health.readiness import Checker, CheckResults
 from tests.management_process import health_server, runtime_folder, supervisor
 from tests.serving_process import (
     ROOT,
@@ -85,10 +87,10 @@ def test_it_is_not_ready_while_its_worker_is_dead_and_ready_again_with_the_next(
 
 def test_a_health_server_that_is_killed_is_replaced(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
-        os.kill(health_server(server), signal.SIGKILL)
-        until("health is refused", lambda: not server.is_ready(), timeout=2)
-        until("it answers again", server.is_ready, timeout=5)
-        assert any("health server died" in entry["message"] for entry in server.log())
+        first = health_server(server)
+        os.kill(first, signal.SIGKILL)
+        until("its death is told", lambda: any("health server died" in entry["message"] for entry in server.log()))
+        until("another answers", lambda: server.is_ready() and health_server(server) != first)
 
 
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGTTIN", "SIGTTOU"])
@@ -445,6 +447,45 @@ def test_a_result_of_the_checks_is_not_trusted_for_ever(tmp_path: Path) -> None:
     assert results.problem({7}) is None
     results.write(7, "", -1)
     assert results.problem({7}) == "the readiness checks have not come to a result in time"
+
+
+def test_checks_go_on_after_their_result_could_not_be_kept(caplog: pytest.LogCaptureFixture) -> None:
+    reported: list[str] = []
+
+    def report(problem: str, _: float) -> None:
+        reported.append(problem)
+        if len(reported) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    Checker({}, report=report, interval=0.05, timeout=1).start()
+    until("a result is reported after the one that failed", lambda: len(reported) >= 4)
+    assert "the readiness checks could not be run" in caplog.text
+
+
+def test_workers_that_load_at_the_same_time_report_where_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_text = Path.write_text
+
+    def report(line: str) -> None:
+        with monkeypatch.context() as process:
+            process.setattr(os, "getpid", lambda: len(line))
+            mine = LoadReport(tmp_path)
+        mine.write(line)
+
+    def write_while_another_does(path: Path, text: str) -> int:
+        monkeypatch.setattr(Path, "write_text", write_text)
+        size = path.write_text(text)
+        report("another line")
+        return size
+
+    monkeypatch.setattr(Path, "write_text", write_while_another_does)
+    report("a line")
+    assert LoadReport(tmp_path).read() == "a line"
+
+
+def test_where_a_load_stands_is_not_worth_an_error(tmp_path: Path) -> None:
+    LoadReport(tmp_path / "gone").write("a line")
 
 
 def test_health_can_be_asked_for_without_its_text(server: Server) -> None:

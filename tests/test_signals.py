@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving_process import Server, serving, starting, until
+from tests.serving_process import Server, own_application, serving, starting, until
 
 APPLICATION = "tests.handling_signals:create_app()"
 
@@ -83,13 +83,29 @@ def test_signals_that_do_not_stop_the_worker_are_the_applications(tmp_path: Path
         assert server.get("/").body == b"ok"
 
 
+@pytest.mark.parametrize(
+    "waits",
+    [
+        "import socket; ends = socket.socketpair(); ends[0].recv(1)",
+        "import subprocess; subprocess.run(['sleep', '60'])",
+    ],
+    ids=["socket", "program"],
+)
+def test_a_stop_ends_an_import_that_waits_for_what_never_comes(tmp_path: Path, waits: str) -> None:
+    own = own_application(tmp_path, f"from pathlib import Path\nPath('waits').touch()\n{waits}\n")
+    with starting(tmp_path, GRACEFUL_TIMEOUT="60", **own) as server:
+        until("it waits", (tmp_path / "waits").exists)
+        time.sleep(0.5)
+        # The least is what killing it after GRACEFUL_TIMEOUT would take.
+        assert server.stop(timeout=30) == 0
+
+
 @pytest.mark.parametrize("way", ["0", "note"])
 def test_a_stop_while_the_application_is_loaded_is_heeded_though_it_has_a_handler(tmp_path: Path, way: str) -> None:
     with starting(tmp_path, **variables(tmp_path, WAY=way, LOADING="3")) as server:
-        until("it is being loaded", lambda: bool(server.log_file.exists() and server.workers()))
-        time.sleep(1)
+        until("it is being loaded", lambda: told(tmp_path) == ["loading"])
         began = time.monotonic()
         assert server.stop() == 0
         assert time.monotonic() - began < 8
         assert "can't be loaded" not in server.log_file.read_text()
-    assert told(tmp_path)[0] == "SIGTERM"
+    assert told(tmp_path)[1] == "SIGTERM"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 
 
@@ -10,12 +12,14 @@ class LoadReport:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "loading"
-        self._new = folder / ".loading"
+        # Each process has its own: workers load at the same time.
+        self._new = folder / f".loading-{os.getpid()}"
 
     def write(self, line: str) -> None:
-        """Keep where the application stands; an empty line once it is loaded."""
-        self._new.write_text(line)
-        self._new.rename(self._file)
+        """Keep where the application stands; an empty line once it is loaded. On a full disk nothing is kept."""
+        with contextlib.suppress(OSError):
+            self._new.write_text(line)
+            self._new.rename(self._file)
 
     def read(self) -> str:
         """Where the application stands; empty if no worker loads it, or none has for long."""

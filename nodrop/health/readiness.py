@@ -87,7 +87,11 @@ class Checker:
     def _repeat(self) -> None:
         while True:
             time.sleep(self._interval)
-            self._run()
+            try:
+                self._run()
+            except Exception:
+                # Such as a full disk, or no thread to be had. The last result expires meanwhile.
+                _log.exception("the readiness checks could not be run, and are run again in %.0f s", self._interval)
 
     def _run(self) -> None:
         deadline = time.monotonic() + self._timeout

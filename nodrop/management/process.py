@@ -54,10 +54,10 @@ def start(folder: Path, settings: ServingSettings) -> Forked:
 
 def _supervise(folder: Path, settings: ServingSettings, master: int) -> None:
     """Have a child that serves, until the master ends."""
-    # A probe must not wait for whoever reads the log.
-    logs.configure(settings, patience=0)
     for number in MASTERS_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    # A probe must not wait for whoever reads the log.
+    logs.configure(settings, patience=0)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     supervisor = os.getpid()
     while os.getppid() == master:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import os
@@ -173,8 +174,10 @@ class Hooks:
         import_path.working_folder_last()
         worker.replaces = self._replacements.next_replaces()
         new = self._runtime / f".{WORKER_STARTS}"
-        new.write_text(str(worker.age))
-        new.rename(self._runtime / WORKER_STARTS)
+        # What is raised here would end the server, and a count is not worth that.
+        with contextlib.suppress(OSError):
+            new.write_text(str(worker.age))
+            new.rename(self._runtime / WORKER_STARTS)
 
     def child_exit(self, server: Any, worker: Any) -> None:
         """A worker is gone, however it went: it is not ready, and its live gauges no longer count."""
@@ -184,7 +187,9 @@ class Hooks:
         self._checks.forget(worker.pid)
         from prometheus_client.multiprocess import mark_process_dead
 
-        mark_process_dead(worker.pid, path=str(self._metrics))  # type: ignore[no-untyped-call]
+        # The health server, which merges what the dead have left, may move a file just when it is to be removed.
+        with contextlib.suppress(FileNotFoundError):
+            mark_process_dead(worker.pid, path=str(self._metrics))  # type: ignore[no-untyped-call]
 
     def on_exit(self, server: Any) -> None:
         """The last worker has finished: health may stop being answered."""

@@ -50,7 +50,8 @@ class WorkerSignals:
         self._applications_pipe = -1
         self._received: dict[int, None] = {}  # in their order
         self._unheeded = b""
-        self._install()
+        # While the application is loaded a wait for something that never comes is ended by a stop.
+        self._install(goes_on_waiting=False)
         self._own = {number: signal.getsignal(number) for number in (*handlers, *others)}
 
     @property
@@ -67,7 +68,7 @@ class WorkerSignals:
             found = signal.getsignal(number)
             if callable(found) and found not in (self._on_signal, signal.default_int_handler):
                 self._applications[number] = found
-        self._install()
+        self._install(goes_on_waiting=True)
         for number in self._unheeded + self._unread():
             if number in self._applications and number not in self._received:
                 self._on_signal(number, None)
@@ -83,11 +84,11 @@ class WorkerSignals:
         except BlockingIOError:
             return b""
 
-    def _install(self) -> None:
+    def _install(self, *, goes_on_waiting: bool) -> None:
+        """goes_on_waiting: whether a system call that is interrupted by a signal is begun again, as the kernel can."""
         for number in self._handlers:
             signal.signal(number, self._on_signal)
-            # Whoever waits in a system call goes on waiting.
-            signal.siginterrupt(number, False)
+            signal.siginterrupt(number, not goes_on_waiting)
         descriptor = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         if descriptor not in (-1, self._pipe[1]):
             self._applications_pipe = descriptor
@@ -112,7 +113,7 @@ class WorkerSignals:
         """
         self._before_hand_over()
         self._tell(bytes(self._received))
-        for number in self._received:
+        for number in list(self._received):
             if handler := self._applications.get(number):
                 try:
                     handler(number, None)
