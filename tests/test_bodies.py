@@ -137,6 +137,7 @@ def test_a_refused_upload_that_never_ends_is_cut_off(tmp_path: Path) -> None:
         assert 900 < sent < 1200
 
 
+@pytest.mark.alone
 def test_a_client_that_goes_on_sending_does_not_hold_the_stop(tmp_path: Path) -> None:
     with (
         serving(tmp_path, **own_application(tmp_path, APPLICATION), GRACEFUL_TIMEOUT="20") as server,

@@ -193,6 +193,7 @@ def test_tries_are_bounded(cluster: Cluster, tmp_path: Path) -> None:
     assert received(*pods) == dict.fromkeys(range(20), 3)
 
 
+@pytest.mark.alone
 def test_all_tries_end_before_the_prober_gives_up(cluster: Cluster, tmp_path: Path) -> None:
     pods = [cluster.pod(always("hang")) for _ in range(2)]
     gateway = cluster.gateway(*(pod.address for pod in pods))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving_process import own_application, serving, until
+from tests.serving_process import Server, own_application, serving, until
 
 APPLICATION = """
 import logging, multiprocessing, os, tempfile, time, flask
@@ -89,6 +89,11 @@ def test_its_access_lines_and_the_applications_own_carry_the_request_id(tmp_path
         assert (access["status"], access["bytes"], access["client"], access["route"]) == (200, 5, "127.0.0.1", "/")
 
 
+def busy(server: Server) -> float:
+    """How many threads have a request."""
+    return server.metrics()["nodrop_threads_busy"]
+
+
 def test_requests_and_threads_are_measured(tmp_path: Path) -> None:
     with serving(tmp_path, **gthread(tmp_path, WEB_THREADS="2")) as server, ThreadPoolExecutor(3) as clients:
         for _ in range(5):
@@ -111,14 +116,14 @@ def test_health_tells_of_a_request_that_makes_no_progress_and_not_of_one_that_st
     variables = gthread(tmp_path, WEB_THREADS="1", GRACEFUL_TIMEOUT="1", STALL_TIMEOUT="2")
     with serving(tmp_path, **variables) as server, ThreadPoolExecutor(2) as clients:
         stream = clients.submit(server.get, "/stream")
-        time.sleep(0.2)
+        until("it has the thread", lambda: busy(server) == 1)
         waiting = clients.submit(server.get, "/")
         while not stream.done():
             assert server.manage("/livez").status == 200
             time.sleep(0.1)
         waiting.result()
         stuck = clients.submit(server.get, "/sleep/6.0")
-        time.sleep(0.2)
+        until("it has the thread", lambda: busy(server) == 1)
         waiting = clients.submit(server.get, "/")
         until("it is told", lambda: server.manage("/livez").status == 503, timeout=5)
         assert b"no thread has made progress" in server.manage("/readyz").body
@@ -154,7 +159,7 @@ def test_what_is_in_flight_when_it_is_told_to_stop_is_answered(tmp_path: Path) -
     with serving(tmp_path, **gthread(tmp_path)) as server, ThreadPoolExecutor(2) as clients:
         slow = clients.submit(server.get, "/sleep/6.0")
         stream = clients.submit(server.get, "/stream")
-        time.sleep(0.5)
+        until("both are in flight", lambda: busy(server) == 2)
         server.process.send_signal(signal.SIGTERM)
         until("not ready", lambda: not server.is_ready())
         assert not slow.done()

@@ -89,6 +89,7 @@ def test_a_worker_that_is_aborted_calls_the_hook_for_it(tmp_path: Path, server_k
     assert ended == ["worker_abort", "worker_exit Arbiter", "child_exit False"]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("body", "line"),
     [

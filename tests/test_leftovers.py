@@ -70,6 +70,7 @@ REMOVED = [fifo_as_lock, folder_as_lock, link_as_lock, device_as_lock, no_lock]
 LEFT_ALONE = [fifo, file, link]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("leave", [*REMOVED, *LEFT_ALONE, without_permission], ids=lambda leave: leave.__name__)
 @pytest.mark.timeout(10)
 def test_no_leftover_stops_or_delays_a_start(tmp_path: Path, leave: Callable[[Path], None]) -> None:
@@ -164,7 +165,7 @@ runpy.run_module("gunicorn", run_name="__main__")
             except OSError:
                 return False
 
-        until("ready", ready, timeout=10)
+        until("ready", ready)
         assert len([folder for folder in memory.glob("nodrop-*") if folder.is_dir() and is_held(folder)]) >= 1
     finally:
         server.send_signal(signal.SIGTERM)

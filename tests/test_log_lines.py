@@ -203,7 +203,7 @@ def test_a_line_that_comes_alone_is_written_at_once() -> None:
 
 def test_lines_that_come_fast_are_written_together_and_the_last_of_them_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     # Longer than a busy machine takes for putting them.
-    monkeypatch.setattr(lines, "FLUSH_SECONDS", 0.5)
+    monkeypatch.setattr(lines, "FLUSH_SECONDS", 5)
     with piped() as (written, reading):
         for number in range(lines.BATCH_LINES * 2):
             written.put(b"%d\n" % number)
@@ -212,7 +212,7 @@ def test_lines_that_come_fast_are_written_together_and_the_last_of_them_soon(mon
         began = time.monotonic()
         while len(came) < lines.BATCH_LINES * 2:
             came += read(reading)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 15
         assert came == numbered(*range(lines.BATCH_LINES * 2))
 
 
@@ -253,6 +253,7 @@ def test_a_line_that_can_not_be_made_is_told_and_keeps_nothing_from_being_writte
         assert line == b"1"
 
 
+@pytest.mark.alone
 def test_putting_a_line_never_waits_and_what_has_no_room_comes_when_there_is_some() -> None:
     with piped(0) as (written, reading):
         began = time.monotonic()

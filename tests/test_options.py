@@ -339,6 +339,7 @@ def test_a_reload_that_would_change_an_option_says_so_and_serves_on(tmp_path: Pa
         until("the first has ended", lambda: server.metrics()["nodrop_threads"] == 8)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("source", "line"),
     [

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harness.cluster.wait import until
 from harness.measuring import measurement
 from harness.measuring import sampler as sampler_module
 from harness.measuring.measurement import judge
@@ -267,7 +268,7 @@ class Deployments:
 
 def test_the_sampler_sees_the_fewest() -> None:
     with Sampler(Deployments(), "n", "d") as sampler:
-        time.sleep(0.6)
+        until("it has looked", lambda: bool(sampler.samples), timeout=10, interval=0.05)
     assert (sampler.fewest_ready(), sampler.fewest_desired()) == (2, 2)
 
 

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -150,7 +149,7 @@ def test_a_refused_start_leaves_no_folder_behind() -> None:
 def test_a_request_in_flight_is_finished_and_readiness_ends_at_once(tmp_path: Path) -> None:
     with serving(tmp_path, LOAD_ENDPOINTS="1") as server, ThreadPoolExecutor(1) as clients:
         slow = clients.submit(server.get, "/sleep?ms=6000")
-        time.sleep(0.5)
+        until("it is in flight", lambda: server.metrics()["nodrop_threads_busy"] == 1)
         server.process.send_signal(signal.SIGTERM)
         until("not ready", lambda: not server.is_ready())
         assert server.manage("/readyz").body == b"not ready: every worker is stopping, gone or standing still\n"

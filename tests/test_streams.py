@@ -130,6 +130,7 @@ def test_as_many_streams_as_there_are_threads_keep_no_request_waiting(tmp_path: 
         assert server.manage("/readyz").status == 200
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("request_", [STREAM % SILENT, WEBSOCKET % SILENT], ids=["streams", "websockets"])
 def test_many_streams_that_connect_at_once_do_not_wait_for_each_other(tmp_path: Path, request_: bytes) -> None:
     """As after a rollout, when all clients come again: a request that comes last waits for all of them."""
@@ -257,6 +258,7 @@ def test_more_streams_than_threads_are_finished_at_a_stop(tmp_path: Path) -> Non
         assert time.monotonic() - began < 10, "the server waited for nothing else"
 
 
+@pytest.mark.alone
 def test_every_stream_that_outlasts_the_grace_period_is_named(tmp_path: Path) -> None:
     with streaming(tmp_path, WEB_THREADS="2") as server, ExitStack() as stack:
         for _ in range(5):

@@ -453,9 +453,11 @@ def test_unreachable_release_is_noted_and_go_is_tried(repo: Repo, release: Relea
 
 def test_refused_connection_is_noted_and_go_is_tried(repo: Repo) -> None:
     fake_go(repo)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        repo.env["TOOLS_BASE_URL_HELM"] = f"http://127.0.0.1:{free.getsockname()[1]}"
-    result = repo.run("path", "helm")
+    # Bound, so that nobody else takes the port, and without a listener.
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        repo.env["TOOLS_BASE_URL_HELM"] = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        result = repo.run("path", "helm")
     assert_got(result, repo.place("helm"))
     assert "Connection refused" in result.stderr
 

@@ -18,7 +18,7 @@ AWAY = [
 REAL = [ApiException(status=404), ApiException(status=403), CommandError("kubectl get pods\nexit status 1\nNotFound")]
 
 
-def asked(*answers: object) -> tuple[list[object], object]:
+def asked(*answers: object, timeout: float = 10) -> tuple[list[object], object]:
     """What the condition was answered with, and what is waited for in vain or not."""
     left = list(answers)
 
@@ -28,7 +28,7 @@ def asked(*answers: object) -> tuple[list[object], object]:
             raise answer
         return answer
 
-    return left, until("it is there", condition, timeout=0.2, interval=0.01)
+    return left, until("it is there", condition, timeout=timeout, interval=0.01)
 
 
 @pytest.mark.parametrize("error", AWAY, ids=repr)
@@ -44,4 +44,4 @@ def test_any_other_error_ends_the_wait(error: Exception) -> None:
 
 def test_an_api_server_that_stays_away_is_named_when_the_time_is_over() -> None:
     with pytest.raises(AssertionError, match=r"(?s)not within 0.2 s: it is there \(last seen: .*etcdserver"):
-        asked(*[AWAY[0]] * 1000)
+        asked(*[AWAY[0]] * 1000, timeout=0.2)
