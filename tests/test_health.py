@@ -7,6 +7,7 @@ import random
 import re
 import signal
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -456,6 +457,9 @@ def test_checks_go_on_after_their_result_could_not_be_kept(caplog: pytest.LogCap
         reported.append(problem)
         if len(reported) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
+        if len(reported) >= 4:
+            # It goes on for as long as its process; the tests that follow are to have nothing of it.
+            threading.Event().wait()
 
     Checker({}, report=report, interval=0.05, timeout=1).start()
     until("a result is reported after the one that failed", lambda: len(reported) >= 4)
