@@ -1,0 +1,1 @@
+"""From an image to a cluster, and what a developer does there."""

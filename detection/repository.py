@@ -1,0 +1,140 @@
+"""The files of a repository that can say something about its application.
+
+Left out are what other tools make or fetch (environments, packages of Node, build results), hidden folders, and what
+shows or tests the application instead of being it: its tests, examples and documentation.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import tomllib
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+MADE = {
+    "node_modules",
+    "bower_components",
+    "build",
+    "dist",
+    "venv",
+    "env",
+    "virtualenv",
+    "site-packages",
+    "__pycache__",
+}
+"""Folders whose content is made by tools. An environment of any other name has a pyvenv.cfg."""
+BESIDE = {
+    "test", "tests", "testing", "functional_tests", "example", "examples", "sample", "samples", "demo", "demos", "doc",
+    "docs", "documentation", "contrib", "benchmark", "benchmarks", "fixtures", "alembic", "migrations", "cookbook",
+    "tutorial", "tutorials",
+}  # fmt: skip
+"""Folders beside the application. What lies in them counts only where nothing else is found."""
+LARGEST_BYTES = 2_000_000
+"""Of a file that is read. Generated tables are larger, and no application is made in them."""
+MOST_FILES = 20_000
+
+
+class TooLarge(Exception):
+    """The folder has more files than any application: it is likely not one."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the repository. path: relative to the repository, with slashes."""
+
+    path: PurePosixPath
+    full: Path
+    beside: bool
+    """It lies in a folder of tests, examples or documentation, or is a test itself."""
+
+    def text(self) -> str:
+        """Its content; bytes that are no UTF-8 are replaced."""
+        return self.full.read_text(encoding="utf-8", errors="replace")
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Its lines, numbered from 1."""
+        yield from enumerate(self.text().splitlines(), 1)
+
+
+@dataclass
+class Repository:
+    """A folder, read once. folder: absolute."""
+
+    folder: Path
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Python files that could not be parsed, and why."""
+
+    @cached_property
+    def files(self) -> dict[str, File]:
+        """All files that count, by their path. Raises TooLarge."""
+        found: dict[str, File] = {}
+        for parent, folders, names in os.walk(self.folder):
+            here = Path(parent)
+            folders[:] = sorted(each for each in folders if not self._is_made(here / each))
+            for name in sorted(names):
+                full = here / name
+                path = PurePosixPath(full.relative_to(self.folder).as_posix())
+                if full.is_symlink() and not full.exists():
+                    continue
+                found[str(path)] = File(path, full, _is_beside(path))
+                if len(found) > MOST_FILES:
+                    raise TooLarge(
+                        f"{self.folder} has more than {MOST_FILES} files: name the folder of the application"
+                    )
+        return found
+
+    @staticmethod
+    def _is_made(folder: Path) -> bool:
+        name = folder.name
+        return (
+            name in MADE
+            or name.startswith(".")
+            or name.endswith((".egg-info", ".dist-info"))
+            or (folder / "pyvenv.cfg").exists()
+        )
+
+    def named(self, *names: str) -> list[File]:
+        """The files of these names that lie in the repository's own folder, in this order."""
+        return [self.files[name] for name in names if name in self.files]
+
+    def matching(self, pattern: str, *, beside: bool = False) -> list[File]:
+        """The files whose path matches, the shortest path first. beside: those of tests and examples too."""
+        expression = re.compile(pattern)
+        found = [
+            each for path, each in self.files.items() if expression.fullmatch(path) and (beside or not each.beside)
+        ]
+        return sorted(found, key=lambda each: (len(each.path.parts), str(each.path)))
+
+    @cached_property
+    def pyproject(self) -> dict[str, object]:
+        """pyproject.toml; empty where there is none, or none that can be read."""
+        for file in self.named("pyproject.toml"):
+            try:
+                return tomllib.loads(file.text())
+            except tomllib.TOMLDecodeError as error:
+                self.unreadable["pyproject.toml"] = str(error)
+        return {}
+
+    def parse(self, file: File) -> ast.Module | None:
+        """The syntax tree of a Python file; None, and a note in `unreadable`, if it has none."""
+        try:
+            if file.full.stat().st_size > LARGEST_BYTES:
+                return None
+            with warnings.catch_warnings():
+                # Of the strings in it, such as invalid escapes.
+                warnings.simplefilter("ignore")
+                return ast.parse(file.full.read_bytes(), filename=str(file.path))
+        except (SyntaxError, ValueError, RecursionError, OSError) as error:
+            self.unreadable[str(file.path)] = str(error)
+            return None
+
+
+def _is_beside(path: PurePosixPath) -> bool:
+    folders = {each.lower() for each in path.parts[:-1]}
+    name = path.name.lower()
+    return bool(folders & BESIDE) or name.startswith(("test_", "conftest.")) or name.endswith("_test.py")
