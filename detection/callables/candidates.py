@@ -12,9 +12,9 @@ from detection.callables.code.kinds import Kind
 from detection.callables.code.making import Made, Making, Origin
 from detection.callables.code.module import Module
 from detection.callables.code.modules import PARENT, Modules
-from detection.callables.completion import Completion
-from detection.callables.lacking import lacks
-from detection.callables.lacks import Lack
+from detection.callables.lacking.completion import Completion
+from detection.callables.lacking.lack import Lack
+from detection.callables.lacking.lacks import lacks
 from detection.callables.roots import Roots
 from detection.repository import Repository
 
@@ -92,26 +92,36 @@ def _below(modules: Modules) -> Below:
     making = Making(modules)
     below = Below(making, [], [])
     seen: set[str] = set()
+    carried: set[str] = set()
+    announced: set[tuple[str, str]] = set()
     names = mentions.first(modules)
     while names:
         seen.update(names)
         new = [module for name in names if (module := modules.get(name))]
         below.looked_into += new
-        carrying: set[tuple[str, str]] = set()
-        for module in new:
-            here = [*_objects(making, module), *_factories(making, module)]
-            below.found += here
-            carrying |= {(each.module.name, each.name) for each in here}
-            carrying |= {
-                (module.name, node.name)
-                for node in module.top_level
-                if isinstance(node, ast.ClassDef) and making.kind_of_class(module, node)
-            }
-        names = mentions.naming(modules, carrying, seen)
+        here = [each for module in new for each in (*_objects(making, module), *_factories(making, module))]
+        below.found += here
+        carried |= {each.name for each in here} | {name for module in new for name in _classes(making, module)}
+        # Those that pass on what another module makes, too: a package often does.
+        carrying = {(module.name, name) for module in below.looked_into for name in _passed_on(module, carried)}
+        names = mentions.naming(modules, carrying - announced, seen)
+        announced |= carrying
     completion = Completion(making, below.looked_into)
     for each in below.found:
         each.lacks = lacks(making, completion, each.module, each.name, each.made, each.function)
     return below
+
+
+def _classes(making: Making, module: Module) -> Iterator[str]:
+    """The classes of a module whose instances are applications."""
+    for node in module.top_level:
+        if isinstance(node, ast.ClassDef) and making.kind_of_class(module, node):
+            yield node.name
+
+
+def _passed_on(module: Module, names: set[str]) -> set[str]:
+    """Which of the names can be imported from a module."""
+    return names if module.stars else names & {*module.bindings, *module.assigning}
 
 
 def _root_of(modules: Modules, module: Module) -> tuple[PurePosixPath, str]:
@@ -171,4 +181,3 @@ def own_classes(below: Below) -> Iterator[Candidate]:
                     found = Candidate(root, module, name, node.name, made, node.lineno, method, "()")
                     found.lacks = lacks(below.making, None, module, node.name, made, method)
                     yield found
-

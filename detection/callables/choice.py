@@ -78,7 +78,7 @@ def _is_part(candidate: Candidate) -> bool:
 
 
 def order(candidate: Candidate) -> tuple[object, ...]:
-    """The weightiest first; of the names of one object, the one in its own module, and the one that servers look for."""
+    """The weightiest first; of the names of one object, that of its own module, then the one that servers look for."""
     is_own = candidate.made.origin.module == candidate.module.name
     name = NAMES.index(candidate.name) if candidate.name in NAMES else len(NAMES)
     return -candidate.weight, not is_own, name, len(candidate.reference), candidate.reference

@@ -101,7 +101,8 @@ def _default_name(here: list[Candidate]) -> str:
     """What a server takes of a module that is named alone."""
     objects = [each.name for each in here if not each.function]
     factories = [each.name for each in here if each.function and each.name in FACTORIES]
-    return next((name for name in NAMES if name in objects), "") or (objects if len(objects) == 1 else factories or [""])[0]
+    usual = [name for name in NAMES if name in objects]
+    return next(iter(usual or (objects if len(objects) == 1 else factories)), "")
 
 
 def _require(configuration: Configuration, is_there: bool, what: str, module: Module, here: list[Candidate]) -> None:
@@ -143,9 +144,7 @@ def _check_call(
         )
 
 
-def _refused(
-    configuration: Configuration, what: str, remedy: str, found: list[Candidate], line: str = ""
-) -> Undecided:
+def _refused(configuration: Configuration, what: str, remedy: str, found: list[Candidate], line: str = "") -> Undecided:
     wsgi = [each for each in found if each.made.kind.is_wsgi and not each.module.file.beside]
     return Undecided(
         Problem(

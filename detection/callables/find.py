@@ -33,9 +33,7 @@ def find_callable(repository: Repository, configuration: Configuration) -> Found
     for each in found:
         weigh(each, named, requires)
     asgi = [each for each in found if each.made.kind is Kind.ASGI]
-    wsgi = [each for each in found if each.made.kind.is_wsgi] or [
-        each for part in below for each in own_classes(part)
-    ]
+    wsgi = [each for each in found if each.made.kind.is_wsgi] or [each for part in below for each in own_classes(part)]
     chosen, possible = choose(wsgi)
     if refusals.is_served_as_asgi(asgi, chosen):
         raise Undecided(refusals.asgi(asgi))
@@ -49,4 +47,3 @@ def find_callable(repository: Repository, configuration: Configuration) -> Found
 def found_as(candidate: Candidate) -> Found[Served]:
     """A candidate as the description has it."""
     return Found(Served(candidate.reference, str(candidate.root), candidate.made.kind.value), candidate.place)
-

@@ -90,8 +90,9 @@ def _none(repository: Repository) -> Problem:
         )
     python = [path for path in repository.files if path.endswith(".py")]
     cause = f"no WSGI application was found in {len(python)} Python files"
-    if unreadable := [path for path in repository.unreadable if path.endswith(".py")]:
-        cause += f", of which {len(unreadable)} can't be parsed ({unreadable[0]}: {repository.unreadable[unreadable[0]]})"
+    unreadable = [(path, why) for path, why in repository.unreadable.items() if path.endswith(".py")]
+    if unreadable:
+        cause += f", of which {len(unreadable)} can't be parsed ({': '.join(unreadable[0])})"
     return Problem(
         cause,
         f"if it is a library, serve an application that uses it{_by_its_command(repository)}; otherwise name the "

@@ -34,7 +34,8 @@ class Roots:
         for file in self._repository.files.values():
             if file.path.suffix == ".py":
                 found.setdefault(self.of(file), []).append(file)
-        return dict(sorted(found.items(), key=lambda each: (each[0] not in (HERE, PARENT), -len(each[1]), str(each[0]))))
+        order = sorted(found, key=lambda root: (root not in (HERE, PARENT), -len(found[root]), str(root)))
+        return {root: found[root] for root in order}
 
     def of(self, file: File) -> PurePosixPath:
         """The root of one module, by where packages begin above it."""
@@ -57,10 +58,9 @@ class Roots:
             return False
         tops = [path for path in repository.files.values() if len(path.path.parts) == 1 and path.path.suffix == ".py"]
         contents = [repository.content(file) for file in tops]
-        names = {file.path.stem for file in tops} | {
-            path.parts[0] for path in map(PurePosixPath, repository.files) if len(path.parts) == 2 and path.name == "__init__.py"
-        }
-        if _importing(names - {"__init__"}, contents):
+        packages = [PurePosixPath(path).parts[:-1] for path in repository.files if path.endswith("/__init__.py")]
+        neighbours = {file.path.stem for file in tops} | {each[0] for each in packages if len(each) == 1}
+        if _importing(neighbours - {"__init__"}, contents):
             return False
         return _importing({repository.folder.name}, contents) or any(_RELATIVE.search(each) for each in contents)
 

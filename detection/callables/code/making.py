@@ -119,19 +119,14 @@ class Making:
             return self._call(node, scope, depth)
         if isinstance(node, ast.Attribute):
             return self._attribute(node, scope, depth)
-        if isinstance(node, ast.IfExp):
-            return self.made_by(node.body, scope, depth - 1) or self.made_by(node.orelse, scope, depth - 1)
-        if isinstance(node, ast.BoolOp):
-            return next((made for each in node.values if (made := self.made_by(each, scope, depth - 1))), None)
-        if isinstance(node, ast.NamedExpr):
-            return self.made_by(node.value, scope, depth - 1)
-        return None
+        either = (self.made_by(each, scope, depth - 1) for each in _values(node))
+        return next((made for made in either if made), None)
 
     def _of_name(self, node: ast.Name, scope: Scope, depth: int) -> Made | None:
         for value in reversed(scope.local.get(node.id, [])):
-            if isinstance(value, ast.expr) and value is not node:
-                if made := self.made_by(value, scope.without(node.id), depth - 1):
-                    return made
+            inner = scope.without(node.id)
+            if isinstance(value, ast.expr) and (made := self.made_by(value, inner, depth - 1)):
+                return made
         if node.id in scope.given:
             argument = scope.given[node.id]
             return self.made_by(*argument, depth - 1) if argument else None
@@ -185,9 +180,13 @@ class Making:
                 return MAKERS[full]
             target = self.modules.resolve(full)
             found = self.modules.definition(*target) if target and target[1] else None
-            if found and isinstance(found[1], ast.ClassDef):
-                if kind := self.kind_of_class(found[0], found[1], depth - 1):
-                    return kind
+            kind = (
+                self.kind_of_class(found[0], found[1], depth - 1)
+                if found and isinstance(found[1], ast.ClassDef)
+                else None
+            )
+            if kind:
+                return kind
         for method in node.body:
             if isinstance(method, ast.FunctionDef) and method.name == "__call__" and signatures.is_wsgi(method):
                 return Kind.WSGI
@@ -198,18 +197,16 @@ class Making:
         """The inside of a function, where nothing is known of its arguments."""
         return Scope(module, bindings(of_function(function)), dict.fromkeys(signatures.parameters(function)))
 
-    def returned(
-        self, module: Module, function: ast.FunctionDef, given: Given, depth: int = DEPTH
-    ) -> Made | None:
+    def returned(self, module: Module, function: ast.FunctionDef, given: Given, depth: int = DEPTH) -> Made | None:
         """The application that a function returns when these are its arguments, if it returns one."""
         if depth <= 0:
             return None
         statements = list(of_function(function))
         scope = Scope(module, bindings(statements), {**dict.fromkeys(signatures.parameters(function)), **given})
         for node in statements:
-            if isinstance(node, ast.Return) and node.value is not None:
-                if made := self.made_by(node.value, scope, depth - 1):
-                    return made
+            value = node.value if isinstance(node, ast.Return) else None
+            if value is not None and (made := self.made_by(value, scope, depth - 1)):
+                return made
         kind = MAKERS.get(self._annotated(module, function.returns))
         return _made(kind, Origin(module.name, function.name, function.lineno)) if kind else None
 
@@ -220,6 +217,15 @@ class Making:
             except SyntaxError:
                 return ""
         return self.modules.full_name(module, annotation) if annotation else ""
+
+
+def _values(node: ast.AST) -> list[ast.expr]:
+    """The expressions of which one is the value of this one."""
+    if isinstance(node, ast.IfExp):
+        return [node.body, node.orelse]
+    if isinstance(node, ast.BoolOp):
+        return node.values
+    return [node.value] if isinstance(node, ast.NamedExpr) else []
 
 
 def _made(kind: Kind, origin: Origin) -> Made:

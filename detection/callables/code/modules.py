@@ -60,9 +60,7 @@ class Modules:
         name by chance.
         """
         package = module.package
-        if not package or any(
-            each.partition(".")[0] == package.partition(".")[0] for each in module.imports.values()
-        ):
+        if not package or any(each.partition(".")[0] == package.partition(".")[0] for each in module.imports.values()):
             return frozenset()
         nodes = [node for node in module.statements if isinstance(node, (ast.Import, ast.ImportFrom))]
         imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}

@@ -66,14 +66,14 @@ def _uwsgi(words: list[str]) -> Found:
     module = options.get("module") or options.get("w") or options.get("wsgi") or options.get("wsgi-file")
     if not module:
         return []
-    name = options.get("callable")
-    return [(module if ":" in module or not name else f"{module}:{name}", "uwsgi")]
+    served = options.get("callable")
+    return [(module if ":" in module or not served else f"{module}:{served}", "uwsgi")]
 
 
 SERVERS: dict[str, Callable[[list[str]], Found]] = {
     **{each: _first("gunicorn") for each in ("gunicorn", "gunicorn3", "gunicorn.app.wsgiapp")},
     **{each: _first(each) for each in ("uvicorn", "hypercorn", "granian", "daphne", "bjoern", "gevent")},
-    **{each: _waitress for each in ("waitress-serve", "waitress")},
+    **dict.fromkeys(("waitress-serve", "waitress"), _waitress),
     "mod_wsgi-express": _mod_wsgi,
     "flask": _flask,
     "uwsgi": _uwsgi,

@@ -11,6 +11,8 @@ from detection.repository import Repository
 _IN_SETUP = re.compile(r"[\"']\s*([\w.-]+)\s*=\s*([A-Za-z_][\w.]*:[\w.]+)\s*[\"']")
 _IN_CONFIGURATION = re.compile(r"^\s+([\w.-]+)\s*=\s*([A-Za-z_][\w.]*:[\w.]+)\s*$", re.MULTILINE)
 
+_PASTE = re.compile(r"paste\.app_factory.{0,60}?main[\"']?\s*=\s*[\"']?([A-Za-z_][\w.]*:\w+)", re.DOTALL)
+
 
 @dataclass(frozen=True)
 class Command:
@@ -52,6 +54,6 @@ def _in_setup(repository: Repository) -> Iterator[Command]:
 def paste_factory(repository: Repository) -> tuple[str, str] | None:
     """What PasteDeploy calls to make the application, and where it is declared."""
     for file in repository.named("pyproject.toml", "setup.py", "setup.cfg"):
-        if match := re.search(r"paste\.app_factory.{0,60}?main[\"']?\s*=\s*[\"']?([A-Za-z_][\w.]*:\w+)", file.text(), re.DOTALL):
+        if match := _PASTE.search(file.text()):
             return match[1], str(file.path)
     return None

@@ -1,4 +1,4 @@
-"""The application that a line of settings names: FLASK_APP, APP_MODULE, and uWSGI's `module`, `wsgi-file`, `callable`."""
+"""The application that a setting names: FLASK_APP, APP_MODULE, and uWSGI's `module`, `wsgi-file`, `callable`."""
 
 from __future__ import annotations
 

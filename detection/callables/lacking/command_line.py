@@ -28,16 +28,18 @@ def reads_command_line(modules: Modules, module: Module, body: list[ast.stmt], f
 
 def _reads(statement: ast.stmt) -> bool:
     """Whether it parses the arguments, or takes one of them by its position."""
-    if any(isinstance(call.func, ast.Attribute) and call.func.attr == "parse_args" and not call.args and not call.keywords
-           for call in calls(statement)):  # fmt: skip
-        return True
-    return any(
+    return any(_parses(call) for call in calls(statement)) or any(
         isinstance(node, ast.Subscript)
         and isinstance(node.slice, ast.Constant)
         and node.slice.value != 0
         and ast.unparse(node.value) == "sys.argv"
         for node in _expressions(statement)
     )
+
+
+def _parses(call: ast.Call) -> bool:
+    is_parser = isinstance(call.func, ast.Attribute) and call.func.attr == "parse_args"
+    return is_parser and not call.args and not call.keywords
 
 
 def _expressions(statement: ast.stmt) -> Iterable[ast.AST]:

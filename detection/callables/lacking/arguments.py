@@ -47,9 +47,7 @@ def _is_opened(modules: Modules, module: Module, function: ast.FunctionDef, name
         for given, value in signatures.given(called, node).items()
         if _is(value, name)
     ]
-    return any(_opens(node, name) for node in nodes) or any(
-        _is_opened(modules, *each, further - 1) for each in handed
-    )
+    return any(_opens(node, name) for node in nodes) or any(_is_opened(modules, *each, further - 1) for each in handed)
 
 
 def _tests(node: ast.AST, name: str) -> bool:

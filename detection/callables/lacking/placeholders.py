@@ -9,6 +9,9 @@ from detection.callables.code.module import Module
 
 _PLACEHOLDER = re.compile(r"(^|/)path/to(/|$)|/(your|my)[-_](path|app|project|folder)(/|$)")
 
+LONGEST = 200
+"""Characters of a value. Longer texts are prose, which may speak of a path."""
+
 
 def placeholder(module: Module) -> tuple[str, int] | None:
     """A placeholder that the module binds or gives to a call when it is imported, and its line."""
@@ -17,7 +20,7 @@ def placeholder(module: Module) -> tuple[str, int] | None:
             isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
         ):
             for node in ast.walk(statement):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 200:
-                    if _PLACEHOLDER.search(node.value):
-                        return node.value, node.lineno
+                text = node.value if isinstance(node, ast.Constant) else None
+                if isinstance(text, str) and len(text) < LONGEST and _PLACEHOLDER.search(text):
+                    return text, getattr(node, "lineno", statement.lineno)
     return None

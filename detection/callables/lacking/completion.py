@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from detection.callables.code.making import Made, Making, Origin, Scope
 from detection.callables.code.module import Module
 from detection.callables.code.statements import calls, of_function, unconditional, when_run
-from detection.callables.steps import registers, served_by, starts_thread, steps
+from detection.callables.lacking.steps import registers, served_by, starts_thread, steps
 
 Target = tuple[ast.expr, str]
 """The expression that is completed, and what is done to it."""

@@ -5,21 +5,26 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from detection.callables.arguments import used_untested
 from detection.callables.code import signatures
 from detection.callables.code.making import Made, Making
 from detection.callables.code.module import Module
-from detection.callables.command_line import reads_command_line
-from detection.callables.completion import Completion, Step
-from detection.callables.lacks import Lack
-from detection.callables.placeholders import placeholder
+from detection.callables.lacking.arguments import used_untested
+from detection.callables.lacking.command_line import reads_command_line
+from detection.callables.lacking.completion import Completion, Step
+from detection.callables.lacking.lack import Lack
+from detection.callables.lacking.placeholders import placeholder
 
 _MODES = {"config_name", "env", "environment", "mode", "config", "config_type", "configuration", "stage"}
 """Arguments that often take `production`."""
 
 
 def lacks(
-    making: Making, completion: Completion | None, module: Module, name: str, made: Made, function: ast.FunctionDef | None
+    making: Making,
+    completion: Completion | None,
+    module: Module,
+    name: str,
+    made: Made,
+    function: ast.FunctionDef | None,
 ) -> list[Lack]:
     """All that it lacks. function: its factory; None for an object."""
     found: list[Lack] = []
@@ -119,8 +124,8 @@ def _call_with(module: Module, name: str, arguments: list[str]) -> tuple[str, st
     """The remedy, and the line with the names of the arguments."""
     written = ", ".join(f"{each}='{'production' if each in _MODES else '...'}'" for each in arguments)
     return (
-        f"write the arguments into flask-app.toml; if they are no literals, add a module wsgi.py with `from {module.name} "
-        f"import {name}` and `app = {name}(...)`, and write `serve = \"wsgi:app\"`",
+        "write the arguments into flask-app.toml; if they are no literals, add a module wsgi.py with "
+        f'`from {module.name} import {name}` and `app = {name}(...)`, and write `serve = "wsgi:app"`',
         f'serve = "{module.name}:{name}({written})"',
     )
 
