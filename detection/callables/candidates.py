@@ -72,7 +72,10 @@ class Below:
 
 def below_each_root(repository: Repository) -> list[Below]:
     """All of them, root by root."""
-    return [_below(Modules(repository, root, files)) for root, files in Roots(repository).all.items()]
+    parts = [Modules(repository, root, files) for root, files in Roots(repository).all.items()]
+    found = [_below(modules) for modules in parts]
+    # What tests and examples hold counts only where nothing else is found.
+    return found if any(each.found for each in found) else [_below(modules, beside=True) for modules in parts]
 
 
 def below_root(repository: Repository, root: PurePosixPath) -> Below:
@@ -88,7 +91,7 @@ def below_root(repository: Repository, root: PurePosixPath) -> Below:
     return below
 
 
-def _below(modules: Modules) -> Below:
+def _below(modules: Modules, *, beside: bool = False) -> Below:
     making = Making(modules)
     below = Below(making, [], [])
     seen: set[str] = set()
@@ -97,7 +100,7 @@ def _below(modules: Modules) -> Below:
     names = mentions.first(modules)
     while names:
         seen.update(names)
-        new = [module for name in names if (module := modules.get(name))]
+        new = [module for name in names if (beside or _counts(modules, name)) and (module := modules.get(name))]
         below.looked_into += new
         here = [each for module in new for each in (*_objects(making, module), *_factories(making, module))]
         below.found += here
@@ -110,6 +113,11 @@ def _below(modules: Modules) -> Below:
     for each in below.found:
         each.lacks = lacks(making, completion, each.module, each.name, each.made, each.function)
     return below
+
+
+def _counts(modules: Modules, name: str) -> bool:
+    """Whether a module may be the application's; one in a folder such as contrib if it is there to be served."""
+    return not modules.files[name].beside or name.rpartition(".")[2] in ENTRY_MODULES
 
 
 def _classes(making: Making, module: Module) -> Iterator[str]:

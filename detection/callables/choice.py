@@ -20,6 +20,8 @@ OTHER_JOBS = {
     "devserver", "debug", "fabfile", "noxfile", "locustfile", "db_migrate", "migrate", "profile",
 }  # fmt: skip
 """Names of modules and packages that make an application for something else than serving it."""
+FOUND_BY_FLASK = ("wsgi", "app")
+"""Modules in which Flask looks for an application where none is named."""
 NAMED = 40
 """The weight of what a file names that starts it. What production starts so works without what it seems to lack."""
 
@@ -33,6 +35,8 @@ def weigh(candidate: Candidate, named: list[Declared], requires: set[str]) -> No
         _add(candidate, 40, f"a module {parts[-1]} is there to be served")
     elif "wsgi" in parts and name in NAMES:
         _add(candidate, 20, "a package wsgi is there to be served")
+    if candidate.module_name in FOUND_BY_FLASK and (name in NAMES or candidate.function):
+        _add(candidate, 10, f"flask run finds it in {candidate.module_name}")
     if set(parts) & OTHER_JOBS:
         candidate.weight -= 20
     if name in NAMES:

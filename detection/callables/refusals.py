@@ -25,8 +25,16 @@ def several(possible: list[Candidate]) -> Problem:
         "several applications could be meant, and nothing says which one production serves",
         "name one in flask-app.toml",
         _listed(possible),
-        f'serve = "{possible[0].reference}"',
+        _line(possible),
     )
+
+
+def _line(possible: list[Candidate]) -> str:
+    """The line that decides for the first; by its root where all have the same name."""
+    first = possible[0]
+    if len({each.reference for each in possible}) == 1:
+        return f'root = "{first.root}"'
+    return f'serve = "{first.reference}"'
 
 
 def is_served_as_asgi(asgi: list[Candidate], chosen: Candidate | None) -> bool:

@@ -55,7 +55,10 @@ class Completion:
     def _look_into(self, module: Module, function: ast.FunctionDef) -> None:
         body = list(unconditional(function.body))
         found = [(statement, target) for statement in body for target in steps(statement)]
-        if thread := next((what for each in body if (what := starts_thread(each, module, self._modules))), ""):
+        content = self._modules.repository.content(module.file)
+        if (b"Thread(" in content or b"Process(" in content) and (
+            thread := next((what for each in body if (what := starts_thread(each, module, self._modules))), "")
+        ):
             found += [(each, (served, thread)) for each in body for served in served_by(each)]
         if not found:
             return
