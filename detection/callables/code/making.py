@@ -78,8 +78,11 @@ class Making:
         return self._named[key]
 
     def _bound(self, module: Module, name: str, depth: int) -> Made | None:
-        for node in reversed(module.bindings.get(name, [])):
-            if made := self._by_binding(module, name, node, depth):
+        nodes = module.bindings.get(name, [])
+        for position, node in reversed(list(enumerate(nodes))):
+            # `app = ProxyFix(app)`: within, the name stands for what it was bound to before.
+            before = Scope(module, {name: nodes[:position]}, {})
+            if made := self._by_binding(name, node, before, depth):
                 return made
         # A global that a function assigns, as under a lock.
         for function in module.assigning.get(name, []):
@@ -93,7 +96,8 @@ class Making:
                 return made
         return None
 
-    def _by_binding(self, module: Module, name: str, node: ast.AST, depth: int) -> Made | None:
+    def _by_binding(self, name: str, node: ast.AST, scope: Scope, depth: int) -> Made | None:
+        module = scope.module
         here = Origin(module.name, name, getattr(node, "lineno", 1))
         if isinstance(node, ast.FunctionDef):
             return Made(Kind.WSGI, here) if signatures.is_wsgi(node) else None
@@ -104,7 +108,7 @@ class Making:
             if target and target[1] and (target[0].name, target[1]) != (module.name, name):
                 return self.named(*target, depth - 1)
         if isinstance(node, ast.expr):
-            made = self.made_by(node, Scope.of(module), depth - 1)
+            made = self.made_by(node, scope, depth - 1)
             # A call makes an object of its own; anything else refers to one.
             return replace(made, origin=here) if made and isinstance(node, ast.Call) else made
         return None
@@ -125,7 +129,12 @@ class Making:
     def _of_name(self, node: ast.Name, scope: Scope, depth: int) -> Made | None:
         for value in reversed(scope.local.get(node.id, [])):
             inner = scope.without(node.id)
-            if isinstance(value, ast.expr) and (made := self.made_by(value, inner, depth - 1)):
+            made = (
+                self.made_by(value, inner, depth - 1)
+                if isinstance(value, ast.expr)
+                else self._by_binding(node.id, value, inner, depth - 1)
+            )
+            if made:
                 return made
         if node.id in scope.given:
             argument = scope.given[node.id]
