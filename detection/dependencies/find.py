@@ -145,8 +145,9 @@ def _is_package(repository: Repository) -> bool:
         return False
     if projects.table(repository, "tool", "uv", "package") is False:
         return False
-    if projects.table(repository, "build-system"):
-        return projects.declares(repository) or setup_files.Setup(repository).call is not None
+    configured = bool(projects.table(repository, "build-system"))
+    if configured and (projects.declares(repository) or setup_files.cfg(repository).has_section("metadata")):
+        return True
     return setup_files.Setup(repository).call is not None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tomllib
 from collections.abc import Iterator
@@ -79,9 +80,7 @@ def _extra(project: dict[str, Any], name: str) -> list[str]:
 
 
 def _group(repository: Repository, name: str, seen: tuple[str, ...]) -> Iterator[str]:
-    groups: dict[str, Any] = {
-        str(canonicalize_name(key)): value for key, value in table(repository, "dependency-groups").items()
-    }
+    groups = {str(canonicalize_name(key)): value for key, value in table(repository, "dependency-groups").items()}
     wanted = str(canonicalize_name(name))
     if wanted not in groups or wanted in seen:
         raise Undecided(
@@ -114,11 +113,17 @@ def _dynamic(repository: Repository) -> Declarations:
     return found
 
 
+def _poetry_package(repository: Repository) -> Any:
+    # What Poetry finds outdated in the file, it logs.
+    logging.getLogger("poetry.core").setLevel(logging.ERROR)
+    return Factory().create_poetry(repository.folder).package
+
+
 def _poetry(repository: Repository, extras: tuple[str, ...], groups: tuple[str, ...]) -> Declarations:
     """By Poetry's own library, which knows ^1.2, several constraints for one package, and where each is from."""
     found = Declarations()
     try:
-        package = Factory().create_poetry(repository.folder).package
+        package = _poetry_package(repository)
     except (RuntimeError, ValueError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())
         problem = Problem(f"Poetry can't read {FILE}: {reason}", "Correct it; `poetry check` says the same")
@@ -152,7 +157,7 @@ def _poetry_line(repository: Repository, text: str, place: str) -> Line:
 
 def _take_sources(repository: Repository, found: Declarations) -> None:
     """[tool.uv.sources], and the indexes and limits that uv and PDM are given."""
-    sources = {canonicalize_name(key): value for key, value in table(repository, "tool", "uv", "sources").items()}
+    sources = {str(canonicalize_name(key)): value for key, value in table(repository, "tool", "uv", "sources").items()}
     found.requirements = [_from_source(repository, line, sources.get(line.name)) for line in found.requirements]
     for index in table(repository, "tool", "uv", "index") or []:
         option = "--index-url" if index.get("default") else "--extra-index-url"
