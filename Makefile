@@ -145,11 +145,10 @@ tools: require-python ## Get helm, kind and kubectl, and print the line that put
 	  printf 'export PATH="%s:$$PATH"\n' "$$(printf '%s\n' $$paths | xargs -n1 dirname | sort -u | paste -sd: -)"
 
 .PHONY: image
-image: require-python $(app_lock) ## Build the image as IMAGE=name:tag (default flask-app:dev; APP_DIR, WSGI_APP, REQUIREMENTS)
+image: require-python $(app_lock) ## Build the image as IMAGE=name:tag (default flask-app:dev; APP=../shop, REQUIREMENTS)
 	@$(PYTHON) scripts/cluster.py require-engine
-	docker build --tag '$(IMAGE)' --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg PIP_INDEX_URL \
-	  --build-arg 'VERSION=$(VERSION)' --build-arg REVISION=$(REVISION) \
-	  $(app_args) .
+	@$(PYTHON) -m images $(if $(APP),'$(APP)',$(app_args)) --image '$(IMAGE)' \
+	  $(if $(APP),$(if $(filter file,$(origin VERSION)),,--version '$(VERSION)'),--version '$(VERSION)' --revision $(REVISION))
 
 # --- On a kind cluster ---------------------------------------------------------------------------------------------
 

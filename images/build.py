@@ -1,0 +1,69 @@
+"""Builds the image of an application, or of the example of this checkout, with the engine's BuildKit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from detection.description import Description
+from images.arguments import arguments, git, pinned
+from images.context import ROOT, assemble
+from images.errors import ImageError
+from images.failures import explain
+from images.indexes import Sources, secrets
+
+CONTEXTS = ROOT / "build" / "context"
+
+
+def build(
+    description: Description, reference: str, requirements: Path, *, version: str = "", revision: str = ""
+) -> None:
+    """Build the image of an application as `reference`. Raises ImageError.
+
+    requirements: its locked file. version, revision: for the labels; by default what git says of the repository.
+    """
+    context = assemble(description, CONTEXTS / description.name, requirements)
+    for note in context.notes:
+        print(note, file=sys.stderr)
+    made = arguments(description, context.target, os.environ)
+    made["VERSION"] = version or git(description.folder, "describe", "--tags", "--always", "--dirty") or "dev"
+    made["REVISION"] = revision or git(description.folder, "rev-parse", "HEAD") or "unknown"
+    _run(reference, context.folder, made, secrets(context.sources, os.environ, Path.home()))
+
+
+def build_example(reference: str, given: Mapping[str, str]) -> None:
+    """Build the image of the example as `reference`. given: arguments of the Dockerfile. Raises ImageError."""
+    made = {"PYTHON_IMAGE": os.environ.get("PYTHON_IMAGE") or pinned()["PYTHON_IMAGE"], **given}
+    _run(reference, ROOT, made, secrets(Sources(), os.environ, Path.home()))
+
+
+def _run(reference: str, context: Path, made: Mapping[str, str], confidential: Mapping[str, str]) -> None:
+    """Run the engine, and show its output. Raises ImageError.
+
+    The secrets reach it in environment variables, so that they are on no disk and in no list of processes.
+    """
+    command = ["docker", "build", "--progress", "plain", "--tag", reference]
+    variables = {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+    for name, value in made.items():
+        command += ["--build-arg", f"{name}={value}"]
+    for number, (name, content) in enumerate(confidential.items()):
+        variables[f"BUILD_SECRET_{number}"] = content
+        command += ["--secret", f"id={name},env=BUILD_SECRET_{number}"]
+    try:
+        process = subprocess.Popen(
+            [*command, str(context)], env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace",
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise ImageError("docker is not on PATH: install Docker Engine or Docker Desktop") from error
+    log = []
+    with process:
+        assert process.stdout
+        for line in process.stdout:
+            print(line, end="", file=sys.stderr, flush=True)
+            log.append(line.rstrip("\n"))
+    if process.returncode:
+        raise ImageError(explain(log))
