@@ -25,6 +25,10 @@ class ReloadError(Exception):
     """The workers can't be replaced; str() says why and what to do."""
 
 
+class NotServing(ReloadError):
+    """No worker serves yet, or any more."""
+
+
 @dataclass(frozen=True)
 class Server:
     """A server that runs. master: the process id of gunicorn's master. folder: what its processes share."""
@@ -69,7 +73,7 @@ def reload(server: Server) -> int:
     state = WorkerState(server.folder / "workers")
     old = sorted(worker.pid for worker in state.workers() if worker.ready)
     if not old:
-        raise ReloadError("no worker serves yet: each will load the application as it is now")
+        raise NotServing("no worker serves yet: each will load the application as it is now")
     for number, pid in enumerate(old, 1):
         if not _replace(server, state, pid):
             raise ReloadError(
