@@ -11,10 +11,11 @@ import subprocess
 import threading
 import zlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from development.cluster import Release, component, main_container
-from development.pods import PodWatch, running
+from development.pods import PodWatch, running, started_at
 
 LINES_BEFORE = 20
 """Of what each pod has logged so far."""
@@ -24,8 +25,10 @@ FIRST = ("time", "level", "message")
 """Keys of nodrop's log that come first."""
 LEAST = ("logger", "pid", "thread", "trace_flags", "span_id")
 """Keys that are left out, since they are the same in each line or of no use to a reader."""
-TEXTS = ("exception", "stack")
+TEXTS = ("traceback", "stack")
 """Keys whose values have lines of their own."""
+ACCESS = {"method", "url", "status"}
+"""With these, the message tells it all: method, path, status and duration."""
 
 
 def readable(line: str) -> str:
@@ -37,14 +40,15 @@ def readable(line: str) -> str:
     if not isinstance(entry, dict) or "message" not in entry:
         return line
     clock = str(entry.get("time", ""))[11:19]
-    rest = [
-        f"{name}={value if isinstance(value, str) and value and ' ' not in value else json.dumps(value)}"
-        for name, value in entry.items()
-        if name not in (*FIRST, *LEAST, *TEXTS)
-    ]
+    shown = ["request_id"] if entry.keys() >= ACCESS else entry.keys() - {*FIRST, *LEAST, *TEXTS}
+    rest = [f"{name}={_short(value)}" for name, value in entry.items() if name in shown]
     texts = [f"\n  {text}" for name in TEXTS for text in str(entry.get(name, "")).splitlines()]
     head = [clock, f"{entry.get('level', '')!s:8}", str(entry["message"]), *rest]
     return " ".join(head).rstrip() + "".join(texts)
+
+
+def _short(value: object) -> str:
+    return value if isinstance(value, str) and value and " " not in value else json.dumps(value)
 
 
 class Logs:
@@ -53,6 +57,7 @@ class Logs:
     def __init__(self, release: Release, say: Callable[[str], None], *, for_terminal: bool) -> None:
         self._release, self._say, self._for_terminal = release, say, for_terminal
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._began = datetime.now(UTC)
         self._followed: set[str] = set()
         self._processes: list[subprocess.Popen[str]] = []
 
@@ -73,9 +78,9 @@ class Logs:
         container = main_container(pod)
         started = running(pod, container)
         if not is_gone and started and started not in self._followed:
-            # The lines before it, of a container of that pod that has ended, were followed too.
-            command = ["logs", "--follow", f"--tail={-1 if self._followed else LINES_BEFORE}", "--container", container]
             self._followed.add(started)
+            tail = -1 if started_at(pod, container) >= self._began else LINES_BEFORE
+            command = ["logs", "--follow", f"--tail={tail}", "--container", container]
             process = subprocess.Popen(
                 self._release.kubectl(*command, pod["metadata"]["name"]),
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace", start_new_session=True,

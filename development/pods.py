@@ -6,7 +6,8 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from development.cluster import Release
@@ -34,7 +35,8 @@ class PodWatch:
                 command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
             )
             assert self._process.stdout
-            for event in _objects(self._process.stdout):
+            for line in self._process.stdout:
+                event = json.loads(line)
                 self._tell(event["object"], event["type"] == "DELETED")
             self._process.wait()
             if not self._is_closed:
@@ -47,23 +49,24 @@ class PodWatch:
             self._process.kill()
 
 
-def _objects(lines: Iterator[str] | Any) -> Iterator[dict[str, Any]]:
-    """The JSON objects in a stream, each indented over several lines."""
-    text: list[str] = []
-    for line in lines:
-        text.append(line)
-        if line.rstrip("\n") == "}":
-            yield json.loads("".join(text))
-            text.clear()
-
-
 def running(pod: dict[str, Any], container: str) -> str:
     """The id of the container of this name, an init container too, that runs in a pod; empty if it does not."""
+    status = _status(pod, container)
+    return str(status["containerID"]) if "running" in status.get("state", {}) else ""
+
+
+def started_at(pod: dict[str, Any], container: str) -> datetime:
+    """When the container of this name, which runs, was started; in whole seconds."""
+    return datetime.fromisoformat(_status(pod, container)["state"]["running"]["startedAt"])
+
+
+def _status(pod: dict[str, Any], container: str) -> dict[str, Any]:
     status = pod["status"]
     for each in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
-        if each["name"] == container and "running" in (each.get("state") or {}):
-            return str(each["containerID"])
-    return ""
+        if each["name"] == container:
+            found: dict[str, Any] = each
+            return found
+    return {}
 
 
 def is_crashing(pod: dict[str, Any]) -> bool:

@@ -95,8 +95,10 @@ def reload_worker(file: Path) -> dict[str, str]:
 
 def reload_server() -> dict[str, str]:
     """Have the server of this pod load the application anew; what came of it."""
-    from nodrop.server import reload  # of the image
-
+    try:
+        from nodrop.server import reload  # of the image
+    except ImportError as error:
+        return {"error": f"the image has a nodrop that can't reload ({error}): make up builds another"}
     deadline = time.monotonic() + SERVES_SECONDS
     while True:
         servers = reload.servers()

@@ -44,6 +44,10 @@ RECENT_SECONDS = 5.0
 Say = Callable[[str], None]
 
 
+class _Ended(Exception):
+    """The session is to end."""
+
+
 @dataclass
 class Session:
     """One run of `make live`. declaring: the files that the image's packages come from. say: prints a line."""
@@ -66,8 +70,10 @@ class Session:
 
     def run(self) -> None:
         """Serve edits until KeyboardInterrupt, and go back. Raises DevelopmentError where that can't be begun."""
-        values = self.release.values()
-        before = revision_before(values) or self.release.revision()
+        began, values = self.release.revision(), self.release.values()
+        if not values["management"]["enabled"]:
+            raise DevelopmentError(f"{self.release.name} is not served by nodrop, which alone can be reloaded: make up")
+        before = revision_before(values) or began
         added = live_values(self.release.values(before), before)
         self._now = self.files.now()
         pods = PodWatch(self.release, lambda pod, is_gone: self._events.put(lambda: self._pod(pod, is_gone)))
@@ -75,15 +81,26 @@ class Session:
         try:
             self._upgrade(added)
             self.say(f"edit the files in {self.files.folder}: the pods serve each change at once, until Ctrl-C")
-            while True:
-                self._events.get()()
+            with contextlib.suppress(_Ended):
+                while True:
+                    self._events.get()()
         finally:
             self._is_over.set()
             pods.close()
             for link in self._links.values():
                 link.close()
             self._executor.shutdown(wait=False, cancel_futures=True)
-            self._go_back(before)
+            # Not where helm has refused to change anything.
+            if self.release.revision() != began or began != before:
+                self._go_back(before)
+
+    def end(self) -> None:
+        """Have run(), in another thread, go back and return."""
+
+        def end() -> None:
+            raise _Ended
+
+        self._events.put(end)
 
     # --- The release -------------------------------------------------------------------------------------------------
 
@@ -210,8 +227,8 @@ class Session:
 
     def _tell(self, changed: list[str], outcomes: dict[str, Outcome], seconds: float) -> None:
         failed = [name for name, outcome in outcomes.items() if outcome.error]
-        served = len(outcomes) - len(failed)
-        if served or not failed:
+        if not failed:
+            served = len(outcomes)
             self.say(f"{_some(changed)}: in {served} pod{'' if served == 1 else 's'} after {seconds:.1f} s")
         for name, outcome in outcomes.items():
             if outcome.reloaded.startswith("worker,"):
