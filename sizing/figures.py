@@ -36,7 +36,7 @@ class Series:
     @property
     def wait(self) -> float | None:
         """Time a request in which it waited for something else than a CPU."""
-        return None if self.cpu is None else max(0.0, self.mean - self.cpu)
+        return None if self.cpu is None else max(0.0, self.mean - self.cpu - self.delay)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ class Figures:
     """All that was measured of an application."""
 
     starts: tuple[Start, ...]
-    """The first one compiles all modules, as no pod does, and reads them from the disk, as the first pod of a node."""
+    """The first one may have to compile modules, which no pod has to, and to read them from the disk, as the first pod
+    of a node has to."""
     series: tuple[Series, ...]
     burst: Burst
     memory: MemoryUse | None

@@ -93,14 +93,14 @@ def _fields(file: Path) -> dict[str, int]:
     return {words[0].removesuffix(":"): int(words[1]) for words in lines}
 
 
-def idle_cores(wait: Callable[[], object], stat: Path = PROC / "stat") -> float | None:
-    """How many of this machine's cores are idle while `wait` takes; None where there is no /proc."""
+def idle_cores(wait: Callable[[], object], stat: Path = PROC / "stat", cores: int | None = None) -> float | None:
+    """How many of the machine's cores are idle during `wait`; None where there is no /proc. cores: this machine's."""
     if not stat.exists():
         return None
     before = _times(stat)
     wait()
     busy, idle = (after - earlier for after, earlier in zip(_times(stat), before, strict=True))
-    return (os.cpu_count() or 1) * idle / max(1, busy + idle)
+    return (cores or os.cpu_count() or 1) * idle / max(1, busy + idle)
 
 
 def _times(stat: Path) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -9,8 +10,6 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,7 +21,8 @@ from sizing.measuring.processes import usage
 from sizing.measuring.routes import Route
 from sizing.serving import start_errors, url_map
 
-POLL_SECONDS = 0.01
+POLL_SECONDS = 0.02
+MANAGEMENT_SECONDS = 5.0
 STOP_SECONDS = 40.0
 """Longer than GRACEFUL_TIMEOUT, after which the server ends by itself."""
 HOOKS = "sizing_url_map"
@@ -45,13 +45,11 @@ class Application:
 
 @dataclass(frozen=True)
 class Place:
-    """A folder for what the servers write: bytecode, home, temporary files, logs."""
+    """A folder for what the servers write: home, temporary files, logs, and bytecode if it is kept nowhere else."""
 
     folder: Path
     start_seconds: float
     """How long a start may take."""
-    bytecode: Path | None = None
-    """Where compiled modules are kept; by default in `folder`, so that the first start compiles all of them."""
 
     def made(self, name: str) -> Path:
         """A folder of this name in it."""
@@ -77,14 +75,16 @@ class Server:
 
     def management(self, path: str) -> tuple[int, str]:
         """Status and text of an answer of the management port; 0 if it does not answer yet."""
+        # Not urllib, which would send it to the proxy that the environment may name.
+        connection = http.client.HTTPConnection(HOST, self.management_port, timeout=MANAGEMENT_SECONDS)
         try:
-            with urllib.request.urlopen(f"http://{HOST}:{self.management_port}{path}", timeout=5) as response:
-                return response.status, response.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode(errors="replace")
-        except OSError:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException):
             return 0, ""
+        finally:
+            connection.close()
 
 
 @contextmanager
@@ -131,7 +131,6 @@ def _environment(
         "HOME": str(place.made("home")),
         "TMPDIR": str(place.made("home")),
         "PYTHONUNBUFFERED": "1",
-        "PYTHONPYCACHEPREFIX": str(place.bytecode or place.made("bytecode")),
         "WSGI_APP": application.reference,
         "BIND_ADDRESS": HOST,
         "PORT": str(port),
@@ -140,8 +139,8 @@ def _environment(
         # So that a slow first request is measured instead of being sent again.
         "STARTUP_TIMEOUT": str(min(3600, max(1, round(place.start_seconds)))),
     }
-    environment = {**application.environment, **own}
-    # Bytecode is written outside of the repository: the image has it too.
+    # Bytecode is kept, as the image has it, but not in the repository.
+    environment = {"PYTHONPYCACHEPREFIX": str(place.made("bytecode")), **application.environment, **own}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if routes and "HOOKS" not in environment:
         hooks = place.made("hooks")

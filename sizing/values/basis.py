@@ -39,20 +39,28 @@ class Basis:
         return max(self.figures.cpu, self.figures.burst.cpu or 0.0, LEAST_CPU)
 
     @cached_property
+    def alone(self) -> float:
+        """What a request sent alone takes, without the time in which other processes had the CPU."""
+        if self.figures.cpu is None or self.figures.wait is None:
+            return self.figures.mean
+        return max(self.figures.cpu + self.figures.wait, LEAST_CPU)
+
+    @cached_property
     def at_once(self) -> float:
         """Requests that were in flight on average, when several clients sent them."""
-        return formulas.concurrency(self.figures.burst.rate, self.figures.mean)
+        return formulas.concurrency(self.figures.burst.rate, self.alone)
 
     @cached_property
     def possible(self) -> float:
         """Requests that could have been in flight."""
         assert self.request_cpu is not None
-        return formulas.possible_concurrency(self.figures.burst.clients, self.figures.mean, self.request_cpu)
+        return formulas.possible_concurrency(self.figures.burst.clients, self.alone, self.request_cpu)
 
     @cached_property
     def overlaps(self) -> bool:
-        """Whether requests wait at the same time."""
-        return self.request_cpu is None or self.at_once >= formulas.OVERLAP * self.possible
+        """Whether requests wait at the same time, where they wait for long enough to tell."""
+        short = self.figures.wait is None or self.figures.wait < formulas.JUDGED_SECONDS
+        return short or self.at_once >= formulas.OVERLAP * self.possible
 
     @cached_property
     def threads(self) -> int:
@@ -65,7 +73,7 @@ class Basis:
     def capacity(self) -> float:
         """Requests a second that a pod can serve."""
         assert self.request_cpu is not None
-        computed = formulas.capacity(self.threads, self.figures.mean, self.request_cpu)
+        computed = formulas.capacity(self.threads, self.alone, self.request_cpu)
         return computed if self.overlaps else min(computed, self.figures.burst.rate)
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sizing.values.basis import LEAST_CPU, Basis
-from sizing.values.formulas import LEAST_THREADS, MOST_THREADS
+from sizing.values.formulas import JUDGED_SECONDS, LEAST_THREADS, MOST_THREADS
 from sizing.values.value import Value, left, ms, unread
 
 
@@ -30,12 +30,21 @@ def threads(basis: Basis) -> Value:
         (
             f"A request {kind}: {ms(cpu)} of CPU time, {ms(wait)} of waiting.",
             f"1 + wait / CPU time = 1 + {ms(wait)} / {ms(cpu)} = {exact:.1f} threads keep one core busy; {bounds}.",
-            f"With {clients} clients at once, {basis.at_once:.1f} requests were in flight, of {basis.possible:.1f} "
-            "that are possible.",
+            *_seen(basis),
             f"If each thread holds a database connection, the database must accept maxReplicas x WEB_THREADS = "
             f"{connections}.",
         ),
     )
+
+
+def _seen(basis: Basis) -> list[str]:
+    """What clients at once have shown, where requests wait for long enough."""
+    if basis.figures.wait is None or basis.figures.wait < JUDGED_SECONDS:
+        return []
+    return [
+        f"With {basis.figures.burst.clients} clients at once, {basis.at_once:.1f} requests were in flight, of "
+        f"{basis.possible:.1f} that are possible."
+    ]
 
 
 def workers(basis: Basis) -> Value:

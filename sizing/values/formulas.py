@@ -12,6 +12,8 @@ LEAST_THREADS, MOST_THREADS = 4, 64
 hold."""
 OVERLAP = 0.5
 """Requests that wait overlap if clients get at least this share of the concurrency that is possible."""
+JUDGED_SECONDS = 0.01
+"""The shortest wait of which that is judged. With shorter ones, it is the clients that bound the rate."""
 USABLE = 0.8
 """The share of its capacity that a pod is loaded to. Above it, requests queue: the wait grows with 1 / (1 - load)."""
 SYNC_SECONDS, METRICS_SECONDS = 15.0, 15.0

@@ -11,6 +11,8 @@ from pathlib import Path
 from sizing.figures import Figures
 from sizing.values.value import mib, ms
 
+FIRST_WORDS = "Values for"
+"""With which the comment begins, so that the file is known again."""
 DISTURBED = 0.25
 """The share of the requests' time in which others had the CPU, from which the figures are not to be relied on."""
 
@@ -18,7 +20,7 @@ DISTURBED = 0.25
 def header(name: str, figures: Figures, *, command: str, machine: str, when: datetime) -> list[str]:
     """Its lines. command: with which it was measured, without secrets."""
     return [
-        f"Values for {name}, computed from a measurement by:",
+        f"{FIRST_WORDS} {name}, computed from a measurement by:",
         f"  {command}",
         f"on {when:%Y-%m-%d %H:%M} UTC, on {machine}.",
         "They are as good as the paths are like what your users ask for, and your nodes like this machine.",
@@ -52,7 +54,7 @@ def _table(figures: Figures) -> list[str]:
     )
     burst = figures.burst
     rows = [
-        ("first start", f"{first}, which compiles all modules"),
+        ("first start", f"{first}, when modules may have to be compiled"),
         *([("later starts", ", ".join(later))] if later else []),
         *(
             (
@@ -71,9 +73,7 @@ def _table(figures: Figures) -> list[str]:
     if figures.idle is not None:
         rows.append(("idle", f"{ms(figures.idle)} CPU a second"))
     if use := figures.memory:
-        memory = (
-            f"{mib(use.started)} after the start, {mib(use.served)} after the requests, {mib(use.peak)} at the peak"
-        )
+        memory = f"{mib(use.started)} after the start, {mib(use.served)} after the requests, peak {mib(use.peak)}"
         rows.append(("memory", memory))
     width = max(len(name) for name, _ in rows)
     return [f"  {name:{width}}  {text}" for name, text in rows]

@@ -110,7 +110,7 @@ def events():
 def application(folder: Path, source: str, **environment: str) -> Application:
     """The application of this source, with no more in its environment than a pod has."""
     (folder / "shop.py").write_text(source)
-    own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(BYTECODE)}
     return Application(Path(sys.executable), folder, {**own, **environment}, "shop:app")
 
 
@@ -118,7 +118,7 @@ def place(folder: Path, start_seconds: float = 30.0) -> Place:
     """Where its servers write."""
     written = folder / "written"
     written.mkdir(exist_ok=True)
-    return Place(written, start_seconds, BYTECODE)
+    return Place(written, start_seconds)
 
 
 def measured(folder: Path, source: str, *, requests: int = 20) -> Figures:
