@@ -113,6 +113,11 @@ bench-guard: $(VENV)/development ## Check that a request is not dearer than it w
 bench-publish: $(VENV)/development ## Show the figures and the picture of the last complete `make bench` in docs/speed.md
 	@$(PY) -m bench.figures.publish
 
+.PHONY: values
+values: $(VENV)/development ## Measure APP=../shop here, and compute values for the chart (PATHS='/ /search?q=x', ENV, VALUES)
+	@$(PY) -m sizing '$(APP)' $(foreach path,$(PATHS),--url '$(path)') $(if $(ENV),--env '$(ENV)') \
+	  $(if $(VALUES),--output '$(VALUES)') $(ARGS)
+
 # What nodrop requires is in pyproject.toml alone. The image installs nodrop without looking at it again.
 .PHONY: lock
 lock: $(VENV)/development ## Pin and hash the requirements, of APP_DIR alone if it is given (ARGS=--upgrade)
