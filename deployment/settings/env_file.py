@@ -19,7 +19,7 @@ from nodrop.config.reserved import IN_ANY_CASE, is_reserved
 from nodrop.config.settings import ServingSettings
 
 SET_BY_THE_CHART = {"PORT", "MANAGEMENT_PORT", "GRACEFUL_TIMEOUT", "PEER_SERVICE", "SECRETS_DIR", "BIND_ADDRESS"}
-SETTINGS = {name for name, declared in ServingSettings.declarations().items() if not declared.secret}
+SETTINGS = {each.variable for each in ServingSettings.declarations().values() if not each.secret}
 """nodrop's own settings that are no secrets."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MOST_BYTES = 1_000_000
