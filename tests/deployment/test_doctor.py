@@ -52,7 +52,7 @@ def test_a_machine_that_has_everything_is_well(machine: Path, capsys: pytest.Cap
     ("name", "body", "said"),
     [
         ("docker", "echo 'permission denied' >&2; exit 1", "does not answer"),
-        ("docker", 'case "$*" in *Cgroup*) echo 1 ;; *) echo v0.13 ;; esac', "boot with systemd.unified_cgroup_hierarchy=1"),
+        ("docker", 'case "$*" in *Cgroup*) echo 1 ;; *) echo v0.13 ;; esac', "boot with systemd.unified"),
         ("docker", 'case "$*" in *MemTotal*) echo 1000000000 ;; *) echo v0.13 ;; esac', "give the engine 3 GiB"),
         ("docker", 'case "$1" in buildx) exit 1 ;; *) echo fine ;; esac', "install docker-buildx-plugin"),
         ("make", "echo bmake", "install GNU make"),
