@@ -165,7 +165,7 @@ image: require-python $(app_lock) ## Build the image as IMAGE=name:tag (default 
 
 .PHONY: up
 up: $(TOOLS_VENV)/complete ## Deploy APP=../shop to a kind cluster and serve it on http://localhost:5000 until Ctrl-C (ENV, VALUES)
-	@$(with_tools) -m deployment.up $(if $(APP),,--app app) $(described) --cluster '$(CLUSTER)' --port '$(PORT)' \
+	@$(with_tools) -m deployment.up $(described) --cluster '$(CLUSTER)' --port '$(PORT)' \
 	  --timeout '$(TIMEOUT)'
 
 .PHONY: down

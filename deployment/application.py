@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from detection.detect import detect
+from detection.report import explain
 from detection.source import folder_of
 
 from deployment.errors import DeploymentError
@@ -32,15 +33,5 @@ def describe(app: str) -> Application:
         description = detect(folder, default_python())
         configuration = read(Repository(folder))
     except Undecided as undecided:
-        problems = [
-            "\n".join(
-                [
-                    each.cause,
-                    *(f"    {candidate.value}  {candidate.place}" for candidate in each.candidates),
-                    f"=> {each.remedy}" + (f": {each.line}" if each.line else ""),
-                ]
-            )
-            for each in undecided.problems
-        ]
-        raise DeploymentError("\n".join(problems)) from undecided
+        raise DeploymentError(explain(undecided.problems)) from undecided
     return Application(description, configuration.environment, configuration.place)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,7 +16,7 @@ import yaml
 from deployment.deploy import parser
 from deployment.errors import DeploymentError
 from deployment.prepare import Prepared, say
-from deployment.release.helm import CHART, Helm, Image
+from deployment.release.helm import Helm, Image
 from deployment.release.kubectl import Kubectl, kubeconfig
 from deployment.wanted import prepare_for
 from tools import ToolUnavailable
@@ -117,18 +116,6 @@ def _image(given: str, deployed: Mapping[str, Any]) -> Image:
     return Image(str(there["repository"]), str(there.get("tag") or ""), str(there.get("digest") or ""))
 
 
-def _planned(helm: Helm, image: Image, files: tuple[str, ...]) -> dict[str, Any]:
-    """The release as it would be, as helm says it. The API server looks at it too."""
-    values = [argument for file in files for argument in ("--values", file)]
-    parts = f"image.repository={image.repository},image.tag={image.tag},image.digest={image.digest}"
-    said = helm.ask(
-        "upgrade", "--install", helm.release, str(CHART), *values, "--set-string", parts,
-        "--dry-run=server", "--output", "json",
-    )  # fmt: skip
-    found: dict[str, Any] = json.loads(said or "{}")
-    return found
-
-
 def plan(arguments: argparse.Namespace, kubectl: Kubectl) -> bool:
     """Print the changes. Returns whether there are any. Raises DeploymentError."""
     if arguments.app or arguments.env:
@@ -140,9 +127,8 @@ def plan(arguments: argparse.Namespace, kubectl: Kubectl) -> bool:
         files = (str(arguments.values),) if arguments.values else ()
     helm = Helm(release, kubectl)
     deployed = helm.values()
-    planned = _planned(helm, _image(arguments.image, deployed), files)
-    before = helm.ask("get", "manifest", release) or ""
-    lines = list(changes(resources(before), resources(planned["manifest"])))
+    planned = helm.planned(_image(arguments.image, deployed), files)
+    lines = list(changes(resources(helm.manifest()), resources(planned["manifest"])))
     if prepared:
         current = str((deployed.get("secrets") or {}).get("existingSecret") or "")
         lines = [*environment_changes(prepared, current), *_claim(prepared, kubectl), *lines]

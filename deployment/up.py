@@ -31,6 +31,10 @@ from deployment.settings import required
 from deployment.settings.secret import MadeUp
 from tools import ToolUnavailable
 
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = "flask-app"
+"""The chart's name too, so that the example's release has no other in front of it."""
+
 
 def require_free(port: int) -> None:
     """Raise ClusterError if something listens on `port` of this machine: better now than after five minutes."""
@@ -46,13 +50,20 @@ def require_free(port: int) -> None:
             ) from error
 
 
-def build_image(application: Application) -> str:
+def build_image(application: Application | None) -> str:
     """Build the image and return its reference, whose tag names the content: a new build is rolled out by it."""
-    # Not before it is needed: what is missing is said at once.
-    from images.build import build
+    name = application.description.name if application else EXAMPLE
+    if application:
+        # Not before it is needed: what is missing is said at once.
+        from images.build import build
+        from images.errors import ImageError
 
-    name = application.description.name
-    build(application.description, f"{name}:dev")
+        try:
+            build(application.description, f"{name}:dev")
+        except ImageError as error:
+            raise DeploymentError(f"\n{error}") from None
+    else:
+        subprocess.run(["make", "--directory", str(ROOT), "image", f"IMAGE={name}:dev"], check=True)
     asked = subprocess.run(
         ["docker", "image", "inspect", "--format", "{{.Id}}", f"{name}:dev"],
         check=True, capture_output=True, text=True,
@@ -64,16 +75,18 @@ def build_image(application: Application) -> str:
 
 def check(wanted: Wanted) -> list[Service]:
     """Say what is missing before anything is changed, and without a cluster. Returns the services to run."""
-    assert wanted.application
+    user, given = overrides.read(wanted.values), read_given(wanted.env)
+    if not wanted.application:
+        return []
     description, settings = wanted.application.description, wanted.application.description.surroundings.settings
-    user = overrides.read(wanted.values)
-    given = {*read_given(wanted.env).names, *wanted.application.environment, *user.names}
-    services = provided.services_of(description, wanted.release, given)
+    known = {*given.names, *wanted.application.environment, *user.names}
+    services = provided.services_of(description, wanted.release, known)
     addresses = provided.addresses(description, services, "")
     unavailable = databases.refused([each.value for each in description.surroundings.services])
     if not user.has_more:
+        known |= {*addresses, *required.keys_to_make(settings, known)}
         try:
-            required.refuse_missing(settings, {*given, *addresses, *required.keys_to_make(settings, given)}, wanted.env)
+            required.refuse_missing(settings, known, wanted.env)
         except DeploymentError as error:
             raise DeploymentError("\n".join([str(error), *unavailable])) from None
     say(tuple(unavailable))
@@ -82,7 +95,8 @@ def check(wanted: Wanted) -> list[Service]:
 
 def provide(wanted: Wanted, services: Sequence[Service]) -> Wanted:
     """Have keys and services in the cluster; returns what is wanted with the settings that they give."""
-    assert wanted.application
+    if not wanted.application:
+        return wanted
     wanted.kubectl.create_namespace()
     secret = MadeUp(wanted.kubectl, wanted.release)
     given = {*read_given(wanted.env).names, *wanted.application.environment, *overrides.read(wanted.values).names}
@@ -98,8 +112,11 @@ def provide(wanted: Wanted, services: Sequence[Service]) -> Wanted:
 def deploy(prepared: Prepared, image: str, timeout: str) -> None:
     """Deploy it. Raises ClusterError with the reason of the pods. What failed stays there, to be looked at."""
     wanted = prepared.wanted
-    prepared.put()
     helm = Helm(wanted.release, wanted.kubectl)
+    if _is_deployed(helm, prepared, image):
+        print(f"{image} is deployed already, and nothing has changed since")
+        return
+    prepared.put()
     _clear_unfinished(helm)
     line = command(
         Image.parse(image), release=wanted.release, namespace=wanted.kubectl.namespace, timeout=timeout,
@@ -116,6 +133,14 @@ def deploy(prepared: Prepared, image: str, timeout: str) -> None:
     prepared.finish(deployed=True)
 
 
+def _is_deployed(helm: Helm, prepared: Prepared, image: str) -> bool:
+    """Whether an upgrade would change nothing."""
+    if helm.status() != "deployed" or (prepared.version and prepared.version.new):
+        return False
+    planned = helm.planned(Image.parse(image), prepared.files)
+    return bool(planned["manifest"].strip() == helm.manifest().strip())
+
+
 def _clear_unfinished(helm: Helm) -> None:
     """Forget an upgrade whose helm was killed, which would be in the way of every other one."""
     status = helm.status()
@@ -129,8 +154,8 @@ def up(options: argparse.Namespace) -> None:
     """Create, build, deploy and forward; returns when the forwarding is interrupted."""
     require_free(options.port)
     cluster.require_engine()
-    application = describe(options.app)
-    release = options.release or application.description.name
+    application = describe(options.app) if options.app else None
+    release = options.release or (application.description.name if application else EXAMPLE)
     kubectl = Kubectl(options.namespace, f"kind-{options.cluster}", dict(os.environ))
     wanted = Wanted(kubectl, release, application, options.env, options.values, development=True)
     services = check(wanted)
@@ -147,14 +172,21 @@ def up(options: argparse.Namespace) -> None:
     databases.wait(kubectl, services)
     deploy(prepared, image, options.timeout)
     _tell(prepared, services, options.port)
-    line = kubectl.command("port-forward", f"service/{fullname(release)}", f"{options.port}:5000")
+    line = kubectl.command("port-forward", f"service/{_service(wanted)}", f"{options.port}:5000")
     subprocess.run(line, check=True)
+
+
+def _service(wanted: Wanted) -> str:
+    """The name of the release's Service."""
+    if wanted.application:
+        return fullname(wanted.release)
+    return wanted.release if EXAMPLE in wanted.release else f"{wanted.release}-{EXAMPLE}"
 
 
 def _tell(prepared: Prepared, services: Sequence[Service], port: int) -> None:
     """What there is now, and what can be done with it."""
     wanted = prepared.wanted
-    name = fullname(wanted.release)
+    name = _service(wanted)
     kubectl = f"kubectl --context {wanted.kubectl.context} --namespace {wanted.kubectl.namespace}"
     lines = [
         f"Serving on http://localhost:{port} until Ctrl-C. The cluster stays: make down deletes it.",
@@ -170,7 +202,7 @@ def _tell(prepared: Prepared, services: Sequence[Service], port: int) -> None:
 def main() -> int:
     """The command line. Returns the exit status."""
     parser = argparse.ArgumentParser(description="Deploy an application to a kind cluster and forward a port to it.")
-    parser.add_argument("--app", required=True, help="the application's folder or git address")
+    parser.add_argument("--app", default="", help="the application's folder or git address; without it, the example")
     parser.add_argument("--cluster", required=True)
     parser.add_argument("--release", default="", help="the name of the release; that of the application by default")
     parser.add_argument("--namespace", required=True)

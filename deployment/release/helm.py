@@ -61,11 +61,15 @@ def command(
     return [
         str(resolve("helm")), "upgrade", "--install", release, str(CHART),
         "--namespace", namespace, "--create-namespace",
-        *(argument for file in values for argument in ("--values", file)),
-        "--set-string", f"image.repository={image.repository},image.tag={image.tag},image.digest={image.digest}",
+        *_values(image, values),
         "--wait", *(["--rollback-on-failure"] if roll_back else []), "--timeout", timeout,
         *extra,
     ]  # fmt: skip
+
+
+def _values(image: Image, files: Sequence[str]) -> list[str]:
+    parts = f"image.repository={image.repository},image.tag={image.tag},image.digest={image.digest}"
+    return [*(argument for file in files for argument in ("--values", file)), "--set-string", parts]
 
 
 def run_to_its_end(
@@ -141,6 +145,19 @@ class Helm:
     def values(self) -> dict[str, Any]:
         """The values that the release was deployed with; empty if there is none."""
         return json.loads(self.ask("get", "values", self.release, "--output", "json") or "{}") or {}
+
+    def manifest(self) -> str:
+        """The resources of the release, as YAML; empty if there is none."""
+        return self.ask("get", "manifest", self.release) or ""
+
+    def planned(self, image: Image, files: Sequence[str]) -> dict[str, Any]:
+        """The release as an upgrade would make it, with `manifest` and `hooks`. The API server looks at it too."""
+        said = self.ask(
+            "upgrade", "--install", self.release, str(CHART), *_values(image, files), "--dry-run=server",
+            "--output", "json",
+        )  # fmt: skip
+        found: dict[str, Any] = json.loads(said or "{}")
+        return found
 
     def status(self) -> str:
         """Such as `deployed`, `failed` or `pending-upgrade`; empty if there is no release."""
