@@ -70,7 +70,10 @@ def test_a_pod_that_needs_more_memory_is_told_so() -> None:
 
 
 def test_an_image_that_can_not_be_pulled_is_not_waited_for() -> None:
-    waiting = {"restartCount": 0, "state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}}
+    waiting: dict[str, Any] = {
+        "restartCount": 0,
+        "state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}},
+    }
     watch, hopeless = watched(pod(**waiting))
     assert hopeless
     assert "has no image: not found" in watch.explain()
@@ -78,7 +81,10 @@ def test_an_image_that_can_not_be_pulled_is_not_waited_for() -> None:
 
 def test_a_secret_that_is_missing_is_named() -> None:
     message = 'secret "shop" not found'
-    waiting = {"restartCount": 0, "state": {"waiting": {"reason": "CreateContainerConfigError", "message": message}}}
+    waiting: dict[str, Any] = {
+        "restartCount": 0,
+        "state": {"waiting": {"reason": "CreateContainerConfigError", "message": message}},
+    }
     assert message in watched(pod(**waiting))[0].explain()
 
 
@@ -99,7 +105,7 @@ def test_replicas_with_one_reason_are_told_once() -> None:
 
 def test_pods_of_the_version_before_and_pods_that_are_well_are_not_told() -> None:
     kubectl = FakeKubectl("default")
-    well = {"restartCount": 4, "ready": True, "started": True, "state": {"running": {}}}
+    well: dict[str, Any] = {"restartCount": 4, "ready": True, "started": True, "state": {"running": {}}}
     kubectl.apply(pod("shop-1", "shop:0", **ended(3, 9)), pod("shop-2", **well))
     watch = Watch(kubectl, "shop", IMAGE, give_up=True)
     assert not watch.look()
