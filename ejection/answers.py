@@ -2,54 +2,74 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from detection.description import Dependencies, Description, Style
+from ejection.refusal import Refused
 
 READ_BY_UV = (Style.REQUIREMENTS, Style.PYPROJECT, Style.SETUP)
 """What `uv pip compile` reads by itself. The lock files of other tools are read by images.lock alone."""
-MANAGERS = {
-    "package-lock.json": ("npm ci", "npm run build"),
-    "npm-shrinkwrap.json": ("npm ci", "npm run build"),
-    "yarn.lock": ("corepack enable && yarn install --frozen-lockfile", "yarn run build"),
-    "pnpm-lock.yaml": ("corepack enable && pnpm install --frozen-lockfile", "pnpm run build"),
-}
-"""The commands that install and build assets, by the lock file."""
+NPM_LOCKS = ("package-lock.json", "npm-shrinkwrap.json")
 
 
-def detected(description: Description, values: Mapping[str, object]) -> dict[str, object]:
-    """What is known of the application. values: of the chart, without the image."""
+@dataclass(frozen=True)
+class Parts:
+    """What other parts of this checkout make of a description."""
+
+    lock: Callable[[Description, Path], tuple[str, ...]]
+    """Pins and hashes what the application and nodrop need in a file, whose pins are kept where they fit. Returns notes
+    for the user."""
+    values: Callable[[Description, str], str]
+    """The chart's values as YAML, without the image. The second argument names the Secret, if there is one."""
+    place: Callable[[Description], str]
+    """Where the repository is in /srv; `.` for /srv itself."""
+
+
+def detected(description: Description, parts: Parts, locked: str) -> dict[str, object]:
+    """What is known of the application. locked: the lock's text. Raises Refused."""
     served, dependencies = description.served.value, description.dependencies
-    secrets = values.get("secrets")
+    secret = description.name if _has_settings(description) else ""
+    place = parts.place(description)
     return {
         "part": "ejected",
         "name": description.name,
         "serve": served.reference,
         "root": served.root,
-        "package": description.folder.name if (description.folder / "__init__.py").exists() else "",
+        "package": "" if place == "." else place,
         "installed": dependencies.is_package,
         "python": dependencies.python.value,
         "apt": [each.value for each in dependencies.apt],
         "apt_build": [each.value for each in dependencies.apt_build],
         "build": [each.value for each in description.surroundings.build_steps],
         "assets": _assets(description),
+        "unhashed": bool(re.search(r"^([^ #-]|-e ).*[^\\]$", locked, re.MULTILINE)),
         "lock": _inputs(dependencies),
-        "secret": secrets.get("existingSecret", "") if isinstance(secrets, Mapping) else "",
-        "values": dict(values),
+        "secret": secret,
+        "values": parts.values(description, secret).splitlines(),
     }
 
 
-def _assets(description: Description) -> dict[str, str] | None:
+def _has_settings(description: Description) -> bool:
+    """Whether there is something that only a Secret can give the application."""
+    surroundings = description.surroundings
+    return bool(surroundings.services) or any(each.secret or each.required for each in surroundings.settings)
+
+
+def _assets(description: Description) -> str:
     found = description.surroundings.assets
     if not found:
-        return None
-    folder: Path = description.folder / found.value
-    for name, (install, build) in MANAGERS.items():
-        if (folder / name).exists():
-            return {"folder": found.value, "install": install, "build": build}
-    raise ValueError(f"{folder} has no lock file: detection finds folders of assets by it")
+        return ""
+    if not any((description.folder / found.value / name).exists() for name in NPM_LOCKS):
+        raise Refused(
+            f"the frontend in {found.value} has no package-lock.json, by which npm installs the same packages each "
+            f"time: run `npm install` in {found.value} and commit the file, or commit what the frontend is built to and "
+            "write assets = false in flask-app.toml"
+        )
+    return found.value
 
 
 def _inputs(dependencies: Dependencies) -> str:

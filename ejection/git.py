@@ -32,7 +32,8 @@ def succeeds(folder: Path, *arguments: str) -> bool:
 
 def paths(folder: Path, *arguments: str) -> list[str]:
     """The paths that `git arguments -z` prints."""
-    return [path for path in git(folder, *arguments, "-z").split("\0") if path]
+    command, *others = arguments
+    return [path for path in git(folder, command, "-z", *others).split("\0") if path]
 
 
 def _run(folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,8 @@ def new(folder: Path, name: str, *, root: Path) -> tuple[str, ...]:
     # The release is called so, and Kubernetes' names may have 63 characters with what the chart appends.
     if not re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", name):
         raise Refused(
-            f"NAME={name!r} is not a name for a release: use up to 40 lower-case letters, digits and hyphens, such as shop"
+            f"NAME={name!r} is not a name for a release: use up to 40 lower-case letters, digits and hyphens, such as "
+            "shop"
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Refused(

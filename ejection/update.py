@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from detection.description import Description
-from ejection import locking
+from ejection.advice import left_out
+from ejection.answers import Parts
 from ejection.checkout import Checkout, committed
+from ejection.compiled import compiled
 from ejection.eject import known
 from ejection.engine import ANSWERS, merge, recorded
 from ejection.git import git, paths, succeeds
@@ -18,34 +19,28 @@ from ejection.refusal import Refused
 
 @dataclass(frozen=True)
 class Updated:
-    """What changed. conflicts: files with marked lines, for the user to solve."""
+    """What changed. conflicts: files with marked lines, for the user to solve. notes: in sentences."""
 
     changed: tuple[str, ...]
     conflicts: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def update(description: Description, values: Mapping[str, object], *, root: Path, lock: locking.Lock) -> Updated:
+def update(description: Description, parts: Parts, *, root: Path) -> Updated:
     """Bring the files in the repository that is described to this version, and keep the user's edits.
 
-    values: of the chart, without the image. root: this checkout. Raises Refused, and then nothing was changed.
+    root: this checkout. Raises Refused, and then nothing was changed.
     """
     repository = description.folder
     require_mergeable(repository)
     with committed(root) as checkout, TemporaryDirectory(prefix="nodrop-compiled-") as temporary:
         _require_known(repository, checkout)
-        compiled = Path(temporary)
-        notes = locking.compile_into(compiled, description, checkout, lock)
-        merge(checkout, repository, known(description, values, checkout))
-        locking.replace(compiled, repository)
+        pinned = compiled(Path(temporary), description, checkout, parts)
+        merge(checkout, repository, known(description, parts, checkout, pinned.lock))
+        pinned.replace(repository)
         conflicts = paths(repository, "diff", "--name-only", "--relative", "--diff-filter=U")
-        changed = paths(repository, "ls-files", "--modified", "--others", "--deleted", "--exclude-standard", "--deduplicate")
-        left_out = (
-            f"The last commit of nodrop was used, without your changes of {', '.join(checkout.left_out)}."
-            if checkout.left_out
-            else ""
-        )
-        return Updated(tuple(sorted(changed)), tuple(conflicts), (*notes, *filter(None, [left_out])))
+        changed = paths(repository, "ls-files", "--modified", "--others", "--exclude-standard", "--deduplicate")
+        return Updated(tuple(sorted({*changed})), tuple(conflicts), (*pinned.notes, *left_out(checkout)))
 
 
 def require_mergeable(repository: Path) -> None:
@@ -54,8 +49,8 @@ def require_mergeable(repository: Path) -> None:
         raise Refused(f"{repository} has no {ANSWERS}: write the files first with make eject APP={repository}")
     if not succeeds(repository, "rev-parse", "--verify", "HEAD"):
         raise Refused(
-            f"{repository} has no commit of git, without which edits can't be told from what was written: "
-            "run git init, git add --all and git commit there first"
+            f"{repository} has no commit of git, without which your edits can't be merged: run git init, git add --all "
+            "and git commit there first"
         )
     if changes := git(repository, "status", "--short", "--", "."):
         raise Refused(
@@ -68,6 +63,6 @@ def _require_known(repository: Path, checkout: Checkout) -> None:
     commit = str(recorded(repository)["_commit"])
     if not checkout.has(commit):
         raise Refused(
-            f"{repository / ANSWERS} names version {commit} of nodrop, which this checkout does not have: "
-            "run git fetch --tags (in a shallow clone, git fetch --unshallow) in the checkout"
+            f"{repository / ANSWERS} names version {commit} of nodrop, which this checkout does not have: run git pull "
+            "in the checkout (in a shallow one, git fetch --unshallow)"
         )

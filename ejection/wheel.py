@@ -1,9 +1,10 @@
-"""nodrop as a wheel in the user's repository, and its line in the lock."""
+"""nodrop as a wheel beside the lock, and its line in it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,8 @@ from ejection.checkout import Checkout
 from ejection.refusal import Refused
 
 HEADER = """\
-# Written by nodrop: every package of the image, pinned and hashed. Compiled, so edits are lost: edit what it is compiled
-# from, then run `make -f deploy/nodrop.mk lock`.
+# Written by nodrop: every package of the image, pinned and hashed. Compiled, so edits are lost: edit what it is
+# compiled from, then run `make -f deploy/nodrop.mk lock`.
 """
 
 
@@ -32,12 +33,9 @@ def build(checkout: Checkout, folder: Path) -> Path:
     return wheel
 
 
-def add_to(requirements: Path, wheel: Path) -> None:
-    """Put the header and the wheel's line into the lock, which has the wheel's dependencies already."""
+def with_wheel(locked: str, wheel: Path, repository: Path) -> str:
+    """The lock, which has the wheel's dependencies already, with the wheel and without paths of this machine."""
     version = wheel.name.split("-")[1]
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    locked = requirements.read_text(encoding="utf-8").rstrip("\n")
-    requirements.write_text(
-        f"{HEADER}{locked}\n# The wheel beside this file.\nnodrop=={version} \\\n    --hash=sha256:{digest}\n",
-        encoding="utf-8",
-    )
+    pins = re.sub(r"\A(#.*\n)*", "", locked).rstrip("\n").replace(f"{repository}/", "")
+    return f"{HEADER}{pins}\n# The wheel beside this file.\nnodrop=={version} \\\n    --hash=sha256:{digest}\n"
