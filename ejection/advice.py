@@ -53,7 +53,7 @@ def top(repository: Path) -> Path:
 
 def _include(text: str) -> str:
     """The lines that include the targets, under other names if the Makefile has some of the same names."""
-    theirs = {name for names in re.findall(r"^([\w. -]+?)\s*::?(?!=)", text, re.MULTILINE) for name in names.split()}
+    theirs = {name for names in re.findall(r"^([\w. -]+?)\s*:(?!:*=)", text, re.MULTILINE) for name in names.split()}
     return ("  NODROP := nodrop-\n" if theirs & TARGETS else "") + "  include deploy/nodrop.mk"
 
 

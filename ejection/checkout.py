@@ -51,6 +51,13 @@ class Checkout:
         """Whether this commit can be had."""
         return succeeds(self.folder, "cat-file", "-e", f"{commit}^{{commit}}")
 
+    def is_before(self, commit: str) -> bool:
+        """Whether this is an earlier version than that of the commit."""
+        other = git(self.folder, "rev-parse", f"{commit}^{{commit}}")
+        return git(self.folder, "rev-parse", "HEAD") != other and succeeds(
+            self.folder, "merge-base", "--is-ancestor", "HEAD", other
+        )
+
 
 @contextmanager
 def committed(root: Path) -> Iterator[Checkout]:

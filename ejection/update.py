@@ -66,3 +66,7 @@ def _require_known(repository: Path, checkout: Checkout) -> None:
             f"{repository / ANSWERS} names version {commit} of nodrop, which this checkout does not have: run git pull "
             "in the checkout (in a shallow one, git fetch --unshallow)"
         )
+    if checkout.is_before(commit):
+        raise Refused(
+            f"{repository / ANSWERS} names version {commit} of nodrop, and this checkout is older: run git pull in it"
+        )

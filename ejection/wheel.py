@@ -37,5 +37,14 @@ def with_wheel(locked: str, wheel: Path, repository: Path) -> str:
     """The lock, which has the wheel's dependencies already, with the wheel and without paths of this machine."""
     version = wheel.name.split("-")[1]
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    pins = re.sub(r"\A(#.*\n)*", "", locked).rstrip("\n").replace(f"{repository}/", "")
+    pins = _portable(re.sub(r"\A(#.*\n)*", "", locked), repository).rstrip("\n")
     return f"{HEADER}{pins}\n# The wheel beside this file.\nnodrop=={version} \\\n    --hash=sha256:{digest}\n"
+
+
+def _portable(pins: str, repository: Path) -> str:
+    """Folders of the repository as the image has them, and without the repository itself, which the image installs."""
+    here = re.escape(str(repository))
+    pins = re.sub(
+        rf"^(-e |[\w.-]+(\[.*\])? @ )*(file://)?({here}|\.)/?(\[.*\])?\n(    #.*\n)*", "", pins, flags=re.MULTILINE
+    )
+    return pins.replace(f"file://{repository}/", "file:///srv/").replace(f"{repository}/", "")

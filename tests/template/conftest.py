@@ -18,8 +18,14 @@ pytest.importorskip("copier", reason="copier is not installed: make test install
 
 @pytest.fixture(scope="session")
 def nodrop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkout."""
+    """The checkout, with some files of the chart."""
     return checkout(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkout with all of the chart."""
+    return checkout(tmp_path_factory.mktemp("whole"), whole=True)
 
 
 @pytest.fixture(scope="session")

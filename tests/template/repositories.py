@@ -21,6 +21,7 @@ def index():
     return "the shop"
 """
 USED = ("copier.yml", "template", "charts/flask-app", "nodrop", "pyproject.toml", "LICENSE")
+OF_THE_CHART = ("Chart.yaml", "default-values.yaml", "icon.svg", "deployment.yaml")
 PIN = f"flask==3.1.3 \\\n    --hash=sha256:{'0' * 64}\n"
 
 
@@ -46,13 +47,20 @@ def commit(folder: Path) -> Path:
     return folder
 
 
-def checkout(folder: Path) -> Path:
-    """A checkout of nodrop, committed as it stands here, with what the written files are made from."""
+def checkout(folder: Path, *, whole: bool = False) -> Path:
+    """A checkout of nodrop, committed as it stands here, with what the written files are made from.
+
+    whole: with all of the chart, of which each file takes time.
+    """
     listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *USED)
     for name in filter(None, listed.split("\0")):
-        if (ROOT / name).exists():
+        if (ROOT / name).exists() and (whole or "flask-app/" not in name or name.endswith(OF_THE_CHART)):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
+    # Two commits, so that there is an earlier version.
+    (folder / "LICENSE").rename(folder.with_name("LICENSE"))
+    commit(folder)
+    folder.with_name("LICENSE").rename(folder / "LICENSE")
     return commit(folder)
 
 

@@ -46,8 +46,8 @@ def test_every_file_says_who_wrote_it_and_whether_edits_are_kept(once_ejected: P
         assert "Written by nodrop" in (once_ejected / name).read_text().splitlines()[0], name
 
 
-def test_the_chart_is_copied_without_its_tests(once_ejected: Path) -> None:
-    chart = ROOT / "charts" / "flask-app"
+def test_the_chart_is_copied_without_its_tests(once_ejected: Path, nodrop: Path) -> None:
+    chart = nodrop / "charts" / "flask-app"
     expected = {name: text for name, text in content(chart).items() if not name.startswith("ci/")}
     assert content(once_ejected / "deploy" / "chart") == expected
     assert not (once_ejected / "deploy" / "chart").is_symlink()
