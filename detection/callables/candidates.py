@@ -56,6 +56,12 @@ class Candidate:
         return f"{self.module_name}:{self.name}{attribute}{self.call}"
 
     @property
+    def written(self) -> str:
+        """The line of flask-app.toml that has it served, with the names of arguments that it needs."""
+        needed = next((lack.line for lack in self.lacks if self.function and lack.line), "")
+        return needed or f'serve = "{self.reference}"'
+
+    @property
     def place(self) -> str:
         """The file and the line."""
         return f"{self.module.file.path}:{self.line}"

@@ -34,7 +34,7 @@ def _line(possible: list[Candidate]) -> str:
     first = possible[0]
     if len({each.reference for each in possible}) == 1:
         return f'root = "{first.root}"'
-    return f'serve = "{first.reference}"'
+    return first.written
 
 
 def is_served_as_asgi(asgi: list[Candidate], chosen: Candidate | None) -> bool:

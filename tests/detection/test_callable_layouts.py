@@ -59,7 +59,10 @@ LAYOUTS: dict[str, tuple[dict[str, str], tuple[str, str, str]]] = {
         ("app:app", "src/shop-server", "Flask"),
     ),
     "an application that a call makes by its configuration": (
-        {"shop/__init__.py": FACTORY, "run.py": "import os\nfrom shop import create_app\napp = create_app(os.getenv('E'))\n"},
+        {
+            "shop/__init__.py": FACTORY,
+            "run.py": "import os\nfrom shop import create_app\napp = create_app(os.getenv('E'))\n",
+        },
         ("run:app", ".", "Flask"),
     ),
     "a subclass of Flask": (
@@ -71,7 +74,7 @@ LAYOUTS: dict[str, tuple[dict[str, str], tuple[str, str, str]]] = {
         ("shop:Shop()", ".", "Flask"),
     ),
     "a global that a function assigns when it is imported": (
-        {"shop.py": "from flask import Flask\napp = None\ndef begin():\n    global app\n    app = Flask('s')\nbegin()\n"},
+        {"shop.py": "import flask\napp = None\ndef begin():\n    global app\n    app = flask.Flask('s')\nbegin()\n"},
         ("shop:app", ".", "Flask"),
     ),
     "the blueprints are in a package, each of which imports the application": (
@@ -103,7 +106,10 @@ LAYOUTS: dict[str, tuple[dict[str, str], tuple[str, str, str]]] = {
         ("hello:app", ".", "WSGI"),
     ),
     "middleware around the application": (
-        {"shop.py": FLASK, "wsgi.py": "from shop import app\nfrom whitenoise import WhiteNoise\napp = WhiteNoise(app)\n"},
+        {
+            "shop.py": FLASK,
+            "wsgi.py": "from shop import app\nfrom whitenoise import WhiteNoise\napp = WhiteNoise(app)\n",
+        },
         ("wsgi:app", ".", "Flask"),
     ),
     "middleware that a function of the repository adds": (
@@ -143,7 +149,10 @@ DECOYS: dict[str, tuple[dict[str, str], str]] = {
         "app:app",
     ),
     "an ASGI twin wraps it": (
-        {"shop.py": FLASK, "twin.py": "from asgiref.wsgi import WsgiToAsgi\nfrom shop import app\nasgi = WsgiToAsgi(app)\n"},
+        {
+            "shop.py": FLASK,
+            "twin.py": "from asgiref.wsgi import WsgiToAsgi\nfrom shop import app\nasgi = WsgiToAsgi(app)\n",
+        },
         "shop:app",
     ),
     "a factory that needs what another gives it": (
@@ -163,11 +172,11 @@ DECOYS: dict[str, tuple[dict[str, str], str]] = {
         "shop:app",
     ),
     "options of a factory with a test for each": (
-        {"shop.py": "from flask import Flask\ndef create_app(path=None):\n    if path: open(path)\n    return Flask('x')\n"},
+        {"shop.py": "import flask\ndef create_app(path=None):\n    if path: open(path)\n    return flask.Flask('x')\n"},
         "shop:create_app()",
     ),
     "an instance folder that Flask makes itself": (
-        {"shop.py": "from flask import Flask\ndef create_app(instance_path=None):\n    return Flask('x', instance_path)\n"},
+        {"shop.py": "import flask\ndef create_app(instance_path=None):\n    return flask.Flask('x', instance_path)\n"},
         "shop:create_app()",
     ),
     "a browser that opens beside the server": (

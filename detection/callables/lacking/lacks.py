@@ -14,9 +14,6 @@ from detection.callables.lacking.completion import Completion, Step
 from detection.callables.lacking.lack import Lack
 from detection.callables.lacking.placeholders import placeholder
 
-_MODES = {"config_name", "env", "environment", "mode", "config", "config_type", "configuration", "stage"}
-"""Arguments that often take `production`."""
-
 
 def lacks(
     making: Making,
@@ -122,11 +119,10 @@ def _incomplete(module: Module, name: str, function: ast.FunctionDef | None, ste
 
 def _call_with(module: Module, name: str, arguments: list[str]) -> tuple[str, str]:
     """The remedy, and the line with the names of the arguments."""
-    written = ", ".join(f"{each}='{'production' if each in _MODES else '...'}'" for each in arguments)
     return (
         "write the arguments into flask-app.toml; if they are no literals, add a module wsgi.py with "
         f'`from {module.name} import {name}` and `app = {name}(...)`, and write `serve = "wsgi:app"`',
-        f'serve = "{module.name}:{name}({written})"',
+        f'serve = "{module.name}:{name}{signatures.call_with(arguments)}"',
     )
 
 
