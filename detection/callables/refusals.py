@@ -119,7 +119,7 @@ def _listed(found: list[Candidate]) -> tuple[Found[str], ...]:
     """The candidates, each with its place and why."""
     listed = []
     for each in found[:MOST]:
-        why = [*(lack.cause for lack in each.lacks[:1]), *each.reasons][:2]
+        why = [lack.cause for lack in each.lacks[:1]] or each.reasons[:2]
         listed.append(Found(each.reference, each.place + (f": {'; '.join(why)}" if why else "")))
     return tuple(listed)
 

@@ -105,6 +105,17 @@ LAYOUTS: dict[str, tuple[dict[str, str], tuple[str, str, str]]] = {
         {"hello.py": "class Hello:\n    def __call__(self, environ, start_response): ...\napp = Hello()\n"},
         ("hello:app", ".", "WSGI"),
     ),
+    "one of several things that a factory returns": (
+        {
+            "shop.py": "import flask\ndef make():\n    app = flask.Flask('x')\n    return app, 1\n"
+            "server, database = make()\n"
+        },
+        ("shop:server", ".", "Flask"),
+    ),
+    "one of several things that are assigned at once": (
+        {"shop.py": "import flask\ndatabase, server = 1, flask.Flask('x')\n"},
+        ("shop:server", ".", "Flask"),
+    ),
     "middleware around the application": (
         {
             "shop.py": FLASK,
@@ -131,6 +142,36 @@ def test_the_application_is_found(tmp_path: Path, layout: str) -> None:
     files, expected = LAYOUTS[layout]
     found = find_callable(made(tmp_path / "my-flask-app", files), Configuration()).value
     assert (found.reference, found.root, found.kind) == expected
+
+
+OF_ONE_FACTORY: dict[str, tuple[dict[str, str], str]] = {
+    "the object that is made of it, which may be given more": (
+        {"app/__init__.py": FACTORY, "app/main.py": "from app import create_app\napp = create_app()\n"},
+        "app.main:app",
+    ),
+    "the object for management, where nothing else knows the arguments": (
+        {
+            "shop.py": "import flask\ndef create_app(mode):\n    return flask.Flask(mode)\n",
+            "manage.py": "from shop import create_app\napp = create_app('default')\n",
+        },
+        "manage:app",
+    ),
+    "the factory rather than the object for management": (
+        {"shop.py": FACTORY, "manage.py": "from shop import create_app\napp = create_app()\n"},
+        "shop:create_app()",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OF_ONE_FACTORY)
+def test_of_a_factory_and_what_it_makes_is_served(tmp_path: Path, case: str) -> None:
+    files, expected = OF_ONE_FACTORY[case]
+    assert find_callable(made(tmp_path, files), Configuration()).value.reference == expected
+
+
+def test_a_name_with_a_blank_and_one_with_a_hyphen_are_no_matter(tmp_path: Path) -> None:
+    repository = made(tmp_path / "my shop" / "the-app", {"app.py": FLASK})
+    assert find_callable(repository, Configuration()).value.reference == "app:app"
 
 
 DECOYS: dict[str, tuple[dict[str, str], str]] = {

@@ -42,6 +42,7 @@ STARTS: dict[str, dict[str, str]] = {
     "Render": {"render.yaml": "services:\n  - type: web\n    startCommand: gunicorn shop:shop\n"},
     "gunicorn's configuration": {"gunicorn.conf.py": "workers = 2\nwsgi_app = 'shop:shop'\n"},
     "Zappa": {"zappa_settings.json": '{"production": {"app_function": "shop.shop"}}'},
+    "a file for Apache": {"deploy/shop.wsgi": "import sys\nfrom shop import shop as application\n"},
     ".flaskenv": {".flaskenv": "FLASK_APP=shop.py\n"},
     "FLASK_APP in an image": {"Dockerfile": "ENV FLASK_APP=shop:shop\nCMD flask run\n"},
     "FLASK_APP in an example of an env file": {".env.example": 'export FLASK_APP="shop"\n'},
@@ -66,6 +67,19 @@ def test_the_arguments_that_production_gives_a_factory_are_kept(tmp_path: Path) 
         "Dockerfile": """CMD ["gunicorn", "shop:create_app('production')"]\n""",
     }
     assert find_callable(made(tmp_path, files), Configuration()).value.reference == "shop:create_app('production')"
+
+
+def test_the_arguments_that_a_file_for_apache_gives_a_factory_are_kept(tmp_path: Path) -> None:
+    files = {
+        "shop.py": "from flask import Flask\ndef create_app(mode):\n    return Flask(mode)\n",
+        "shop.wsgi": "from shop import create_app\napplication = create_app('production')\n",
+    }
+    assert find_callable(made(tmp_path, files), Configuration()).value.reference == "shop:create_app('production')"
+
+
+def test_a_file_for_apache_that_is_an_example_decides_nothing(tmp_path: Path) -> None:
+    files = {"shop.wsgi": "from shop import create_app\napplication = create_app('/path/to/shop')\n"}
+    assert declared(made(tmp_path, files)) == []
 
 
 def test_the_folder_that_a_command_is_started_in_tells_two_of_one_name_apart(tmp_path: Path) -> None:

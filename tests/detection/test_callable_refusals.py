@@ -120,6 +120,26 @@ def test_an_application_made_from_the_command_line(tmp_path: Path) -> None:
     assert said.cause.startswith("shop:create_app is made from the command line (shop.py:3)")
 
 
+def test_the_object_of_a_worker_is_not_served_for_a_factory_that_needs_arguments(tmp_path: Path) -> None:
+    files = {
+        "shop.py": "import flask\ndef create_app(mode):\n    return flask.Flask(mode)\n",
+        "celery_worker.py": "from shop import create_app\napp = create_app('x')\n",
+    }
+    assert problem(tmp_path, files).line == "serve = \"shop:create_app(mode='production')\""
+
+
+def test_a_function_that_takes_a_request_is_not_served_unless_it_is_called_an_application(tmp_path: Path) -> None:
+    said = problem(tmp_path, {"errors.py": "def not_found(environ, start_response): ...\n"})
+    assert said.cause.startswith("errors:not_found (errors.py:1) takes environ and start_response, and nothing says")
+    assert said.line == 'serve = "errors:not_found"'
+
+
+def test_a_function_that_is_given_a_request_makes_no_application(tmp_path: Path) -> None:
+    answer = "class Answer:\n    def __call__(self, environ, start_response): ...\n"
+    said = problem(tmp_path, {"shop.py": answer + "def api(request):\n    return Answer()\n"})
+    assert said.cause == "no WSGI application was found in 1 Python files"
+
+
 def test_an_example_to_fill_in_is_not_served(tmp_path: Path) -> None:
     files = {"wsgi.py": "import flask\nhome = '/path/to/shop'\napp = flask.Flask(home)\n"}
     said = problem(tmp_path, files)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from detection.callables.code import signatures
-from detection.callables.code.making import Made, Making
+from detection.callables.code.made import Made
+from detection.callables.code.making import Making
 from detection.callables.code.module import Module
 from detection.callables.lacking.arguments import used_untested
 from detection.callables.lacking.command_line import reads_command_line
 from detection.callables.lacking.completion import Completion, Step
 from detection.callables.lacking.lack import Lack
 from detection.callables.lacking.placeholders import placeholder
+
+_IS_AN_APPLICATION = re.compile(r"app|wsgi|dispatch|serve", re.IGNORECASE)
+"""Names of functions that are an application."""
 
 
 def lacks(
@@ -25,13 +30,14 @@ def lacks(
 ) -> list[Lack]:
     """All that it lacks. function: its factory; None for an object."""
     found: list[Lack] = []
-    if found_placeholder := placeholder(module):
+    if found_placeholder := placeholder(module.top_level):
         found.append(_example(module, name, *found_placeholder))
     if function:
         found += _arguments(making, module, name, function)
     else:
         found += _made_of_nothing(making, module, name)
         found += _not_yet_made(completion, module, name)
+        found += _not_said_to_be(module, name)
     body = function.body if function else module.tree.body
     if place := reads_command_line(making.modules, module, body):
         found.append(_by_command_line(module, name, place))
@@ -92,6 +98,19 @@ def _not_yet_made(completion: Completion | None, module: Module, name: str) -> I
             "called, which importing the module does not do",
             f"add a module wsgi.py that calls {first.name}() and binds the application to `app`, and name it",
             'serve = "wsgi:app"',
+        )
+
+
+def _not_said_to_be(module: Module, name: str) -> Iterator[Lack]:
+    """A function that takes a request as WSGI does, as parts of applications and tools do, too."""
+    node = module.bindings.get(name, [None])[-1]
+    if isinstance(node, ast.FunctionDef) and not _IS_AN_APPLICATION.search(name):
+        yield Lack(
+            f"{module.name}:{name} ({module.file.path}:{node.lineno}) takes environ and start_response, and nothing "
+            "says that it is the whole application",
+            "name it if it is",
+            f'serve = "{module.name}:{name}"',
+            is_certain=False,
         )
 
 
