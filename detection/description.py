@@ -51,7 +51,7 @@ class Served:
     reference: str
     """`module:name` or `module:factory()`, as WSGI_APP takes it."""
     root: str
-    """The folder that must be first on Python's path; `.` for the repository."""
+    """The folder that must be first on Python's path: `.` for the repository, `..` where it is itself a package."""
     kind: str
     """Flask, Dash, Django or WSGI."""
 
