@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from images.lock.inputs import key_of
 from images.lock.resolution import Package, Resolver
 
 HASHED = "requirements.txt"
@@ -24,13 +25,20 @@ def write(resolver: Resolver, text: str, packages: Mapping[str, Package], folder
     """Both files, and the folder `local`. text: of uv, with hashes."""
     allowed = resolver.inputs.hashes
     kept = [_with_hashes(block, allowed) for block in _blocks(text) if _name(block) in _hashable(packages)]
-    (folder / HASHED).write_text(HEADER + "".join(kept), encoding="utf-8")
+    (folder / HASHED).write_text(HEADER + _for_readers("".join(kept)), encoding="utf-8")
     lines = [line for package in packages.values() if (line := _unhashed(resolver, package))]
     if lines:
         (folder / UNHASHED).write_text("".join(f"{line}\n" for line in sorted(lines)), encoding="utf-8")
     for line in lines:
         if line.startswith(f"./{LOCAL}/"):
             _copy(resolver.folder / line, folder / line)
+
+
+def _for_readers(text: str) -> str:
+    """uv's comments on who asks for a package, without the names of files that are gone."""
+    text = re.sub(r"^ +#   -c (held|constraints)\.in\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"# via -c (held|constraints)\.in$", "# via", text, flags=re.MULTILINE)
+    return text.replace("-r application.in", "the application").replace("-r nodrop.in", "nodrop")
 
 
 def _blocks(text: str) -> Iterator[str]:
@@ -66,12 +74,13 @@ def _file(package: Package) -> str:
 
 def _with_hashes(block: str, allowed: Mapping[str, tuple[str, ...]]) -> str:
     """The block, with the hashes alone that the repository allows, if it names any."""
-    pinned = re.match(r"\S+", block)
-    hashes = allowed.get(pinned[0] if pinned else "")
-    if not hashes or not pinned:
+    hashes = allowed.get(key_of(block))
+    if not hashes:
         return block
     comments = re.findall(r"^ +#.*\n", block, re.MULTILINE)
-    return " \\\n".join([pinned[0], *(f"    --hash={each}" for each in sorted(hashes))]) + "\n" + "".join(comments)
+    return (
+        " \\\n".join([block.split()[0], *(f"    --hash={each}" for each in sorted(hashes))]) + "\n" + "".join(comments)
+    )
 
 
 def _unhashed(resolver: Resolver, package: Package) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+
+from packaging.utils import canonicalize_name
 
 from detection.dependencies import find, lock_files
 from detection.dependencies.declarations import Line
@@ -15,7 +18,7 @@ from detection.description import Description, Problem, Undecided
 from detection.repository import Repository
 from images.lock import indexes
 from images.lock.errors import LockError
-from images.lock.uv import run
+from images.lock.uv import interpreter, run
 
 ROOT = Path(__file__).parents[2]
 """This checkout."""
@@ -73,7 +76,7 @@ def gather(description: Description, variables: Mapping[str, str]) -> Inputs:
         _take_pins(found, _pins(description, repository, found.lock, variables), dependencies.extras)
     for line in (*found.requirements, *found.constraints):
         if line.hashes:
-            found.hashes[line.text.partition(";")[0].strip()] = line.hashes
+            found.hashes[key_of(line.text)] = line.hashes
     return found
 
 
@@ -81,14 +84,12 @@ def _pins(description: Description, repository: Repository, lock: str, variables
     if PurePosixPath(lock).name != "uv.lock":
         return lock_files.read(repository, lock, description.dependencies.groups)
     project = (description.folder / lock).parent
-    wanted = [f"--extra={each}" for each in description.dependencies.extras]
+    wanted = ["--no-default-groups", "--no-emit-project", "--format=pylock.toml", *interpreter()]
+    wanted += [f"--extra={each}" for each in description.dependencies.extras]
     wanted += [f"--group={each}" for each in description.dependencies.groups]
     with tempfile.TemporaryDirectory() as folder:
         # uv reads the project and writes nothing there.
-        done = run(
-            ["export", "--frozen", "--no-default-groups", "--no-emit-project", "--format=pylock.toml", *wanted],
-            project, variables,
-        )  # fmt: skip
+        done = run(["export", "--frozen", *wanted], project, variables)
         if done.returncode:
             raise LockError(
                 Problem(
@@ -115,6 +116,12 @@ def _take_pins(found: Inputs, pins: lock_files.Pins, extras: tuple[str, ...]) ->
     elsewhere = {each.name for each in fitting if each.address}
     found.requirements = [lines[each.name] if each.name in elsewhere else each for each in found.requirements]
     found.constraints += [lines[each.name] for each in fitting if not each.address and not each.local]
+
+
+def key_of(requirement: str) -> str:
+    """name==version of a pinned requirement, without extras, markers and hashes."""
+    match = re.match(r"([\w.-]+)\s*(?:\[[^\]]*\])?\s*==\s*([^\s;]+)", requirement)
+    return f"{canonicalize_name(match[1])}=={match[2]}" if match else requirement
 
 
 def nodrop() -> list[str]:

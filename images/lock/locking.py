@@ -99,7 +99,7 @@ def _resolve(resolver: Resolver, description: Description, folder: Path) -> Lock
     both = ["application.in", "nodrop.in"]
     try:
         packages = resolver.packages(both, *more)
-        text = resolver.compile_again(both, "--generate-hashes", *more)
+        text = resolver.compile_again(both, "--generate-hashes", "--no-strip-extras", *more)
     except Unsatisfiable as error:
         raise LockError(
             Problem(

@@ -17,7 +17,7 @@ from detection.dependencies.declarations import Line
 from detection.repository import Repository
 from images.lock import indexes
 from images.lock.inputs import Inputs
-from images.lock.uv import run, target
+from images.lock.uv import interpreter, run, target
 
 UNVERSIONED = {
     "SETUPTOOLS_SCM_PRETEND_VERSION": "0",
@@ -98,7 +98,7 @@ class Resolver:
         """What uv writes. where: what it is for, if not for the image. Raises Unsatisfiable."""
         done = run(
             [
-                "pip", "compile", *sources, *(where or target(self.inputs.python)), f"--format={form}",
+                "pip", "compile", *sources, *(where or target(self.inputs.python)), *interpreter(), f"--format={form}",
                 "--no-emit-index-url", "--no-header", *(["--refresh"] if self.refresh else []), *more,
             ],
             self.folder, self.variables,

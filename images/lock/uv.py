@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,3 +30,8 @@ def target(python: str) -> list[str]:
     """The arguments that name the image: its Python, and Linux on this machine's kind of processor."""
     machine = "aarch64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
     return [f"--python-version={python}", f"--python-platform={machine}-manylinux_2_36"]
+
+
+def interpreter() -> list[str]:
+    """The arguments for the Python that builds metadata: this one. Others on this machine may not even start."""
+    return [f"--python={sys.executable}"]
