@@ -9,6 +9,7 @@ import ast
 import posixpath
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from detection.code.application import Application
 from detection.code.configured import Configured
@@ -17,11 +18,14 @@ from detection.code.paths import Known, Paths, is_temporary
 from detection.configuration import Configuration
 from detection.description import Written
 
-DATABASE, UPLOADS, INSTANCE, CACHE, LOG, SESSIONS, FILE, FOLDER = (
-    "SQLite database", "upload folder", "instance folder", "cache", "log file", "session files", "file", "folder",
+DATABASE, LOG, FILE = "SQLite database", "log file", "file"
+"""Kinds of files."""
+UPLOADS, INSTANCE, CACHE, LOGS, SESSIONS, FOLDER = (
+    "upload folder", "instance folder", "cache", "log folder", "session files", "folder",
 )  # fmt: skip
-SHARED = (DATABASE, UPLOADS, SESSIONS, FILE)
-"""What one pod writes and another must read."""
+"""Kinds of folders."""
+SHARED = (DATABASE, UPLOADS, SESSIONS)
+"""What one pod writes and another must read. Other files and folders are that if the application reads them too."""
 LOGGERS = ("FileHandler", "RotatingFileHandler", "TimedRotatingFileHandler", "WatchedFileHandler",
            "ConcurrentRotatingFileHandler")  # fmt: skip
 OPENERS = {"shelve.open": FILE, "dbm.open": FILE, "sqlite3.connect": DATABASE, "tinydb.TinyDB": FILE,
@@ -30,6 +34,8 @@ WRITING = {"write_text": FILE, "write_bytes": FILE, "touch": FILE, "mkdir": FOLD
 """Methods of a path."""
 EXPORTING = ("savefig", "to_csv", "to_excel", "to_json", "to_parquet", "to_pickle", "write_html", "write_image")
 """Methods of figures and tables that take a path."""
+READING = ("open", "load", "read_csv", "read_excel", "read_json", "read_parquet", "read_pickle", "send_file",
+           "send_from_directory", "listdir", "scandir")  # fmt: skip
 KEYS = (
     (re.compile(r"\w*UPLOAD\w*_(?:FOLDER|DIR|DIRECTORY|PATH|DEST)|UPLOADS?_DEFAULT_DEST|UPLOADED_\w+_DEST|MEDIA_(?:ROOT|FOLDER)"
                 r"|FILE_UPLOAD_TEMP_DIR"), UPLOADS),
@@ -44,13 +50,22 @@ DATABASES = (".db", ".sqlite", ".sqlite3", ".db3", ".sqlitedb")
 
 def find_writes(configuration: Configuration, application: Application, configured: Configured) -> tuple[Written, ...]:
     """All that is written to, each path once. The configuration's own paths are added."""
-    found = [Written(path, configuration.place, FOLDER, shared=False) for path in configuration.writable or ()]
-    finder = _Writes(application, configured)
-    for each in finder.all():
-        # Flask's own folder counts as the database or the uploads that lie in it.
-        if each.path not in {one.path for one in found} and not is_temporary(each.path):
-            found.append(each)
-    return tuple(found)
+    writes = _Writes(application, configured)
+    read = set(writes.read())
+    found = {path: Written(path, configuration.place, FOLDER, shared=False) for path in configuration.writable or ()}
+    for one in writes.all():
+        if is_temporary(one.path):
+            continue
+        each = replace(one, shared=one.what in SHARED or (one.what in (FILE, FOLDER) and one.path in read))
+        there = found.get(each.path)
+        # What is made as a folder, and written to as another kind, is that.
+        found[each.path] = _merged(there, each) if there else each
+    return tuple(found.values())
+
+
+def _merged(one: Written, other: Written) -> Written:
+    first, second = (other, one) if one.what == FOLDER != other.what else (one, other)
+    return replace(first, shared=first.shared or second.shared)
 
 
 class _Writes:
@@ -78,9 +93,9 @@ class _Writes:
         path = self.paths.relative(known)
         if not path or path in (".", "/") or "{" in path or "<" in path:
             return
-        if path == self.paths.instance_folder() and what == FOLDER:
-            what = INSTANCE
-        yield Written(path, module.place(node), what, shared=what in SHARED)
+        if what in (FILE, FOLDER) or not known.whole:
+            what = self._telling(path, FILE if what == FILE and known.whole else FOLDER)
+        yield Written(path, module.place(node), what, shared=False)
 
     def _key(self, module: Module, value: ast.expr, what: str) -> Iterator[Written]:
         known = self.paths.of(module, value)
@@ -170,17 +185,16 @@ class _Writes:
             what = UPLOADS
         return (target, what) if target is not None and what else None
 
-    @staticmethod
-    def _telling(path: str, what: str) -> str:
-        """What a path's own name says."""
+    def _telling(self, path: str, what: str) -> str:
+        """The kind that a path's own name says."""
         name = posixpath.basename(path.rstrip("/")).lower()
-        if name.endswith(DATABASES):
-            return DATABASE
-        if name.endswith(".log") or re.fullmatch(r"logs?", name):
-            return LOG
+        if what == FILE:
+            return DATABASE if name.endswith(DATABASES) else LOG if name.endswith(".log") else FILE
+        if path == self.paths.instance_folder():
+            return INSTANCE
         if "upload" in path.lower() or name == "media":
             return UPLOADS
-        return CACHE if "cache" in path.lower() else what
+        return CACHE if "cache" in path.lower() else LOGS if re.fullmatch(r"logs?", name) else FOLDER
 
     @staticmethod
     def _opened(call: ast.Call, name: str) -> ast.expr | None:
@@ -196,11 +210,26 @@ class _Writes:
             else argument(call, 0, "file", "filename")
         )
 
+    def read(self) -> Iterator[str]:
+        """The paths that are read: files, and folders whose files are."""
+        for module in self.application.modules:
+            for call in module.calls:
+                name = module.dotted(call.func)
+                called = call.func.attr if isinstance(call.func, ast.Attribute) else name.rpartition(".")[2]
+                target = argument(call, 0, "file", "filename_or_fp", "path_or_file", "directory")
+                if called in ("read_text", "read_bytes", "iterdir", "glob") and isinstance(call.func, ast.Attribute):
+                    target = call.func.value
+                elif called not in READING or (called == "open" and self._opened(call, name) is not None):
+                    continue
+                known = self.paths.of(module, target) if target is not None else None
+                if known:
+                    yield self.paths.relative(known)
+
     def _sessions(self) -> Iterator[Written]:
         """What extensions write to where nothing is set: sessions and caches on the file system."""
         value = self.configured.value("SESSION_TYPE")
         if value and text_of(value[1]) == "filesystem" and not self.configured.value("SESSION_FILE_DIR"):
-            yield Written("flask_session", value[0].place(value[1]), SESSIONS, shared=True)
+            yield Written("flask_session", value[0].place(value[1]), SESSIONS, shared=False)
 
 
 def _mentions(node: ast.AST, word: str) -> bool:

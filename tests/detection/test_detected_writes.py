@@ -41,17 +41,20 @@ SHOP = ("shop.db", "SQLite database", True)
         ("import os\nUPLOAD_FOLDER = os.path.join(os.getcwd(), 'files')", [("files", "upload folder", True)]),
         ("import os\ndef up(f):\n    f.save(os.path.join('uploads', f.filename))",
          [("uploads", "upload folder", True)]),
-        ("with open('data.json', 'w') as f: ...", [("data.json", "file", True)]),
+        ("with open('data.json', 'w') as f: ...", [("data.json", "file", False)]),
         ("with open('data.json') as f: ...", []),
+        ("open('data.json', 'w')\nopen('data.json')", [("data.json", "file", True)]),
+        ("import os\nos.mkdir('out')\nopen(f'out/{x}', 'w')\nsend_from_directory('out', x)", [("out", "folder", True)]),
         ("def write(path):\n    open(path, 'w')", []),
-        ("def write(name):\n    open(f'reports/{name}.pdf', 'wb')", [("reports", "file", True)]),
-        ("from pathlib import Path\nPath('state.txt').write_text('')", [("state.txt", "file", True)]),
+        ("def write(name):\n    open(f'reports/{name}.pdf', 'wb')", [("reports", "folder", False)]),
+        ("from pathlib import Path\nPath('state.txt').write_text('')", [("state.txt", "file", False)]),
         ("from pathlib import Path\nPath.home().joinpath('.shop').mkdir()", [("~/.shop", "folder", False)]),
         ("import logging\nlogging.FileHandler('logs/shop.log')", [("logs/shop.log", "log file", False)]),
         ("import logging\nlogging.basicConfig(filename='shop.log')", [("shop.log", "log file", False)]),
         ("import os\nos.mkdir('cache')", [("cache", "cache", False)]),
+        ("import os\nos.mkdir('logs')", [("logs", "log folder", False)]),
         ("app.config['CACHE_DIR'] = '.cache'", [(".cache", "cache", False)]),
-        ("figure.savefig('static/plot.png')", [("static/plot.png", "file", True)]),
+        ("figure.savefig('static/plot.png')", [("static/plot.png", "file", False)]),
         ("import shelve\nshelve.open('state')", [("state", "file", True)]),
         ("app.config['SESSION_TYPE'] = 'filesystem'", [("flask_session", "session files", True)]),
         ("import tempfile\nopen(tempfile.gettempdir() + '/x', 'w')", []),
@@ -110,7 +113,7 @@ def test_a_path_that_another_module_defines_is_followed(tmp_path: Path) -> None:
             DATA = ROOT / "data"
         """,
     }
-    assert writes(tmp_path, files, "shop:create_app()", "src") == [("data/state.json", "file", True)]
+    assert writes(tmp_path, files, "shop:create_app()", "src") == [("data/state.json", "file", False)]
 
 
 def test_writable_folders_can_be_set(tmp_path: Path) -> None:
