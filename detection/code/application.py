@@ -21,6 +21,9 @@ DYNAMIC = ("import_module", "__import__", "iter_modules", "walk_packages", "find
 """Functions that import modules whose names the source doesn't have: all of the package count."""
 BY_NAME = ("from_object", "import_string", "import_module", "include", "config_from_object", "setdefault")
 """Functions that take the name of a module, which may be one word."""
+SESSIONS = ("flask.session", "flask.flash", "flask_login.LoginManager", "flask_wtf.FlaskForm", "flask_wtf.CSRFProtect",
+            "flask_wtf.csrf.CSRFProtect")  # fmt: skip
+"""What signs something with SECRET_KEY."""
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 
 
@@ -131,6 +134,16 @@ class Application:
                 if self.meaning(module, call.func) in names:
                     yield module, call
 
+    @property
+    def uses_of_sessions(self) -> Iterator[tuple[Module, ast.AST]]:
+        """Where something is imported and used that needs a session."""
+        for module in self.modules:
+            names = {name for name, meaning in module.imports.items() if meaning in SESSIONS}
+            for node in module.nodes if names else ():
+                if isinstance(node, ast.Name) and node.id in names:
+                    yield module, node
+                    break
+
     def meaning(self, module: Module, node: ast.AST) -> str:
         """The full name of what an expression stands for, through assignments of other modules: `celery.Celery()`."""
         name = module.dotted(node)
@@ -140,6 +153,17 @@ class Application:
                 break
             name = found
         return name
+
+    def text(self, module: Module, node: ast.AST | None) -> str | None:
+        """The text of a literal, or of a name for one, also of another module; None if it is something else."""
+        value: ast.AST | None = node
+        if isinstance(node, ast.Name) and node.id not in module.imports:
+            value = module.value(node.id, node)
+        elif isinstance(node, ast.Name | ast.Attribute):
+            owner, _, last = module.dotted(node).rpartition(".")
+            other = self.module(owner) if owner in self.index else None
+            value = other.values.get(last) if other else None
+        return text_of(value)
 
     def _assigned(self, name: str) -> str:
         """What a name of the repository's modules was assigned, or imported as; empty if it is none."""

@@ -117,17 +117,16 @@ class Module:
 
         What is assigned in the module has its name in front.
         """
-        if isinstance(node, ast.Name):
-            if node.id in self.imports:
-                return self.imports[node.id]
-            return f"{self.name}.{node.id}" if node.id in self.values else node.id
-        if isinstance(node, ast.Attribute):
-            base = self.dotted(node.value)
-            return f"{base}.{node.attr}" if base else ""
-        if isinstance(node, ast.Call):
-            base = self.dotted(node.func)
-            return f"{base}()" if base else ""
-        return ""
+        # Not by recursion: a chain of calls can be long.
+        rest = ""
+        while isinstance(node, ast.Attribute | ast.Call):
+            rest = f".{node.attr}{rest}" if isinstance(node, ast.Attribute) else f"(){rest}"
+            node = node.value if isinstance(node, ast.Attribute) else node.func
+        if not isinstance(node, ast.Name):
+            return ""
+        if node.id in self.imports:
+            return f"{self.imports[node.id]}{rest}"
+        return f"{self.name}.{node.id}{rest}" if node.id in self.values else f"{node.id}{rest}"
 
 
 def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:

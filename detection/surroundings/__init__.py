@@ -25,7 +25,7 @@ def find_surroundings(repository: Repository, configuration: Configuration, serv
     application = Application(repository, served)
     configured = Configured(application)
     notes: list[str] = []
-    settings = find_settings(repository, configuration, application)
+    settings = find_settings(repository, configuration, application, configured)
     processes, more = find_processes(repository, configuration, application)
     return Surroundings(
         processes=processes,

@@ -14,8 +14,6 @@ from detection.description import Found
 RANDOM = re.compile(
     r"\b(?:os\.urandom|urandom|secrets\.token_\w+|token_(?:hex|bytes|urlsafe)|uuid4|get_random_secret_key|random\.\w+)\("
 )
-SESSIONS = ("flask.session", "flask.flash", "flask_login.LoginManager", "flask_wtf.FlaskForm", "flask_wtf.CSRFProtect",
-            "flask_wtf.csrf.CSRFProtect")  # fmt: skip
 
 
 def find_affinity(application: Application) -> Found[str] | None:
@@ -46,7 +44,9 @@ def session_notes(application: Application, configured: Configured) -> Iterator[
                 'os.environ["SECRET_KEY"], and put the value in the env file.'
             )
             return
-    if not values and (place := _use(application)) and not configured.is_read_from_outside:
+    used = None if values or configured.is_read_from_outside else next(application.uses_of_sessions, None)
+    if used:
+        place = used[0].place(used[1])
         yield f'{place}: sessions are used, but no SECRET_KEY is set. Set app.secret_key = os.environ["SECRET_KEY"].'
 
 
@@ -62,14 +62,4 @@ def _default(value: ast.expr) -> str:
     if isinstance(value, ast.Call) and re.search(r"environ\.get$|getenv$|config$", ast.unparse(value.func)):
         given = [*value.args[1:2], *(each.value for each in value.keywords if each.arg == "default")]
         return (text_of(given[0]) or "") if given else ""
-    return ""
-
-
-def _use(application: Application) -> str:
-    """Where something is imported and used that needs a session."""
-    for module in application.modules:
-        names = {name for name, meaning in module.imports.items() if meaning in SESSIONS}
-        for node in module.nodes if names else ():
-            if isinstance(node, ast.Name) and node.id in names:
-                return module.place(node)
     return ""

@@ -216,6 +216,20 @@ def test_a_scheduler_within_the_server_is_noted(tmp_path: Path) -> None:
     assert note.startswith("app.py:4: a scheduler starts within the server, so each job runs in every worker")
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "line"),
+    [
+        ("pyproject.toml", "[project.scripts]\nshop = 'shop:main'\nshop-notifier = 'shop.mail:main'\n", 3),
+        ("setup.cfg", "[options.entry_points]\nconsole_scripts =\n    shop-notifier = shop.mail:main\n", 3),
+        ("setup.py", "setup(entry_points={\n  'console_scripts': [\n    'shop-notifier = shop.mail:main'\n  ]})\n", 3),
+    ],
+)
+def test_commands_that_sound_like_a_process_are_noted(tmp_path: Path, file: str, text: str, line: int) -> None:
+    [note] = found(tmp_path, {"app.py": FLASK, file: text}).notes
+    assert f"may have to run beside the server: `shop-notifier` ({file}:{line})." in note
+    assert 'workers.NAME = "shop-notifier"' in note
+
+
 def test_cron_jobs_come_from_app_json_and_crontabs(tmp_path: Path) -> None:
     crontab = """
         MAILTO=me@example.com

@@ -39,10 +39,23 @@ def settings(folder: Path, files: dict[str, str], serve: str = "app:app", root: 
         ("from decouple import config\nx = config('A_B'), config('C_D', default='1', cast=int)", ["A_B!", "C_D=1"]),
         ("from environs import Env\nenv = Env()\nx = env.str('A_B'), env.int('C_D', 1)", ["A_B!", "C_D=1"]),
         ("import environ\nenv = environ.Env()\nx = env.db(), env('A_B', default='1')", ["DATABASE_URL!*", "A_B=1"]),
+        ("import os\nNAME = 'A_B'\nx = os.environ[NAME]", ["A_B!"]),
+        ("import os\ndef get_env(name):\n    return os.environ[name]\nx = get_env('A_B')", ["A_B!"]),
+        ("import os\ndef get_env(name, default=None):\n    return os.environ.get(name, default)\nx = get_env('A_B', 1)",
+         ["A_B=1"]),
+        ("import os\ndef first(names):\n    for each in names:\n        return os.getenv(each)\n"
+         "x = first(['A_B', 'C_D'])",
+         ["A_B", "C_D"]),
+        ("app.config.from_prefixed_env()\nx = app.config['A_B'], app.config.get('API_KEY')",
+         ["FLASK_A_B!", "FLASK_API_KEY*"]),
+        ("app.config.from_prefixed_env('SHOP')\napp.config['A_B'] = '1'\nx = app.config['A_B']", ["SHOP_A_B"]),
+        ("from flask_sqlalchemy import SQLAlchemy\napp.config.from_prefixed_env()\ndb = SQLAlchemy(app)",
+         ["FLASK_SQLALCHEMY_DATABASE_URI!*"]),
+        ("from flask import session\napp.config.from_prefixed_env()\nx = session", ["FLASK_SECRET_KEY!*"]),
         ("app.config.from_envvar('SHOP_SETTINGS')", ["SHOP_SETTINGS!"]),
         ("app.config.from_envvar('SHOP_SETTINGS', silent=True)", ["SHOP_SETTINGS"]),
     ],
-)
+)  # fmt: skip
 def test_variables_are_found_however_they_are_read(tmp_path: Path, code: str, said: list[str]) -> None:
     assert settings(tmp_path, {"app.py": f"{FLASK}{code}\n"}) == said
 
@@ -103,6 +116,21 @@ def test_only_what_the_application_imports_counts(tmp_path: Path) -> None:
         "tests/conftest.py": "import os\nx = os.environ['TESTED']\n",
     }
     assert settings(tmp_path, files, "shop:create_app()", "src") == ["VIEWS!", "CONFIG!"]
+
+
+def test_a_helper_of_another_module_is_known(tmp_path: Path) -> None:
+    files = {
+        "app.py": "from env import require\nTOKEN = require('MAIL_TOKEN')\n",
+        "env.py": """
+            import os
+            def require(name):
+                try:
+                    return os.environ[name]
+                except KeyError:
+                    raise RuntimeError(name)
+        """,
+    }
+    assert settings(tmp_path, files) == ["MAIL_TOKEN!*"]
 
 
 def test_names_in_a_sample_file_are_optional(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from detection.code.application import Application
 from detection.configuration import Configuration
 from detection.description import Process, Role
 from detection.repository import Repository
+from detection.surroundings.processes.commands import command_notes
 from detection.surroundings.processes.compose import services_of
 from detection.surroundings.processes.procfile import procfile
 from detection.surroundings.processes.queues import in_code
@@ -42,6 +43,7 @@ def find_processes(
     workers = _unique([*_configured_workers(configuration)])
     if configuration.workers is None:
         workers = _unique(_declared(repository, notes))
+        notes += command_notes(repository)
         kinds = {kind for each in workers for kind in _kinds(each.command)}
         workers = _unique(
             [*workers, *(each for each in in_code(repository, application, notes) if not _kinds(each.command) & kinds)]

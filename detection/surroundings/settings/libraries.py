@@ -36,7 +36,7 @@ def _called(application: Application, module: Module, call: ast.Call) -> Iterato
     meaning = application.meaning(module, call.func)
     object_, _, method = meaning.rpartition(".")
     place = module.place(call)
-    name = text_of(argument(call, 0, "name", "var", "option"))
+    name = application.text(module, argument(call, 0, "name", "var", "option", "variable_name"))
     default = argument(call, 1, "default")
     if meaning in DECOUPLE and name:
         yield setting(name, place, required=default is None, default=literal(default))
@@ -60,7 +60,7 @@ def _called(application: Application, module: Module, call: ast.Call) -> Iterato
             name,
             place,
             required=not (isinstance(silent, ast.Constant) and silent.value is True)
-            and not is_guarded(module, call, name),
+            and not is_guarded(module, call, repr(name)),
         )
 
 

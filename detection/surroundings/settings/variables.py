@@ -45,19 +45,22 @@ def is_at_start(module: Module, node: ast.AST) -> bool:
     return all(STARTING.search(each) for each in functions)
 
 
-def is_guarded(module: Module, node: ast.AST, name: str) -> bool:
+def is_guarded(module: Module, node: ast.AST, *names: str) -> bool:
     """Whether the variable is read only if it is there, or its absence is caught."""
     below = node
     for above in module.above(node):
-        if isinstance(above, ast.If | ast.IfExp | ast.While) and f"'{name}'" in ast.unparse(above.test):
+        if isinstance(above, ast.If | ast.IfExp | ast.While) and _mentions(above.test, names):
             return True
         if isinstance(above, ast.Try) and below in above.body:
             caught = " ".join(ast.unparse(each.type) if each.type else "Exception" for each in above.handlers)
             if re.search(r"\b(KeyError|LookupError|Exception|BaseException)\b", caught):
                 return not all(any(isinstance(each, ast.Raise) for each in handler.body) for handler in above.handlers)
-        if isinstance(above, ast.BoolOp) and any(
-            f"'{name}'" in ast.unparse(each) for each in above.values if each is not below
-        ):
+        if isinstance(above, ast.BoolOp) and any(_mentions(each, names) for each in above.values if each is not below):
             return True
         below = above
     return False
+
+
+def _mentions(test: ast.expr, names: tuple[str, ...]) -> bool:
+    source = ast.unparse(test)
+    return any(each in source for each in names)
