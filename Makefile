@@ -65,8 +65,11 @@ require-python:
 # --- On this machine -----------------------------------------------------------------------------------------------
 
 .PHONY: run
-run: $(app_venv)/runtime ## Serve on http://localhost:5000 (PORT, BIND_ADDRESS, APP_DIR, WSGI_APP) until Ctrl-C
-	@PORT=$(PORT) BIND_ADDRESS='$(BIND_ADDRESS)' WSGI_APP='$(app_name)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
+run: $(app_venv)/runtime ## Serve on http://localhost:5000 (PORT, BIND_ADDRESS, APP_DIR, WSGI_APP; STRICT=1 as in a pod)
+	@$(if $(STRICT),$(run_strictly),$(run_here))
+
+run_here = PORT=$(PORT) BIND_ADDRESS='$(BIND_ADDRESS)' WSGI_APP='$(app_name)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
+run_strictly = exec $(PY) -m development.strict $(if $(APP),'$(APP)') --port $(PORT) --address '$(BIND_ADDRESS)' $(if $(ENV),--env '$(ENV)')
 
 .PHONY: dev
 dev: $(app_venv)/runtime ## Develop: serve on http://localhost:5000 (as run), reload on change, show errors in a debugger

@@ -16,22 +16,42 @@ from images.failures import explain
 from images.indexes import Sources, secrets
 
 CONTEXTS = ROOT / "build" / "context"
+LOCKS = ROOT / "build" / "lock"
 
 
 def build(
-    description: Description, reference: str, requirements: Path, *, version: str = "", revision: str = ""
+    description: Description,
+    reference: str,
+    *,
+    requirements: Path | None = None,
+    version: str = "",
+    revision: str = "",
 ) -> None:
     """Build the image of an application as `reference`. Raises ImageError.
 
-    requirements: its locked file. version, revision: for the labels; by default what git says of the repository.
+    requirements: its locked file; by default it is locked now. version, revision: what the application reports; by
+    default what git says of the repository.
     """
-    context = assemble(description, CONTEXTS / description.name, requirements)
+    context = assemble(description, CONTEXTS / description.name, requirements or _locked(description))
     for note in context.notes:
         print(note, file=sys.stderr)
     made = arguments(description, context.target, os.environ)
     made["VERSION"] = version or git(description.folder, "describe", "--tags", "--always", "--dirty") or "dev"
     made["REVISION"] = revision or git(description.folder, "rev-parse", "HEAD") or "unknown"
     _run(reference, context.folder, made, secrets(context.sources, os.environ, Path.home()))
+
+
+def _locked(description: Description) -> Path:
+    # The example is built without it, with the standard library alone.
+    from images.lock import LockError, lock
+
+    try:
+        locked = lock(description, LOCKS / description.name)
+    except LockError as error:
+        raise ImageError(str(error)) from error
+    for note in locked.notes:
+        print(note, file=sys.stderr)
+    return locked.requirements
 
 
 def build_example(reference: str, given: Mapping[str, str]) -> None:
