@@ -13,6 +13,7 @@ from deployment.chart.folders import find_folders
 from deployment.errors import DeploymentError
 from deployment.services.connections import DATABASE_URL
 from deployment.settings import env_file
+from development.errors import DevelopmentError
 from development.strict.advice import CODE
 from development.strict.container import PORT, Strict, serve
 from images.build import build, build_example
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         strict = of_application(given.app, given.env) if given.app else of_example(given.env)
         return serve(replace(strict, port=given.port, address=given.address))
-    except (ImageError, DeploymentError) as error:
+    except (ImageError, DeploymentError, DevelopmentError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -51,7 +52,9 @@ def of_application(app: str, env: Path | None) -> Strict:
     description = application.description
     variables = {**application.environment, **_variables(env)}
     folders = find_folders(
-        description, development=True, has_database=any(
+        description,
+        development=True,
+        has_database=any(
             DATABASE_URL.fullmatch(name) and not value.startswith("sqlite") for name, value in variables.items()
         ),
     )

@@ -18,8 +18,8 @@ def advise(line: str, code: PurePosixPath = CODE) -> str:
         path = CODE / denied[1]
         return (
             f"The application writes to {path}, which is read-only here and in its pod. Have it write to /tmp, whose "
-            f'content ends with the pod, or write writable = ["{key(path, code)}"] in flask-app.toml: the folder is then a '
-            "volume here and in the cluster"
+            f'content ends with the pod, or write writable = ["{key(path, code)}"] in flask-app.toml: the folder is '
+            "then a volume here and in the cluster"
         )
     if SQLITE_DENIED.search(line):
         return (

@@ -1,5 +1,5 @@
-"""The image as a container with what the chart gives a pod: a read-only root file system, user 10001 without capabilities,
-/tmp, and a volume for each folder that the application writes to.
+"""The image as a container with what the chart gives a pod: a read-only root file system, user 10001 without
+capabilities, /tmp, and a volume for each folder that the application writes to.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import FrameType
 
+from development.errors import DevelopmentError
 from development.strict.advice import CODE, advise
 
 USER = "10001:10001"
@@ -42,7 +43,7 @@ class Strict:
 
 
 def serve(strict: Strict) -> int:
-    """Run until Ctrl-C, which stops it as Kubernetes does. Returns the exit status."""
+    """Run until Ctrl-C, which stops it as Kubernetes does. Returns the exit status. Raises DevelopmentError."""
     name = f"strict-{uuid.uuid4().hex[:12]}"
     with _volumes(name, strict) as mounts:
         # In a session of its own: Ctrl-C is for this process, which stops the container gracefully.
@@ -56,7 +57,7 @@ def serve(strict: Strict) -> int:
             "Ctrl-C stops it",
             file=sys.stderr,
         )
-        with _stopped_by_signals(name) as stopped:
+        with process, _stopped_by_signals(name) as stopped:
             advice = _show(process, strict.code)
             status = process.wait()
     for line in advice:
@@ -75,12 +76,14 @@ def command(name: str, strict: Strict, mounts: Mapping[str, str]) -> list[str]:
         "GRACEFUL_TIMEOUT": str(GRACEFUL_SECONDS),
     }
     stated = {"HOME": "/tmp", **variables}
+    # The engine takes from its environment what has a name alone.
+    options = [name if name in strict.variables else f"{name}={value}" for name, value in stated.items()]
     return [
         "docker", "run", "--rm", "--name", name, "--read-only", "--user", USER, "--cap-drop", "ALL",
         "--security-opt", "no-new-privileges", "--tmpfs", f"/tmp:rw,exec,mode=1777,size={TMP_SIZE}",
         "--publish", f"{strict.address}:{strict.port}:{PORT}",
         *(part for volume, folder in mounts.items() for part in ("--volume", f"{volume}:{folder}")),
-        *(part for each in stated for part in ("--env", each if each in strict.variables else f"{each}={stated[each]}")),
+        *(part for each in options for part in ("--env", each)),
         strict.image,
     ]  # fmt: skip
 
@@ -101,7 +104,9 @@ def _volumes(name: str, strict: Strict) -> Iterator[dict[str, str]]:
 
 
 def _docker(*arguments: str) -> None:
-    subprocess.run(["docker", *arguments], check=True, stdout=subprocess.DEVNULL)
+    """Run the engine, whose errors are shown. Raises DevelopmentError."""
+    if subprocess.run(["docker", *arguments], check=False, stdout=subprocess.DEVNULL).returncode:
+        raise DevelopmentError(f"docker {' '.join(arguments[:2])} failed: see above")
 
 
 @contextmanager

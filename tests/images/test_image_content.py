@@ -57,8 +57,8 @@ def test_what_tools_make_is_left_out(tmp_path: Path, known_to_git: bool) -> None
 @pytest.mark.parametrize("known_to_git", [True, False])
 def test_credentials_are_left_out_even_where_git_tracks_them(tmp_path: Path, known_to_git: bool) -> None:
     confidential = {
-        ".env": "KEY=1", ".env.production": "KEY=1", "deploy/prod.env": "KEY=1", ".aws/credentials": "key", "id_rsa": "",
-        ".npmrc": "//registry.example.com/:_authToken=1", "keys/jwt.pem": "-----BEGIN RSA PRIVATE KEY-----",
+        ".env": "KEY=1", ".env.production": "KEY=1", "deploy/prod.env": "KEY=1", ".aws/credentials": "key",
+        "id_rsa": "", ".npmrc": "//npm.example/:_authToken=1", "keys/jwt.pem": "-----BEGIN RSA PRIVATE KEY-----",
     }  # fmt: skip
     harmless = {".env.example": "KEY=", ".flaskenv": "FLASK_APP=shop", "certs/ca.pem": "-----BEGIN CERTIFICATE-----"}
     write(tmp_path, {"shop.py": "", **confidential, **harmless})

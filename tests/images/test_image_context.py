@@ -8,7 +8,7 @@ import pytest
 
 from images.context import ROOT, Context, assemble, place
 from images.errors import ImageError
-from tests.images.applications import commit, describe, write
+from tests.images.applications import describe, write
 
 FLASK = "flask==3.1.3 --hash=sha256:aa\n"
 
@@ -106,9 +106,7 @@ def test_packages_from_git_and_from_folders_are_apart_with_their_files(tmp_path:
     context = assembled(tmp_path, files, lock=lock)
     unhashed = context.folder / "unhashed"
     assert (context.folder / "requirements.txt").read_text() == FLASK
-    assert (unhashed / "requirements.txt").read_text() == (
-        "news @ git+https://git.example/news@0a1b\n./local/0/mail\n"
-    )
+    assert (unhashed / "requirements.txt").read_text() == ("news @ git+https://git.example/news@0a1b\n./local/0/mail\n")
     assert [path.name for path in (unhashed / "local/0/mail").iterdir()] == ["setup.py"]
     assert context.sources.logins == [("git.example", "me", "pw")]
 
