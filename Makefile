@@ -75,8 +75,11 @@ require-python:
 # --- On this machine -----------------------------------------------------------------------------------------------
 
 .PHONY: run
-run: $(app_venv)/runtime ## Serve on http://localhost:5000 (PORT, BIND_ADDRESS, APP_DIR, WSGI_APP) until Ctrl-C
-	@PORT=$(PORT) BIND_ADDRESS='$(BIND_ADDRESS)' WSGI_APP='$(app_name)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
+run: $(if $(STRICT),$(TOOLS_VENV)/complete,$(app_venv)/runtime) ## Serve on http://localhost:5000 (PORT, BIND_ADDRESS, APP_DIR, WSGI_APP; STRICT=1 as in a pod)
+	@$(if $(STRICT),$(run_strictly),$(run_here))
+
+run_here = PORT=$(PORT) BIND_ADDRESS='$(BIND_ADDRESS)' WSGI_APP='$(app_name)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
+run_strictly = $(with_tools) -m development.strict $(if $(APP),'$(APP)') --port $(PORT) --address '$(BIND_ADDRESS)' $(if $(env_file),--env '$(env_file)')
 
 .PHONY: dev
 dev: $(app_venv)/runtime ## Develop: serve on http://localhost:5000 (as run), reload on change, show errors in a debugger
@@ -160,9 +163,9 @@ tools: require-python ## Get helm, kind and kubectl, and print the line that put
 	  printf 'export PATH="%s:$$PATH"\n' "$$(printf '%s\n' $$paths | xargs -n1 dirname | sort -u | paste -sd: -)"
 
 .PHONY: image
-image: require-python $(app_lock) ## Build the image as IMAGE=name:tag (default flask-app:dev; APP=../shop, REQUIREMENTS)
+image: require-python $(app_lock) $(if $(APP),$(TOOLS_VENV)/complete) ## Build the image as IMAGE=name:tag (default flask-app:dev; APP=../shop, REQUIREMENTS)
 	@$(PYTHON) scripts/cluster.py require-engine
-	@$(PYTHON) -m images $(if $(APP),'$(APP)',$(app_args)) --image '$(IMAGE)' \
+	@$(if $(APP),$(with_tools),$(PYTHON)) -m images $(if $(APP),'$(APP)',$(app_args)) --image '$(IMAGE)' \
 	  $(if $(APP),$(if $(filter file,$(origin VERSION)),,--version '$(VERSION)'),--version '$(VERSION)' --revision $(REVISION))
 
 # --- In your own repository ----------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from enum import Enum
 from pathlib import Path
 
 from detection.detect import detect
-from images.build import BuildError, build
+from images.build import build
+from images.errors import ImageError
 from images.lock import LockError, lock
 
 from corpus.answers import difference
@@ -67,7 +68,7 @@ def judge(entry: Entry, *, until: str, default_python: str, work: Path) -> Resul
             _STAGE[stage](entry, description, work)
             result.seconds[stage] = round(time.monotonic() - started, 1)
             result.reached = stage
-    except (SourceError, LockError, BuildError, ContainerError, subprocess.TimeoutExpired) as error:
+    except (SourceError, LockError, ImageError, ContainerError, subprocess.TimeoutExpired) as error:
         result.reason = str(error)
     return result
 
