@@ -31,6 +31,10 @@ class Locked(Protocol):
     def apt_build(self) -> Sequence[Found[str]]:
         """Debian packages that only building wheels needs."""
 
+    @property
+    def pip_conf(self) -> str:
+        """The content of a pip.conf that names the indexes; empty for the default one."""
+
 
 @dataclass(frozen=True)
 class Parts:

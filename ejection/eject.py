@@ -43,7 +43,9 @@ def eject(description: Description, parts: Parts, *, root: Path, dockerfile: str
         _require_free(repository, staged, files, force=force)
         pinned.replace(repository)
         shutil.copytree(staged, repository, dirs_exist_ok=True)
-        return Ejected(tuple(files), (*pinned.locked.notes, *advice(description, files, checkout)))
+        return Ejected(
+            tuple(files), (*pinned.locked.notes, *advice(description, files, checkout, pinned.locked.pip_conf))
+        )
 
 
 def known(description: Description, parts: Parts, checkout: Checkout, pinned: Compiled) -> dict[str, object]:

@@ -90,6 +90,7 @@ class Lock:
     notes: tuple[str, ...] = ()
     apt: tuple[Found[str], ...] = ()
     apt_build: tuple[Found[str], ...] = ()
+    pip_conf: str = ""
 
 
 def parts(lock: str = PIN, values: str = "# app.py:4\nconfig:\n  CURRENCY: EUR\n", place: str = ".") -> Parts:
