@@ -13,8 +13,8 @@ from sizing.values.value import mib, ms
 
 FIRST_WORDS = "Values for"
 """With which the comment begins, so that the file is known again."""
-DISTURBED = 0.25
-"""The share of the requests' time in which others had the CPU, from which the figures are not to be relied on."""
+DISTURBED = 0.3
+"""From which share of disturbed time on the figures are not to be relied on. On an idle machine it is below 0.1."""
 
 
 def header(name: str, figures: Figures, *, command: str, machine: str, when: datetime) -> list[str]:
@@ -85,8 +85,8 @@ def _warnings(figures: Figures) -> list[str]:
         lines.append(f"WARNING: {figures.failed} of these requests were not answered 2xx, though the first ones were.")
     if figures.disturbed > DISTURBED:
         lines.append(
-            f"WARNING: during {100 * figures.disturbed:.0f} % of the requests' time, other processes had the CPU. "
-            "Measure again on an idle machine."
+            f"WARNING: for {100 * figures.disturbed:.0f} % of the time in which the server could have run, other "
+            "processes had the CPU. Measure again on an idle machine."
         )
     return ["", *lines] if lines else []
 

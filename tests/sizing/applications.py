@@ -67,6 +67,12 @@ NEVER_LOADED = """
 import time
 time.sleep(60)
 """
+WITHOUT_TABLES = """
+import sqlite3, flask
+app = flask.Flask(__name__)
+@app.get("/")
+def index(): return sqlite3.connect(":memory:").execute("select * from posts").fetchall()
+"""
 MEMBERS_ONLY = """
 import flask
 app = flask.Flask(__name__)
