@@ -74,13 +74,18 @@ def test_short_waits_are_not_judged_since_the_clients_bound_the_rate() -> None:
         series=(Series("/", (0.002, 0.002), 0.001),),
         burst=Burst(clients=8, requests=250, seconds=1.0, slowest=0.03, cpu=0.001),
     )
-    assert values(short)["config.WEB_THREADS"].value == 4
+    found = values(short)["config.WEB_THREADS"]
+    assert found.value == 4
+    assert "in flight" not in " ".join(found.why)
 
 
 def test_time_in_which_other_processes_had_the_cpu_is_no_wait() -> None:
     # 50 ms - 5 ms - 40 ms = 5 ms: 1 + 5 / 5 = 2, and 4 at the least
     disturbed = replace(ORDINARY, series=tuple(replace(each, delay=0.04) for each in ORDINARY.series))
-    assert values(disturbed)["config.WEB_THREADS"].value == 4
+    found = values(disturbed)
+    assert found["config.WEB_THREADS"].value == 4
+    # One core / 5 ms, and not 4 threads / 50 ms = 80
+    assert found["resources.requests.cpu"].why[0].startswith("A pod can serve 200 requests/s.")
 
 
 def test_without_proc_what_depends_on_it_is_left_at_its_default() -> None:

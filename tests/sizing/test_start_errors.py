@@ -34,7 +34,7 @@ def line(level: str, message: str, **more: str) -> str:
             "ModuleNotFoundError: No module named 'pandas' This came from the application's own code, loading "
             "WSGI_APP=shop:app.",
         ),
-        ([line("info", "Starting"), line("error", "there is no module 'shop'")], "there is no module 'shop'"),
+        ([line("error", "there is no module 'shop'"), line("info", "Worker exiting")], "there is no module 'shop'"),
         (["WEB_THREADS='x' can't be accepted"], "WEB_THREADS='x' can't be accepted"),
         ([*map(str, range(8)), "[1, 2]"], "4 / 5 / 6 / 7 / [1, 2]"),
     ],
