@@ -25,6 +25,8 @@ POLL_SECONDS = 0.02
 MANAGEMENT_SECONDS = 5.0
 FAILING_SECONDS = 10.0
 """For how long the first request may be answered with an error."""
+THREADS = 8
+"""Of the server, whatever the application's settings say: so many requests can be seen to run at once."""
 STOP_SECONDS = 40.0
 """Longer than GRACEFUL_TIMEOUT, after which the server ends by itself."""
 HOOKS = "sizing_url_map"
@@ -138,6 +140,9 @@ def _environment(
         "PORT": str(port),
         "MANAGEMENT_PORT": str(management_port),
         "WEB_CONCURRENCY": "1",
+        "WEB_THREADS": str(THREADS),
+        # A new worker would have the memory and the caches of a new one.
+        "MAX_REQUESTS": "0",
         # So that a slow first request is measured instead of being sent again.
         "STARTUP_TIMEOUT": str(min(3600, max(1, round(place.start_seconds)))),
     }

@@ -85,6 +85,10 @@ def test_a_command_that_is_stopped_leaves_no_server(tmp_path: Path) -> None:
     [
         (["--python", sys.executable], "--python and --wsgi-app belong together\n=> give both of them or none\n"),
         (
+            ["--python", "nowhere/python", "--wsgi-app", "shop:app"],
+            "--python nowhere/python is not there\n=> name the program bin/python of an environment\n",
+        ),
+        (
             ["--python", sys.executable, "--wsgi-app", "shop:app", "--url", "search"],
             "--url search is no path\n=> write what follows the host, such as /search?q=x\n",
         ),
