@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nodrop.logs.masking import urls
 from nodrop.logs.masking.redaction import redact_text
 from sizing.figures import Figures
 from sizing.measuring.measurement import Wanted, measure
@@ -56,13 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     values = derive(figures, Assumed(given.rate, given.growth / 100), Defaults())
-    lines = header(
-        name,
-        figures,
-        command=redact_text(shown_command(words)),
-        machine=machine(application.python, os.cpu_count() or 1),
-        when=datetime.now(UTC),
-    )
+    here = machine(application.python, os.cpu_count() or 1)
+    # Paths with their queries, so that the measurement can be repeated, but not what is named like a secret in them.
+    urls.configure("all", ())
+    lines = [
+        redact_text(line)
+        for line in header(name, figures, command=shown_command(words), machine=here, when=datetime.now(UTC))
+    ]
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(written(lines, values, Defaults()))
     _report(lines, values, output)
