@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sizing.figures import Figures
-from sizing.values.value import mib, ms
+from sizing.values.value import mib, ms, number
 
 FIRST_WORDS = "Values for"
 """With which the comment begins, so that the file is known again."""
@@ -66,7 +66,7 @@ def _table(figures: Figures) -> list[str]:
         ),
         (
             f"{burst.clients} clients",
-            f"{burst.requests} requests: {burst.rate:.3g}/s, {ms(burst.slowest)} the slowest"
+            f"{burst.requests} requests: {number(burst.rate)}/s, {ms(burst.slowest)} the slowest"
             + (f", {ms(burst.cpu)} CPU each" if burst.cpu is not None else ""),
         ),
     ]

@@ -58,6 +58,16 @@ def test_a_higher_rate_gets_more_cpu_up_to_what_a_pod_can_serve() -> None:
     assert "it is to serve 80 % of that, 160/s, since 500/s (--rate) are more." in found.why[0]
 
 
+def test_what_a_pod_can_serve_is_written_without_an_exponent() -> None:
+    quick = replace(
+        ORDINARY,
+        series=(Series("/", (0.0005,), 0.0005),),
+        burst=replace(ORDINARY.burst, cpu=0.0005),
+    )
+    # One core / 0.5 ms
+    assert values(quick)["resources.requests.cpu"].why[0].startswith("A pod can serve 2000 requests/s.")
+
+
 def test_requests_that_wait_in_a_row_leave_the_threads_alone_and_bound_the_rate() -> None:
     # 20 requests/s x 50 ms = 1 request in flight, where 8 were possible
     row = replace(ORDINARY, burst=Burst(clients=8, requests=100, seconds=5.0, slowest=0.4, cpu=0.005))
