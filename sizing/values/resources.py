@@ -21,8 +21,8 @@ def cpu(basis: Basis) -> Value:
         served = f"{100 * formulas.USABLE:g} % of that, {number(request.rate)}/s, since {wanted:g}/s (--rate) are more"
     why = [
         f"A pod can serve {number(basis.capacity)} requests/s. At the autoscaler's target it is to serve {served}.",
-        f"({number(request.rate)}/s x {ms(basis.request_cpu)} of CPU time + {ms(idle)}/s while idle) / {basis.target} % "
-        f"(the target) = {request.needed * 1000:.0f}m, in steps of 10m.",
+        f"({number(request.rate)}/s x {ms(basis.request_cpu)} of CPU time + {ms(idle)}/s while idle) / {basis.target} "
+        f"% (the target) = {request.needed * 1000:.0f}m, in steps of 10m.",
     ]
     if request.millicores > request.needed * 1000 + 10:
         bound = "" if request.millicores >= least * 1000 else ", as far as the target stays within reach"
