@@ -189,6 +189,15 @@ DECOYS: dict[str, tuple[dict[str, str], str]] = {
         },
         "app:app",
     ),
+    "another that it imports lies deeper": (
+        {
+            "shop/__init__.py": "",
+            "shop/web.py": FLASK + "from shop.admin import pages\n",
+            "shop/admin/__init__.py": "",
+            "shop/admin/pages.py": FLASK,
+        },
+        "shop.web:app",
+    ),
     "an ASGI twin wraps it": (
         {
             "shop.py": FLASK,

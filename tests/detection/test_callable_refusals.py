@@ -29,6 +29,13 @@ def test_two_applications_are_listed_each_with_its_place_and_why(tmp_path: Path)
     assert (said.remedy, said.line) == ("name one in flask-app.toml", 'serve = "one:app"')
 
 
+def test_two_that_have_nothing_to_do_with_each_other_are_as_likely_at_any_depth(tmp_path: Path) -> None:
+    said = problem(
+        tmp_path, {"shop/__init__.py": "", "shop/web.py": FLASK, "shop/a/__init__.py": "", "shop/a/b.py": FLASK}
+    )
+    assert [each.value for each in said.candidates] == ["shop.web:app", "shop.a.b:app"]
+
+
 def test_two_of_one_name_are_told_apart_by_their_roots(tmp_path: Path) -> None:
     said = problem(tmp_path, {"one/app.py": FLASK, "two/app.py": FLASK})
     assert said.line == 'root = "one"'
