@@ -155,7 +155,16 @@ def test_an_example_to_fill_in_is_not_served(tmp_path: Path) -> None:
 
 def test_an_application_that_stays_inside_of_a_function(tmp_path: Path) -> None:
     said = problem(tmp_path, {"shop.py": "import flask\ndef main():\n    app = flask.Flask('shop')\n    app.run()\n"})
-    assert said.cause.startswith("the application is made inside shop.main() (shop.py:3), which does not return it")
+    assert said.cause == (
+        "the application is made inside shop.main() (shop.py:3) and stays there, so that no server can import it"
+    )
+
+
+def test_an_application_that_is_made_only_when_the_module_is_started(tmp_path: Path) -> None:
+    said = problem(tmp_path, {"shop.py": "import flask\nif __name__ == '__main__':\n    flask.Flask('shop').run()\n"})
+    assert said.cause.startswith(
+        "the application is made inside the block under `if __name__ == '__main__':` (shop.py:3)"
+    )
 
 
 def test_the_likelier_application_is_not_passed_over_for_lacking_something(tmp_path: Path) -> None:
