@@ -70,7 +70,7 @@ def weigh(candidate: Candidate, named: list[Declared], requires: set[str]) -> No
 
 def choose(found: list[Candidate]) -> tuple[Candidate | None, list[Candidate]]:
     """The one that is meant, or None; and those that could be meant, the likeliest first."""
-    own = [each for each in found if _is_part(each)] or found
+    own = [each for each in found if is_part(each)] or found
     pool = sorted((each for each in own if _is_usable(each)), key=order)
     if not pool or any(_is_likelier(each, pool[0]) for each in own if not _is_usable(each)):
         return None, []
@@ -113,7 +113,7 @@ def _is_likelier(lacking: Candidate, usable: Candidate) -> bool:
     return lacking.weight > usable.weight or (lacking.weight == usable.weight and not lacking.function)
 
 
-def _is_part(candidate: Candidate) -> bool:
+def is_part(candidate: Candidate) -> bool:
     """Whether it belongs to the application, and is no example or test beside it."""
     file = candidate.module.file
     outermost = {*candidate.root.parts, candidate.module.name.partition(".")[0], file.path.name.partition("_")[0]}

@@ -15,6 +15,8 @@ from detection.callables.roots import Roots
 from detection.description import Found, Problem
 from detection.repository import Repository
 
+PACKAGING = ("setup.py", "conftest.py", "noxfile.py", "tasks.py")
+"""Files that are no part of what a repository holds."""
 MOST = 8
 """Candidates that are listed. More are of one repository with many scripts, and are not read."""
 
@@ -29,10 +31,26 @@ def several(possible: list[Candidate]) -> Problem:
     )
 
 
+def has_more_than_examples(repository: Repository) -> bool:
+    """Whether the repository has modules of its own, so that the applications in its examples show how to use them."""
+    python = [file for path, file in repository.files.items() if path.endswith(".py") and path not in PACKAGING]
+    return any(not file.beside and repository.content(file).strip() for file in python)
+
+
+def only_examples(possible: list[Candidate]) -> Problem:
+    """The applications are all in examples or tests of something else, which is likely a library."""
+    return Problem(
+        "the only applications are in folders of examples and tests, so that the repository is likely a library",
+        "serve an application that uses it; if one of these is meant, name it in flask-app.toml",
+        _listed(possible),
+        _line(possible),
+    )
+
+
 def _line(possible: list[Candidate]) -> str:
     """The line that decides for the first; by its root where all have the same name."""
     first = possible[0]
-    if len({each.reference for each in possible}) == 1:
+    if len(possible) > 1 and len({each.reference for each in possible}) == 1:
         return f'root = "{first.root}"'
     return first.written
 

@@ -81,6 +81,10 @@ LAYOUTS: dict[str, tuple[dict[str, str], tuple[str, str, str]]] = {
         {"shop/__init__.py": "", "shop/core.py": FLASK, "shop/views.py": "from shop.core import app\n"},
         ("shop.core:app", ".", "Flask"),
     ),
+    "a repository that is nothing but a demonstration": (
+        {"demo/app.py": FLASK, "setup.py": ""},
+        ("app:app", "demo", "Flask"),
+    ),
     "Django": (
         {
             "site/wsgi.py": "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n",

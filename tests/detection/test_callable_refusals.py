@@ -211,10 +211,14 @@ def test_a_library_has_no_application(tmp_path: Path) -> None:
     assert said.line == 'serve = "module:name"'
 
 
-def test_a_library_whose_examples_are_applications_is_not_served_by_chance(tmp_path: Path) -> None:
-    files = {"flask_shop/__init__.py": "", "examples/one.py": FLASK, "examples/two.py": FLASK}
+def test_a_library_is_not_served_by_its_example(tmp_path: Path) -> None:
+    files = {"setup.py": "", "flask_shop/__init__.py": "class Shop: ...", "examples/one.py": FLASK}
     said = problem(tmp_path, files)
-    assert [each.value for each in said.candidates] == ["one:app", "two:app"]
+    assert said.cause == (
+        "the only applications are in folders of examples and tests, so that the repository is likely a library"
+    )
+    assert [each.value for each in said.candidates] == ["one:app"]
+    assert said.line == 'serve = "one:app"'
 
 
 def test_files_that_can_not_be_parsed_are_said(tmp_path: Path) -> None:
