@@ -38,7 +38,13 @@ LAYOUTS: dict[str, tuple[dict[str, str], tuple[str, str, str]]] = {
         {"shop.py": "from flask import Flask\ndef make() -> 'Flask':\n    return build_it()\n"},
         ("shop:make()", ".", "Flask"),
     ),
-    "a src layout": ({"src/shop/__init__.py": "", "src/shop/app.py": FLASK}, ("shop.app:app", "src", "Flask")),
+    "a src layout": (
+        {
+            "src/shop/__init__.py": "from importlib.metadata import version\n__version__ = version('shop')\n",
+            "src/shop/app.py": FLASK,
+        },
+        ("shop.app:app", "src", "Flask"),
+    ),
     "a folder that setuptools names": (
         {
             "pyproject.toml": "[tool.setuptools.packages.find]\nwhere = ['lib']\n",
