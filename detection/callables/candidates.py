@@ -103,7 +103,7 @@ def below_root(repository: Repository, root: PurePosixPath) -> Below:
         for file in repository.files.values()
         if file.path.suffix == ".py" and (root == PARENT or file.path.is_relative_to(root))
     ]
-    below = _below(Modules(repository, root, inside))
+    below = _below(Modules(repository, root, inside), beside=True)
     for each in below.found:
         each.root, each.module_name = root, each.module.name
     return below

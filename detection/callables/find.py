@@ -37,7 +37,8 @@ def find_callable(repository: Repository, configuration: Configuration) -> Found
     chosen, possible = choose(wsgi)
     if refusals.is_served_as_asgi(asgi, chosen):
         raise Undecided(refusals.asgi(asgi))
-    if chosen and not is_part(chosen) and chosen.weight < NAMED and refusals.has_more_than_examples(repository):
+    is_example = chosen is not None and not is_part(chosen) and chosen.weight < NAMED and root is None
+    if is_example and refusals.has_more_than_examples(repository):
         raise Undecided(refusals.only_examples(possible))
     if chosen:
         return found_as(chosen)
