@@ -79,7 +79,9 @@ def _with_hashes(block: str, allowed: Mapping[str, tuple[str, ...]]) -> str:
         return block
     comments = re.findall(r"^ +#.*\n", block, re.MULTILINE)
     return (
-        " \\\n".join([block.split()[0], *(f"    --hash={each}" for each in sorted(hashes))]) + "\n" + "".join(comments)
+        " \\\n".join([block.split(maxsplit=1)[0], *(f"    --hash={each}" for each in sorted(hashes))])
+        + "\n"
+        + "".join(comments)
     )
 
 
