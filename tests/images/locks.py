@@ -63,11 +63,11 @@ def hashes(found: Locked, name: str) -> set[str]:
     return set(re.findall(r"--hash=([\w:]+)", block))
 
 
-def wheel(folder: Path, name: str, version: str, *requires: str, python: str = ">=3.8") -> Path:
-    """A wheel with nothing in it but what it requires."""
+def wheel(folder: Path, name: str, version: str, *requires: str, python: str = "py3") -> Path:
+    """A wheel with nothing in it but what it requires. python: as the name of a wheel has it, such as cp312."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Python: {python}\n"
+    path = folder / f"{name}-{version}-{python}-none-any.whl"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     metadata += "".join(f"Requires-Dist: {each}\n" for each in requires)
     inner = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(path, "w") as archive:
@@ -126,5 +126,5 @@ def _answer(folder: Path, path: str) -> tuple[int, bytes]:
     if path.startswith("/files/"):
         return 200, (folder / path.removeprefix("/files/")).read_bytes()
     name = path.strip("/").rpartition("/")[2]
-    links = [f'<a href="/files/{each.name}">{each.name}</a>' for each in folder.glob(f"{name}-*.whl")]
+    links = [f'<a href="/files/{each.name}">{each.name}</a>' for each in folder.glob(f"{name.replace('-', '_')}-*.whl")]
     return (200, "".join(links).encode()) if links else (404, b"")
