@@ -13,6 +13,7 @@ from tests.detection.declared import find, refusal, write
 
 PROJECT = '[project]\nname = "shop"\nversion = "1"\ndependencies = ["flask>=3"]\n'
 BUILT = PROJECT + '[build-system]\nrequires = ["flit_core"]\nbuild-backend = "flit_core.buildapi"\n'
+BOTH = ("requirements.txt", "pyproject.toml")
 POETRY = """
 [tool.poetry]
 name = "shop"
@@ -44,7 +45,7 @@ def texts(folder: Path, files: dict[str, str], *names: str, extras: tuple[str, .
         ({"requirements.in": "flask", "requirements.txt": "flask==3"}, Style.REQUIREMENTS, ("requirements.txt",)),
         ({"requirements.lock": "flask==3", "requirements.txt": "flask"}, Style.REQUIREMENTS, ("requirements.lock",)),
         ({"pyproject.toml": PROJECT}, Style.PYPROJECT, ("pyproject.toml",)),
-        ({"pyproject.toml": PROJECT, "requirements.txt": ""}, Style.REQUIREMENTS, ("requirements.txt", "pyproject.toml")),
+        ({"requirements.txt": "", "pyproject.toml": PROJECT}, Style.REQUIREMENTS, BOTH),
         ({"pyproject.toml": "[tool.ruff]", "requirements.txt": "x"}, Style.REQUIREMENTS, ("requirements.txt",)),
         ({"setup.py": "from setuptools import setup\nsetup(install_requires=['flask'])"}, Style.SETUP, ("setup.py",)),
         ({"setup.cfg": "[options]\ninstall_requires =\n  flask"}, Style.SETUP, ("setup.cfg",)),
