@@ -161,7 +161,7 @@ def is_main_guard(node: ast.If) -> bool:
     return (
         isinstance(node.test, ast.Compare)
         and isinstance(node.test.ops[0], ast.Eq)
-        and {ast.unparse(each) for each in (node.test.left, *node.test.comparators)} == {"__name__", "'__main__'"}
+        and {source_of(each) for each in (node.test.left, *node.test.comparators)} == {"__name__", "'__main__'"}
     )
 
 
@@ -177,6 +177,14 @@ def argument(call: ast.Call, position: int, *names: str) -> ast.expr | None:
 def text_of(node: ast.AST | None) -> str | None:
     """The text of a literal; None if it is something else."""
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def source_of(node: ast.AST) -> str:
+    """The source of a node; empty if it is nested too deeply, as only made code is."""
+    try:
+        return ast.unparse(node)
+    except RecursionError:
+        return ""
 
 
 def is_configuration(node: ast.AST) -> bool:

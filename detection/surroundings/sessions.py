@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from detection.code.application import Application
 from detection.code.configured import Configured
-from detection.code.modules import text_of
+from detection.code.modules import source_of, text_of
 from detection.description import Found
 
 RANDOM = re.compile(
@@ -29,7 +29,7 @@ def session_notes(application: Application, configured: Configured) -> Iterator[
         return
     values = configured.values.get("SECRET_KEY", [])
     for module, value in values:
-        if RANDOM.search(ast.unparse(value)):
+        if RANDOM.search(source_of(value)):
             yield (
                 f"{module.place(value)}: SECRET_KEY is random, so each process has its own, and a session is lost when "
                 f'another one answers.{_unless(value)} Give all the same: os.environ["SECRET_KEY"], with the value in '
@@ -51,7 +51,7 @@ def session_notes(application: Application, configured: Configured) -> Iterator[
 
 
 def _unless(value: ast.expr) -> str:
-    names = re.findall(r"(?:environ(?:\.get)?|getenv|config)[\(\[]+'(\w+)'", ast.unparse(value))
+    names = re.findall(r"(?:environ(?:\.get)?|getenv|config)[\(\[]+'(\w+)'", source_of(value))
     return f" It is the default where {names[0]} isn't set." if names else ""
 
 
@@ -59,7 +59,7 @@ def _default(value: ast.expr) -> str:
     """The default of `os.environ.get("SECRET_KEY", "dev")` or `os.environ.get("SECRET_KEY") or "dev"`."""
     if isinstance(value, ast.BoolOp) and isinstance(value.op, ast.Or):
         return text_of(value.values[-1]) or ""
-    if isinstance(value, ast.Call) and re.search(r"environ\.get$|getenv$|config$", ast.unparse(value.func)):
+    if isinstance(value, ast.Call) and re.search(r"environ\.get$|getenv$|config$", source_of(value.func)):
         given = [*value.args[1:2], *(each.value for each in value.keywords if each.arg == "default")]
         return (text_of(given[0]) or "") if given else ""
     return ""

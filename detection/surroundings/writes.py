@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from detection.code.application import Application
 from detection.code.configured import Configured
-from detection.code.modules import Module, argument, text_of
+from detection.code.modules import Module, argument, source_of, text_of
 from detection.code.paths import Known, Paths, is_temporary
 from detection.configuration import Configuration
 from detection.description import Written
@@ -139,9 +139,9 @@ class _Writes:
         for above in (node, *module.above(node)):
             parent = module.parents.get(above)
             if isinstance(parent, ast.Assign) and any(
-                "URI" in ast.unparse(each) or "URL" in ast.unparse(each) for each in parent.targets
+                "URI" in source_of(each) or "URL" in source_of(each) for each in parent.targets
             ):
-                keyed = any(ast.unparse(each).isupper() for each in parent.targets)
+                keyed = any(source_of(each).isupper() for each in parent.targets)
                 return keyed and id(above) not in counted
         return False
 
