@@ -14,6 +14,8 @@ from detection.repository import File
 
 WITHOUT_MEANING = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.alias)
 """Nodes that say nothing apart from the node they belong to. They are a third of a tree."""
+LONGEST_CHAIN = 20
+"""Attributes and calls of a name. What means something has a few; chains of thousands are in tables that are made."""
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 SCOPES = (*FUNCTIONS, ast.ClassDef)
 
@@ -117,9 +119,11 @@ class Module:
 
         What is assigned in the module has its name in front.
         """
-        # Not by recursion: a chain of calls can be long.
-        rest = ""
+        rest, links = "", 0
         while isinstance(node, ast.Attribute | ast.Call):
+            links += 1
+            if links > LONGEST_CHAIN:
+                return ""
             rest = f".{node.attr}{rest}" if isinstance(node, ast.Attribute) else f"(){rest}"
             node = node.value if isinstance(node, ast.Attribute) else node.func
         if not isinstance(node, ast.Name):
