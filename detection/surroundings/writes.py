@@ -93,8 +93,9 @@ class _Writes:
         path = self.paths.relative(known)
         if not path or path in (".", "/") or "{" in path or "<" in path:
             return
+        is_file = what == FILE and known.whole and not known.path.endswith("/")
         if what in (FILE, FOLDER) or not known.whole:
-            what = self._telling(path, FILE if what == FILE and known.whole else FOLDER)
+            what = self._telling(path, FILE if is_file else FOLDER)
         yield Written(path, module.place(node), what, shared=False)
 
     def _key(self, module: Module, value: ast.expr, what: str) -> Iterator[Written]:
@@ -103,6 +104,8 @@ class _Writes:
             return
         if what == DATABASE and not known.path.endswith(DATABASES):
             return
+        if what == LOG and not posixpath.splitext(known.path)[1]:
+            what = LOGS
         yield from self._written(module, value, known, what)
 
     def _address(self, module: Module, node: ast.AST) -> Iterator[Written]:
