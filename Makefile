@@ -172,15 +172,15 @@ image: require-python $(app_lock) $(if $(APP),$(TOOLS_VENV)/complete) ## Build t
 
 .PHONY: new
 new: $(VENV)/development ## Write a new application to APP=../shop (NAME=shop; EJECT=true for the files of eject too)
-	@$(PY) -m ejection new '$(APP)' $(if $(NAME),--name '$(NAME)') $(if $(EJECT),--eject)
+	@PYTHONPATH='$(CURDIR):$(CURDIR)/scripts' $(PY) -m ejection new '$(APP)' $(if $(NAME),--name '$(NAME)') $(if $(EJECT),--eject)
 
 .PHONY: eject
 eject: $(VENV)/development ## Write what builds and deploys APP=../shop without this checkout into it (DOCKERFILE, FORCE)
-	@$(PY) -m ejection eject '$(APP)' $(if $(DOCKERFILE),--dockerfile '$(DOCKERFILE)') $(if $(FORCE),--force)
+	@PYTHONPATH='$(CURDIR):$(CURDIR)/scripts' $(PY) -m ejection eject '$(APP)' $(if $(DOCKERFILE),--dockerfile '$(DOCKERFILE)') $(if $(FORCE),--force)
 
 .PHONY: update
 update: $(VENV)/development ## Merge what this version of eject writes with your edits in APP=../shop
-	@$(PY) -m ejection update '$(APP)'
+	@PYTHONPATH='$(CURDIR):$(CURDIR)/scripts' $(PY) -m ejection update '$(APP)'
 
 # --- On a kind cluster ---------------------------------------------------------------------------------------------
 

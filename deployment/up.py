@@ -27,6 +27,7 @@ from deployment.release.kubectl import Kubectl
 from deployment.release.reasons import Watch
 from deployment.services import databases, provided
 from deployment.services.databases import PASSWORD, SERVED, Service
+from deployment.services.storage import storage_node
 from deployment.settings import required
 from deployment.settings.secret import MadeUp
 from tools import ToolUnavailable
@@ -162,13 +163,13 @@ def up(options: argparse.Namespace) -> None:
     loaded = databases.local_images(services)
     cluster.create(options.cluster)
     if loaded:
-        cluster.load(options.cluster, *loaded)
+        cluster.load_once(options.cluster, *loaded, nodes=[storage_node(kubectl)])
     # They start while the image is built.
     wanted = provide(wanted, services)
     prepared = prepare(wanted)
     say(prepared.notes)
     image = build_image(application)
-    cluster.load(options.cluster, image)
+    cluster.load_once(options.cluster, image)
     databases.wait(kubectl, services)
     deploy(prepared, image, options.timeout)
     _tell(prepared, services, options.port)

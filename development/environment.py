@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from uv import find_uv_bin
 
 from detection.description import Description
 from development.errors import DevelopmentError
+from development.python import find_python
 from images.arguments import package_version
 from images.content import content
 
@@ -55,7 +55,7 @@ def environment(description: Description, requirements: Path, folder: Path = FOL
 
     requirements: pinned, for the image's Python. Raises DevelopmentError with what the installer said.
     """
-    python, note = _python(description.dependencies.python.value)
+    python, note = find_python(description.dependencies.python.value, folder)
     place = folder / f"{description.name}-{_key(description, requirements, python)}"
     if (place / DONE).exists() and (place / "bin" / "python").exists():
         return Environment(place, note)
@@ -69,25 +69,6 @@ def environment(description: Description, requirements: Path, folder: Path = FOL
         raise
     (place / DONE).touch()
     return Environment(place, note, is_new=True)
-
-
-def _python(wanted: str) -> tuple[str, str]:
-    """The Python to use, as a path, and what is to be said about it."""
-    if f"{sys.version_info.major}.{sys.version_info.minor}" == wanted:
-        return sys.executable, ""
-    # Not only from PATH: uv knows where pyenv, Homebrew and it itself keep theirs. It is asked once for all.
-    known = FOLDER / f"python-{wanted}"
-    if known.is_symlink() and known.exists():
-        return str(known.readlink()), ""
-    found = _uv("python", "find", "--no-project", "--no-python-downloads", wanted, check=False)
-    if found.returncode == 0:
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        known.unlink(missing_ok=True)
-        known.symlink_to(found.stdout.strip())
-        return found.stdout.strip(), ""
-    return sys.executable, (
-        f"Python {wanted}, which the image has, is not on this machine: serving with Python {platform.python_version()}"
-    )
 
 
 def _key(description: Description, requirements: Path, python: str) -> str:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from deployment.errors import DeploymentError
 from detection.__main__ import image_python
 from detection.description import Undecided
 from detection.detect import detect
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Undecided as undecided:
         print(explain(undecided.problems), file=sys.stderr)
         return 2
-    except (Refused, LockError) as error:
+    except (Refused, LockError, DeploymentError) as error:
         print(error, file=sys.stderr)
         return 1
 

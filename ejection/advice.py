@@ -15,7 +15,7 @@ TARGETS = {"help", "image", "run", "push", "secret", "deploy", "lock"}
 """Of deploy/nodrop.mk."""
 
 
-def advice(description: Description, files: list[str], checkout: Checkout) -> Iterator[str]:
+def advice(description: Description, files: list[str], checkout: Checkout, pip_conf: str) -> Iterator[str]:
     """Sentences, for the user."""
     repository = description.folder
     theirs = makefile(repository)
@@ -30,6 +30,9 @@ def advice(description: Description, files: list[str], checkout: Checkout) -> It
         )
     if ignored := _ignored(repository, files):
         yield f"git ignores {', '.join(ignored)}. Add exceptions to .gitignore, so that they are committed."
+    # Not written down, since it may hold passwords.
+    if "extra-index-url" in pip_conf or "find-links" in pip_conf:
+        yield "Some packages are from other indexes. Name a pip.conf that has them for the build: PIP_CONF=<path>."
     yield from left_out(checkout)
 
 

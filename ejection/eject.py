@@ -12,7 +12,7 @@ from detection.description import Description
 from ejection.advice import advice, makefile, top
 from ejection.answers import Parts, detected
 from ejection.checkout import Checkout, committed
-from ejection.compiled import compiled
+from ejection.compiled import Compiled, compiled
 from ejection.engine import ANSWERS, recorded, render
 from ejection.refusal import Refused
 
@@ -37,19 +37,21 @@ def eject(description: Description, parts: Parts, *, root: Path, dockerfile: str
         staged, made = Path(temporary, "repository"), Path(temporary, "made")
         made.mkdir()
         pinned = compiled(made, description, checkout, parts)
-        render(checkout, staged, known(description, parts, checkout, pinned.lock) | _chosen(repository, dockerfile))
+        render(checkout, staged, known(description, parts, checkout, pinned) | _chosen(repository, dockerfile))
         pinned.replace(staged)
         files = sorted(str(each.relative_to(staged)) for each in staged.rglob("*") if not each.is_dir())
         _require_free(repository, staged, files, force=force)
         pinned.replace(repository)
         shutil.copytree(staged, repository, dirs_exist_ok=True)
-        return Ejected(tuple(files), (*pinned.notes, *advice(description, files, checkout)))
+        return Ejected(
+            tuple(files), (*pinned.locked.notes, *advice(description, files, checkout, pinned.locked.pip_conf))
+        )
 
 
-def known(description: Description, parts: Parts, checkout: Checkout, locked: str) -> dict[str, object]:
+def known(description: Description, parts: Parts, checkout: Checkout, pinned: Compiled) -> dict[str, object]:
     """The answers that are not the user's choice. Raises Refused."""
     versions = {"uv": importlib.metadata.version("uv"), "server": checkout.server}
-    return detected(description, parts, locked) | versions
+    return detected(description, parts, pinned.locked, pinned.folder) | versions
 
 
 def _require_new(repository: Path, *, force: bool) -> None:

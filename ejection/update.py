@@ -36,11 +36,11 @@ def update(description: Description, parts: Parts, *, root: Path) -> Updated:
     with committed(root) as checkout, TemporaryDirectory(prefix="nodrop-compiled-") as temporary:
         _require_known(repository, checkout)
         pinned = compiled(Path(temporary), description, checkout, parts)
-        merge(checkout, repository, known(description, parts, checkout, pinned.lock))
+        merge(checkout, repository, known(description, parts, checkout, pinned))
         pinned.replace(repository)
         conflicts = paths(repository, "diff", "--name-only", "--relative", "--diff-filter=U")
         changed = paths(repository, "ls-files", "--modified", "--others", "--exclude-standard", "--deduplicate")
-        return Updated(tuple(sorted({*changed})), tuple(conflicts), (*pinned.notes, *left_out(checkout)))
+        return Updated(tuple(sorted({*changed})), tuple(conflicts), (*pinned.locked.notes, *left_out(checkout)))
 
 
 def require_mergeable(repository: Path) -> None:

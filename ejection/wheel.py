@@ -33,18 +33,9 @@ def build(checkout: Checkout, folder: Path) -> Path:
     return wheel
 
 
-def with_wheel(locked: str, wheel: Path, repository: Path) -> str:
-    """The lock, which has the wheel's dependencies already, with the wheel and without paths of this machine."""
+def with_wheel(locked: str, wheel: Path) -> str:
+    """The lock, which has the wheel's dependencies already, with the wheel and nodrop's header."""
     version = wheel.name.split("-")[1]
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    pins = _portable(re.sub(r"\A(#.*\n)*", "", locked), repository).rstrip("\n")
+    pins = re.sub(r"\A(#.*\n)*", "", locked).rstrip("\n")
     return f"{HEADER}{pins}\n# The wheel beside this file.\nnodrop=={version} \\\n    --hash=sha256:{digest}\n"
-
-
-def _portable(pins: str, repository: Path) -> str:
-    """Folders of the repository as the image has them, and without the repository itself, which the image installs."""
-    here = re.escape(str(repository))
-    pins = re.sub(
-        rf"^(-e |[\w.-]+(\[.*\])? @ )*(file://)?({here}|\.)/?(\[.*\])?\n(    #.*\n)*", "", pins, flags=re.MULTILINE
-    )
-    return pins.replace(f"file://{repository}/", "file:///srv/").replace(f"{repository}/", "")

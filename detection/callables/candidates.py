@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from detection.callables.code import mentions, signatures
 from detection.callables.code.kinds import Kind
-from detection.callables.code.making import Made, Making, Origin
+from detection.callables.code.made import Made, Origin
+from detection.callables.code.making import Making
 from detection.callables.code.module import Module
 from detection.callables.code.modules import PARENT, Modules
 from detection.callables.lacking.completion import Completion
@@ -22,8 +23,8 @@ ENTRY_MODULES = frozenset(("wsgi", "uwsgi", "passenger_wsgi", "wsgi_app", "appli
 """Modules that are there to be served, by their last name."""
 NAMES = ("application", "app")
 """What a server looks for in a module where no name is given."""
-_PASSED_ON = {"app", "application", "flask_app", "wsgi_app", "wsgi"}
-"""Arguments of functions that are given an application, and so make none."""
+_PASSED_ON = {"app", "application", "flask_app", "wsgi_app", "wsgi", "request", "req", "environ"}
+"""Arguments of functions that are given an application or a request, and so are no factories."""
 
 
 @dataclass
@@ -54,6 +55,12 @@ class Candidate:
         """As WSGI_APP takes it."""
         attribute = f".{self.made.attribute}" if self.made.attribute and not self.function else ""
         return f"{self.module_name}:{self.name}{attribute}{self.call}"
+
+    @property
+    def written(self) -> str:
+        """The line of flask-app.toml that has it served, with the names of arguments that it needs."""
+        needed = next((lack.line for lack in self.lacks if self.function and lack.line), "")
+        return needed or f'serve = "{self.reference}"'
 
     @property
     def place(self) -> str:
@@ -153,7 +160,8 @@ def _objects(making: Making, module: Module) -> Iterator[Candidate]:
 
 def _is_entry(module: Module, bound: str) -> bool:
     """Whether a name is what a server looks for, in a module that is there for servers, and is bound to an object."""
-    if not any(isinstance(node, ast.Call) for node in module.bindings.get(bound, [])):
+    bound_to = [node.value if isinstance(node, ast.Subscript) else node for node in module.bindings.get(bound, [])]
+    if not any(isinstance(node, ast.Call) for node in bound_to):
         return False
     in_entry = bool(ENTRY_MODULES & set(module.name.split(".")))
     return (bound in NAMES and in_entry) or (bound == "application" and "." not in module.name)
@@ -165,7 +173,7 @@ def _factories(making: Making, module: Module) -> Iterator[Candidate]:
         if _PASSED_ON & set(signatures.required(function)) or _is_command(function):
             continue
         if made := making.returned(module, function, {}):
-            made = Made(made.kind, Origin(module.name, bound, function.lineno), made.attribute)
+            made = replace(made, origin=Origin(module.name, bound, function.lineno))
             yield Candidate(root, module, name, bound, made, function.lineno, function, "()")
 
 

@@ -6,6 +6,7 @@ guesses: the candidates are listed.
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 from detection.callables.candidates import ENTRY_MODULES, NAMES, Candidate
@@ -15,13 +16,21 @@ from detection.repository import BESIDE
 from nodrop.config.references import reference
 
 OTHER_JOBS = {
-    "cli", "command", "commands", "manage", "management", "celery", "celery_app", "celery_worker", "worker", "workers",
-    "task", "tasks", "script", "scripts", "shell", "createdb", "create_db", "initdb", "init_db", "seed", "env", "dev",
-    "devserver", "debug", "fabfile", "noxfile", "locustfile", "db_migrate", "migrate", "profile",
+    "cli", "command", "commands", "manage", "management", "script", "scripts", "shell", "createdb", "create_db",
+    "initdb", "init_db", "seed", "env", "dev", "devserver", "debug", "fabfile", "noxfile", "locustfile", "db_migrate",
+    "migrate", "profile",
 }  # fmt: skip
 """Names of modules and packages that make an application for something else than serving it."""
+QUEUES = {"celery", "celery_app", "celery_worker", "worker", "workers", "task", "tasks"}
+"""Names of modules that make one for work beside the server."""
+_USUAL = re.compile(r"(create|make|build|get|init)_(\w+_)?app(lication)?")
+"""Names of factories."""
 FOUND_BY_FLASK = ("wsgi", "app")
 """Modules in which Flask looks for an application where none is named."""
+FOR_A_QUEUE = -30
+"""Above the weight of an object in a module of QUEUES."""
+FOR_ANOTHER_JOB = -10
+"""Above the weight of an object in a module of OTHER_JOBS."""
 NAMED = 40
 """The weight of what a file names that starts it. What production starts so works without what it seems to lack."""
 
@@ -39,11 +48,12 @@ def weigh(candidate: Candidate, named: list[Declared], requires: set[str]) -> No
         _add(candidate, 10, f"flask run finds it in {candidate.module_name}")
     if set(parts) & OTHER_JOBS:
         candidate.weight -= 20
+    if set(parts) & QUEUES:
+        candidate.weight -= 40
     if name in NAMES:
         _add(candidate, 8, f"a server looks for the name {name}")
     elif candidate.function:
-        is_usual = name in ("create_app", "make_app")
-        _add(candidate, 4 if is_usual else 2, f"{name} is a factory")
+        _add(candidate, 4 if _USUAL.fullmatch(name) else 2, f"{name} is a factory")
     if name.startswith("_"):
         candidate.weight -= 10
     if candidate.by_name_alone:
@@ -61,15 +71,28 @@ def choose(found: list[Candidate]) -> tuple[Candidate | None, list[Candidate]]:
     pool = sorted((each for each in own if _is_usable(each)), key=order)
     if not pool or any(_is_likelier(each, pool[0]) for each in own if not _is_usable(each)):
         return None, []
+    pool = [each for each in pool if not _is_superseded(each, pool)]
     best = [each for each in pool if each.weight == pool[0].weight]
     objects = {(each.root, each.made.origin) for each in best}
     return (best[0] if len(objects) == 1 else None), best
 
 
+def _is_superseded(candidate: Candidate, pool: list[Candidate]) -> bool:
+    """Whether a factory is called for an object of the repository, which may be given more than the factory gives."""
+    return (
+        candidate.function is not None
+        and candidate.weight < NAMED
+        and any(
+            not each.function and candidate.made.origin in each.made.by and each.weight > FOR_ANOTHER_JOB
+            for each in pool
+        )
+    )
+
+
 def _is_likelier(lacking: Candidate, usable: Candidate) -> bool:
     """Whether one that can't be served as it is speaks so strongly that the other is likely not what is meant."""
-    if lacking.made.origin == usable.made.origin:
-        return False
+    if lacking.made.origin == usable.made.origin or lacking.made.origin in usable.made.by:
+        return usable.weight <= FOR_A_QUEUE
     # A factory with arguments is often what the one without them calls.
     return lacking.weight > usable.weight or (lacking.weight == usable.weight and not lacking.function)
 

@@ -19,6 +19,8 @@ from nodrop.config.references import Reference, reference
 
 FACTORIES = ("create_app", "make_app")
 """What a server looks for where a module alone is named, and has no object."""
+WSGI_ARGUMENTS = 2
+"""What a WSGI application is called with: environ and start_response."""
 MOST = 8
 """Candidates that are listed."""
 
@@ -89,11 +91,16 @@ def _checked(
         )
     if not parts.path:
         written = match.reference if match and not match.lacks else parts.module
-        _require(configuration, bool(match) or bool(module.stars), parts.module, module, here)
+        _require(configuration, bool(match) or bool(module.stars), parts.module, module, found)
         return Served(written, str(at), match.made.kind.value if match else Kind.WSGI.value)
     is_there = name in module.bindings or name in module.assigning or module.stars or "__getattr__" in module.bindings
-    _require(configuration, bool(is_there), f"{parts.module}:{name}", module, here)
-    _check_call(configuration, parts, match, module.functions.get(name), found)
+    _require(configuration, bool(is_there), f"{parts.module}:{name}", module, found)
+    if (function := module.functions.get(name)) and "." not in parts.path:
+        place = f"{module.file.path}:{function.lineno}"
+        if parts.arguments is None:
+            _check_function(configuration, function, place, [match] if match else [])
+        else:
+            _check_call(configuration, parts, function, place)
     return Served(configuration.serve or "", str(at), match.made.kind.value if match else Kind.WSGI.value)
 
 
@@ -105,52 +112,57 @@ def _default_name(here: list[Candidate]) -> str:
     return next(iter(usual or (objects if len(objects) == 1 else factories)), "")
 
 
-def _require(configuration: Configuration, is_there: bool, what: str, module: Module, here: list[Candidate]) -> None:
+def _require(configuration: Configuration, is_there: bool, what: str, module: Module, found: list[Candidate]) -> None:
     if not is_there:
+        here = [each for each in found if each.module.file == module.file]
         raise _refused(
             configuration,
             f"names {what}, and {module.file.path} has no such application",
             "name what the file has" if here else "name another module",
-            here,
+            here or found,
         )
 
 
-def _check_call(
-    configuration: Configuration,
-    parts: Reference,
-    match: Candidate | None,
-    function: ast.FunctionDef | None,
-    found: list[Candidate],
+def _check_function(
+    configuration: Configuration, function: ast.FunctionDef, place: str, match: list[Candidate]
 ) -> None:
-    """Raise Undecided where a factory is not called, or without what it needs."""
-    if function is None or "." in parts.path:
-        return
-    if parts.arguments is None:
-        if match and match.function:
-            raise _refused(
-                configuration, f"names the factory {match.place} without calling it", "add the parentheses", [match]
-            )
-        return
-    positional, named = parts.arguments
-    names = list(signatures.parameters(function))
-    missing = [each for each in signatures.required(function) if each not in {*names[: len(positional)], *named}]
-    if missing:
+    """Raise Undecided where a function that is named without a call can't be a WSGI application itself."""
+    if match and match[0].function:
+        raise _refused(configuration, f"names the factory {place} without calling it", "add the parentheses", match)
+    if not match and len(function.args.args) != WSGI_ARGUMENTS and not function.args.vararg:
         raise _refused(
             configuration,
-            f"calls {parts.path} without {', '.join(missing)} ({match.place if match else parts.module})",
-            "add the arguments",
-            [match] if match else found,
-            f'serve = "{parts.module}:{parts.path}({", ".join(f"{each}=..." for each in missing)})"',
+            f"names {place}, which is a function that does not take environ and start_response",
+            "add the parentheses if it is a factory",
+            match,
+            f'serve = "{configuration.serve}()"',
         )
+
+
+def _check_call(configuration: Configuration, parts: Reference, function: ast.FunctionDef, place: str) -> None:
+    """Raise Undecided where a factory can't be called so."""
+    positional, named = parts.arguments or ([], {})
+    names = list(signatures.parameters(function))
+    missing = [each for each in signatures.required(function) if each not in {*names[: len(positional)], *named}]
+    unknown = [] if function.args.kwarg else [each for each in named if each not in names]
+    if missing:
+        what = f"calls {parts.path} without {', '.join(missing)} ({place})"
+    elif unknown or (len(positional) > len(names) and not function.args.vararg):
+        what = f"calls {parts.path} with more than it takes ({place})"
+    else:
+        return
+    written = signatures.call_with(signatures.required(function))
+    raise _refused(configuration, what, "write its arguments", [], f'serve = "{parts.module}:{parts.path}{written}"')
 
 
 def _refused(configuration: Configuration, what: str, remedy: str, found: list[Candidate], line: str = "") -> Undecided:
     wsgi = [each for each in found if each.made.kind.is_wsgi and not each.module.file.beside]
+    wsgi.sort(key=lambda each: bool(each.lacks))
     return Undecided(
         Problem(
             f"{configuration.place}: serve = {configuration.serve!r} {what}",
             remedy,
             tuple(Found(each.reference, each.place) for each in wsgi[:MOST]),
-            line or f'serve = "{wsgi[0].reference if wsgi else "module:name"}"',
+            line or (wsgi[0].written if wsgi else 'serve = "module:name"'),
         )
     )

@@ -34,7 +34,7 @@ def _line(possible: list[Candidate]) -> str:
     first = possible[0]
     if len({each.reference for each in possible}) == 1:
         return f'root = "{first.root}"'
-    return f'serve = "{first.reference}"'
+    return first.written
 
 
 def is_served_as_asgi(asgi: list[Candidate], chosen: Candidate | None) -> bool:
@@ -119,7 +119,7 @@ def _listed(found: list[Candidate]) -> tuple[Found[str], ...]:
     """The candidates, each with its place and why."""
     listed = []
     for each in found[:MOST]:
-        why = [*(lack.cause for lack in each.lacks[:1]), *each.reasons][:2]
+        why = [lack.cause for lack in each.lacks[:1]] or each.reasons[:2]
         listed.append(Found(each.reference, each.place + (f": {'; '.join(why)}" if why else "")))
     return tuple(listed)
 

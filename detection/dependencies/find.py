@@ -43,6 +43,8 @@ def find_dependencies(repository: Repository, configuration: Configuration, defa
     notes = [*chosen.notes, *declared.notes]
     if pins is not None:
         notes += _disagreements(repository, chosen.files[0], pins, declared, python.value)
+    elif chosen.files[:1] == (styles.LOCKED,):
+        notes += _since_kept(repository, declared, python.value)
     apt, apt_build = _system(configuration, declared, pins, python.value)
     return Dependencies(
         style=chosen.style,
@@ -137,6 +139,19 @@ def _disagreements(
                 notes += contradictions.other_files(lock, pins, requirement_files.read(repository, name))
             break
     return notes
+
+
+def _since_kept(repository: Repository, kept: Declarations, python: str) -> list[str]:
+    """What has changed in the requirements since their lock was kept in the repository."""
+    pins = lock_files.Pins(
+        [lock_files.Pin(each.name, each.text.partition("==")[2].strip()) for each in kept.requirements]
+    )
+    for name in styles.REQUIREMENTS:
+        if name in repository.files:
+            return contradictions.between(
+                repository, styles.LOCKED, pins, requirement_files.read(repository, name), python
+            )
+    return []
 
 
 def _is_package(repository: Repository) -> bool:

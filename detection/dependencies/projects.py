@@ -133,7 +133,7 @@ def _poetry(repository: Repository, extras: tuple[str, ...], groups: tuple[str, 
         if not package.has_dependency_group(group):
             continue
         for dependency in package.dependency_group(group).dependencies:
-            if dependency.in_extras and not wanted & set(dependency.in_extras):
+            if dependency.is_optional() and not wanted & set(dependency.in_extras):
                 continue
             text = dependency.to_pep_508(with_extras=False)
             found.requirements.append(_poetry_line(repository, text, f"{FILE} [tool.poetry] {dependency.name}"))

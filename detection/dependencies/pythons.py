@@ -109,7 +109,7 @@ def _pep440(part: str) -> str:
     """Poetry's `^3.11`, `~3.11` and `3.11` as PEP 440 writes them."""
     clauses = []
     for clause in re.split(r"\s*,\s*|\s+(?=[\^~<>=!])", part.strip()):
-        match = re.fullmatch(r"(\^|~(?!=)|)\s*(\d+)(?:\.(\d+))?((?:\.\d+)*)", clause)
+        match = re.fullmatch(r"(\^|~(?!=)|)\s*(\d+)(?:\.(\d+))?(?:\.\d+)*(?:\.\*)?", clause)
         if clause in ("", "*"):
             continue
         if match is None:

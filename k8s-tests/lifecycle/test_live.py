@@ -20,7 +20,6 @@ from harness.cluster import wait
 from harness.cluster.forward import port_forward
 from harness.cluster.images import ROOT, Images
 from harness.cluster.release import Release
-from harness.cluster.shell import run
 from harness.measuring.prober import StartProber
 
 EDIT_SECONDS = 2.0

@@ -140,7 +140,8 @@ def _environment(
         "STARTUP_TIMEOUT": str(min(3600, max(1, round(place.start_seconds)))),
     }
     # Bytecode is kept, as the image has it, but not in the repository.
-    environment = {"PYTHONPYCACHEPREFIX": str(place.made("bytecode")), **application.environment, **own}
+    bytecode = application.environment.get("PYTHONPYCACHEPREFIX") or str(place.made("bytecode"))
+    environment = {**application.environment, **own, "PYTHONPYCACHEPREFIX": bytecode}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if routes and "HOOKS" not in environment:
         hooks = place.made("hooks")

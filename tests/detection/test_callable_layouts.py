@@ -59,7 +59,10 @@ LAYOUTS: dict[str, tuple[dict[str, str], tuple[str, str, str]]] = {
         ("app:app", "src/shop-server", "Flask"),
     ),
     "an application that a call makes by its configuration": (
-        {"shop/__init__.py": FACTORY, "run.py": "import os\nfrom shop import create_app\napp = create_app(os.getenv('E'))\n"},
+        {
+            "shop/__init__.py": FACTORY,
+            "run.py": "import os\nfrom shop import create_app\napp = create_app(os.getenv('E'))\n",
+        },
         ("run:app", ".", "Flask"),
     ),
     "a subclass of Flask": (
@@ -71,7 +74,7 @@ LAYOUTS: dict[str, tuple[dict[str, str], tuple[str, str, str]]] = {
         ("shop:Shop()", ".", "Flask"),
     ),
     "a global that a function assigns when it is imported": (
-        {"shop.py": "from flask import Flask\napp = None\ndef begin():\n    global app\n    app = Flask('s')\nbegin()\n"},
+        {"shop.py": "import flask\napp = None\ndef begin():\n    global app\n    app = flask.Flask('s')\nbegin()\n"},
         ("shop:app", ".", "Flask"),
     ),
     "the blueprints are in a package, each of which imports the application": (
@@ -102,8 +105,22 @@ LAYOUTS: dict[str, tuple[dict[str, str], tuple[str, str, str]]] = {
         {"hello.py": "class Hello:\n    def __call__(self, environ, start_response): ...\napp = Hello()\n"},
         ("hello:app", ".", "WSGI"),
     ),
+    "one of several things that a factory returns": (
+        {
+            "shop.py": "import flask\ndef make():\n    app = flask.Flask('x')\n    return app, 1\n"
+            "server, database = make()\n"
+        },
+        ("shop:server", ".", "Flask"),
+    ),
+    "one of several things that are assigned at once": (
+        {"shop.py": "import flask\ndatabase, server = 1, flask.Flask('x')\n"},
+        ("shop:server", ".", "Flask"),
+    ),
     "middleware around the application": (
-        {"shop.py": FLASK, "wsgi.py": "from shop import app\nfrom whitenoise import WhiteNoise\napp = WhiteNoise(app)\n"},
+        {
+            "shop.py": FLASK,
+            "wsgi.py": "from shop import app\nfrom whitenoise import WhiteNoise\napp = WhiteNoise(app)\n",
+        },
         ("wsgi:app", ".", "Flask"),
     ),
     "middleware that a function of the repository adds": (
@@ -127,6 +144,36 @@ def test_the_application_is_found(tmp_path: Path, layout: str) -> None:
     assert (found.reference, found.root, found.kind) == expected
 
 
+OF_ONE_FACTORY: dict[str, tuple[dict[str, str], str]] = {
+    "the object that is made of it, which may be given more": (
+        {"app/__init__.py": FACTORY, "app/main.py": "from app import create_app\napp = create_app()\n"},
+        "app.main:app",
+    ),
+    "the object for management, where nothing else knows the arguments": (
+        {
+            "shop.py": "import flask\ndef create_app(mode):\n    return flask.Flask(mode)\n",
+            "manage.py": "from shop import create_app\napp = create_app('default')\n",
+        },
+        "manage:app",
+    ),
+    "the factory rather than the object for management": (
+        {"shop.py": FACTORY, "manage.py": "from shop import create_app\napp = create_app()\n"},
+        "shop:create_app()",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OF_ONE_FACTORY)
+def test_of_a_factory_and_what_it_makes_is_served(tmp_path: Path, case: str) -> None:
+    files, expected = OF_ONE_FACTORY[case]
+    assert find_callable(made(tmp_path, files), Configuration()).value.reference == expected
+
+
+def test_a_name_with_a_blank_and_one_with_a_hyphen_are_no_matter(tmp_path: Path) -> None:
+    repository = made(tmp_path / "my shop" / "the-app", {"app.py": FLASK})
+    assert find_callable(repository, Configuration()).value.reference == "app:app"
+
+
 DECOYS: dict[str, tuple[dict[str, str], str]] = {
     "the tests make applications": ({"shop.py": FLASK, "tests/conftest.py": FACTORY}, "shop:app"),
     "Celery's module makes one": (
@@ -143,7 +190,10 @@ DECOYS: dict[str, tuple[dict[str, str], str]] = {
         "app:app",
     ),
     "an ASGI twin wraps it": (
-        {"shop.py": FLASK, "twin.py": "from asgiref.wsgi import WsgiToAsgi\nfrom shop import app\nasgi = WsgiToAsgi(app)\n"},
+        {
+            "shop.py": FLASK,
+            "twin.py": "from asgiref.wsgi import WsgiToAsgi\nfrom shop import app\nasgi = WsgiToAsgi(app)\n",
+        },
         "shop:app",
     ),
     "a factory that needs what another gives it": (
@@ -163,11 +213,11 @@ DECOYS: dict[str, tuple[dict[str, str], str]] = {
         "shop:app",
     ),
     "options of a factory with a test for each": (
-        {"shop.py": "from flask import Flask\ndef create_app(path=None):\n    if path: open(path)\n    return Flask('x')\n"},
+        {"shop.py": "import flask\ndef create_app(path=None):\n    if path: open(path)\n    return flask.Flask('x')\n"},
         "shop:create_app()",
     ),
     "an instance folder that Flask makes itself": (
-        {"shop.py": "from flask import Flask\ndef create_app(instance_path=None):\n    return Flask('x', instance_path)\n"},
+        {"shop.py": "import flask\ndef create_app(instance_path=None):\n    return flask.Flask('x', instance_path)\n"},
         "shop:create_app()",
     ),
     "a browser that opens beside the server": (

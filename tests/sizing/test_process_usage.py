@@ -20,8 +20,13 @@ SAY_AND_WAIT = "print('done', flush=True)\ninput()\n"
 @contextmanager
 def python(source: str) -> Iterator[int]:
     """A Python process that has run this source, and waits."""
+    # Without coverage, which takes time and memory of its own.
     with subprocess.Popen(
-        [sys.executable, "-c", source + SAY_AND_WAIT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", source + SAY_AND_WAIT],
+        env={},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout
         assert process.stdout.readline() == "done\n"

@@ -30,14 +30,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def build_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Checkout, Path], Path]:
-    """The building of wheels, once for each commit."""
+    """The building of wheels, once for each state of nodrop."""
     built: dict[str, Path] = {}
 
     def build(checkout: Checkout, folder: Path) -> Path:
-        commit = git(checkout.folder, "rev-parse", "HEAD")
-        if commit not in built:
-            built[commit] = wheel.build(checkout, tmp_path_factory.mktemp("wheel"))
-        return Path(shutil.copy2(built[commit], folder))
+        source = git(checkout.folder, "rev-parse", "HEAD:nodrop")
+        if source not in built:
+            built[source] = wheel.build(checkout, tmp_path_factory.mktemp("wheel"))
+        return Path(shutil.copy2(built[source], folder))
 
     return build
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from detection.description import Dependencies, Description, Found, Served, Style, Surroundings
@@ -82,12 +83,22 @@ def described(folder: Path, surroundings: Surroundings | None = None, **dependen
     return Description(folder, "shop", served, Dependencies(**facts), surroundings or Surroundings())  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True)
+class Lock:
+    """What is known of a lock."""
+
+    notes: tuple[str, ...] = ()
+    apt: tuple[Found[str], ...] = ()
+    apt_build: tuple[Found[str], ...] = ()
+    pip_conf: str = ""
+
+
 def parts(lock: str = PIN, values: str = "# app.py:4\nconfig:\n  CURRENCY: EUR\n", place: str = ".") -> Parts:
     """Parts that say this of every application."""
 
-    def write_lock(_: Description, output: Path) -> tuple[str, ...]:
-        output.write_text(lock)
-        return ()
+    def write_lock(description: Description, folder: Path) -> Lock:
+        (folder / "requirements.txt").write_text(lock)
+        return Lock(apt=description.dependencies.apt, apt_build=description.dependencies.apt_build)
 
     return Parts(write_lock, lambda _, __: values, lambda _: place)
 

@@ -13,10 +13,10 @@ from tests.template.repositories import commit, described, write
 WRITTEN = ["Dockerfile", "deploy/nodrop-0.2.0-py3-none-any.whl", "deploy/nodrop.mk", "deploy/values.yaml"]
 
 
-def told(shop: Path, files: dict[str, str], *, left_out: tuple[str, ...] = ()) -> str:
+def told(shop: Path, files: dict[str, str], *, left_out: tuple[str, ...] = (), pip_conf: str = "") -> str:
     """What is told of a repository that has these files besides those that were written."""
     write(shop, dict.fromkeys(WRITTEN, "") | files)
-    return "\n".join(advice(described(shop.resolve()), WRITTEN, Checkout(shop, left_out)))
+    return "\n".join(advice(described(shop.resolve()), WRITTEN, Checkout(shop, left_out), pip_conf))
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,13 @@ def test_files_that_git_ignores_are_named(tmp_path: Path) -> None:
     commit(write(tmp_path, {".gitignore": "*.whl\ndeploy/values.yaml\n"}))
     ignored = "deploy/nodrop-0.2.0-py3-none-any.whl, deploy/values.yaml"
     assert told(tmp_path, {}) == f"git ignores {ignored}. Add exceptions to .gitignore, so that they are committed."
+
+
+def test_other_indexes_are_told_without_their_addresses(tmp_path: Path) -> None:
+    told_of_extra = told(tmp_path, {}, pip_conf="[global]\nextra-index-url = https://user:password@example.com\n")
+    assert "PIP_CONF=<path>" in told_of_extra
+    assert "password" not in told_of_extra
+    assert told(tmp_path, {}, pip_conf="[global]\nindex-url = https://mirror.example\n") == ""
 
 
 def test_changes_of_nodrop_that_are_left_out_are_named(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from detection.description import Description, Found, Served, Style, Surroundings
 from ejection.eject import eject
 from tests.serving_process import ROOT, free_port, until
-from tests.template.repositories import described, parts, write
+from tests.template.repositories import Lock, described, parts, write
 
 # The first build fetches packages, and copies the base image's layers.
 pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
@@ -63,16 +63,16 @@ def create_app(kind):
 }
 
 
-def lock(description: Description, output: Path) -> tuple[str, ...]:
+def lock(description: Description, folder: Path) -> Lock:
     """Pin what the application and nodrop need."""
     files = [str(description.folder / name) for name in description.dependencies.files]
     subprocess.run(
         [str(Path(sys.executable).with_name("uv")), "pip", "compile", "--quiet", "--generate-hashes",
          "--no-emit-index-url", "--python-version", description.dependencies.python.value,
-         "--output-file", str(output), str(ROOT / "pyproject.toml"), *files],
+         "--output-file", str(folder / "requirements.txt"), str(ROOT / "pyproject.toml"), *files],
         check=True, capture_output=True,
     )  # fmt: skip
-    return ()
+    return Lock()
 
 
 @pytest.fixture(scope="module", autouse=True)

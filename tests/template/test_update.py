@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import yaml
 from detection.description import Found
 from ejection.refusal import Refused
 from ejection.update import Updated, update
-from tests.template.repositories import PIN, commit, content, described, git, parts
+from tests.template.repositories import PIN, Lock, commit, content, described, git, parts, write
 
 DOCKERFILE = "template/ejected/[[dockerfile]].jinja"
 
@@ -108,18 +109,19 @@ def test_a_later_nodrop_replaces_the_wheel_and_its_pin(ejected: Path, later: Pat
     assert {"deploy/nodrop-0.2.0-py3-none-any.whl", "deploy/nodrop-0.3.0-py3-none-any.whl"} <= {*done.changed}
 
 
-def test_the_lock_starts_from_the_pins_that_are_there(ejected: Path, nodrop: Path) -> None:
-    seen: list[str] = []
+def test_packages_without_a_hash_are_replaced_too(ejected: Path, nodrop: Path) -> None:
+    write(ejected, {"deploy/requirements-unhashed.txt": "./local/old\n", "deploy/local/old/setup.py": ""})
+    commit(ejected)
 
-    def lock(_: object, output: Path) -> tuple[str, ...]:
-        seen.append(output.read_text())
-        output.write_text(PIN)
-        return ("flask was kept",)
+    def lock(_: object, folder: Path) -> Lock:
+        write(folder, {"requirements.txt": PIN, "requirements-unhashed.txt": "./local/new\n", "local/new/setup.py": ""})
+        return Lock(notes=("new is from a folder",))
 
-    given = parts()
-    done = update(described(ejected), type(given)(lock, given.values, given.place), root=nodrop)
-    assert "flask==3.1.3" in seen[0]
-    assert done.notes == ("flask was kept",)
+    done = update(described(ejected), replace(parts(), lock=lock), root=nodrop)
+    assert (ejected / "deploy" / "requirements-unhashed.txt").read_text() == "./local/new\n"
+    assert [path.name for path in (ejected / "deploy" / "local").iterdir()] == ["new"]
+    assert "COPY deploy/local local" in (ejected / "Dockerfile").read_text()
+    assert done.notes == ("new is from a folder",)
 
 
 def test_the_same_version_changes_nothing(ejected: Path, nodrop: Path) -> None:

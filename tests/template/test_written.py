@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from detection.description import Found, Served, Style, Surroundings
+from detection.description import Found, Served, Setting, Style, Surroundings
 from ejection.answers import detected
 from ejection.eject import eject
 from ejection.refusal import Refused
 from tests.serving_process import ROOT
-from tests.template.repositories import APP, PIN, described, parts, write
+from tests.template.repositories import APP, PIN, Lock, described, parts, write
 
 RICH = Surroundings(
     build_steps=(Found("flask translate compile --dir 'my texts'", "Makefile:3"),),
@@ -31,11 +32,14 @@ def rich(tmp_path_factory: pytest.TempPathFactory, nodrop: Path) -> Path:
     description = described(
         shop, RICH, style=Style.PYPROJECT, files=("pyproject.toml",), is_package=True, python=Found("3.12", "default"),
         extras=("web",), groups=("prod",),
-        apt=(Found("libpq5", "pyproject"), Found("libxml2", "pyproject")), apt_build=(Found("libpq-dev", "pyproject"),),
     )  # fmt: skip
     served = Found(Served("shop:create_app('dev')", "src", "Flask"), "src/shop/__init__.py:4")
-    lock = f"{PIN}tool @ git+https://example.com/tool@0123456789\n"
-    eject(type(description)(**{**vars(description), "served": served}), parts(lock=lock), root=nodrop)
+
+    def lock(_: object, folder: Path) -> Lock:
+        write(folder, {"requirements.txt": PIN, "requirements-unhashed.txt": "./local/tool\n", "local/tool/x": ""})
+        return Lock(apt=(Found("libpq5", ""), Found("libxml2", "")), apt_build=(Found("libpq-dev", ""),))
+
+    eject(replace(description, served=served), replace(parts(), lock=lock), root=nodrop)
     return shop
 
 
@@ -162,26 +166,50 @@ def test_an_included_file_neither_becomes_the_goal_nor_takes_names(once_ejected:
 
 
 @pytest.mark.parametrize("prefix", ["", "nodrop-"])
-def test_help_lists_the_targets_under_their_names(prefix: str, rich: Path, programs: Path) -> None:
+def test_help_lists_the_targets_under_their_names(prefix: str, once_ejected: Path, programs: Path) -> None:
     listed = re.findall(
-        r"^  make (\S+)", make(rich, programs, f"NODROP={prefix}", f"{prefix}help").stdout, re.MULTILINE
+        r"^  make (\S+)", make(once_ejected, programs, f"NODROP={prefix}", f"{prefix}help").stdout, re.MULTILINE
     )
     assert listed == [f"{prefix}{name}" for name in ("help", "image", "run", "push", "deploy", "lock")]
 
 
-def test_the_requirements_are_named_for_the_lock(rich: Path, once_ejected: Path, programs: Path) -> None:
-    for folder, named in ((once_ejected, "requirements.txt"), (rich, "pyproject.toml --extra web --group prod")):
+def test_the_requirements_are_named_for_the_lock(
+    once_ejected: Path, tmp_path: Path, nodrop: Path, programs: Path
+) -> None:
+    package = write(tmp_path / "package", {"app.py": APP, "pyproject.toml": ""})
+    facts = {"style": Style.PYPROJECT, "files": ("pyproject.toml",), "extras": ("web",), "groups": ("prod",)}
+    eject(described(package, **facts), parts(), root=nodrop)
+    for folder, named in ((once_ejected, "requirements.txt"), (package, "pyproject.toml --extra web --group prod")):
         assert make(folder, programs, "lock").returncode == 0
         assert f"--output-file deploy/requirements.txt {named} -" in (programs / "asked").read_text()
         assert not (folder / "deploy" / ".overrides").exists()
 
 
-def test_the_lock_of_another_tool_is_left_to_update(tmp_path: Path, nodrop: Path, programs: Path) -> None:
+def test_what_uv_can_not_lock_is_left_to_update(rich: Path, tmp_path: Path, nodrop: Path, programs: Path) -> None:
     shop = write(tmp_path / "shop", {"app.py": APP})
     eject(described(shop, style=Style.POETRY_LOCK, files=("poetry.lock",)), parts(), root=nodrop)
-    done = make(shop, programs, "lock")
+    for folder in (shop, rich):
+        done = make(folder, programs, "lock")
+        assert done.returncode != 0
+        assert "make update" in done.stderr
+
+
+def test_a_deployment_without_its_secret_is_refused_with_the_remedy(
+    tmp_path: Path, nodrop: Path, programs: Path
+) -> None:
+    setting = Setting("SECRET_KEY", "app.py:4", required=True, secret=True)
+    shop = write(tmp_path / "shop", {"app.py": APP, "requirements.txt": "flask\n", "production.env": "SECRET_KEY=x\n"})
+    eject(described(shop, Surroundings(settings=(setting,))), parts(), root=nodrop)
+    assert make(shop, programs, "deploy", "IMAGE=shop:1").returncode == 0
+    assert make(shop, programs, "secret", "ENV_FILE=production.env", "NAMESPACE=web").returncode == 0
+    assert "kubectl create secret generic shop --namespace web --from-env-file=production.env" in asked(programs)
+    assert "ENV_FILE is not a file" in make(shop, programs, "secret").stderr
+    (programs / "asked").unlink()
+    (programs / "kubectl").write_text("#!/bin/sh\nexit 1\n")
+    done = make(shop, programs, "deploy", "IMAGE=shop:1")
     assert done.returncode != 0
-    assert "make update" in done.stderr
+    assert "make secret ENV_FILE=production.env" in done.stderr
+    assert not (programs / "asked").exists()
 
 
 # --- The image ------------------------------------------------------------------------------------------------------
@@ -201,7 +229,8 @@ def test_the_dockerfile_has_what_the_application_needs(rich: Path) -> None:
     ):
         assert f"\n{line}\n" in text, line
     assert "--editable ." in text
-    assert "unhashed.txt" in text
+    assert "\nCOPY deploy/requirements-unhashed.txt unhashed.txt\n" in text
+    assert "\nCOPY deploy/local local\n" in text
 
 
 def test_the_dockerfile_of_a_plain_application_has_none_of_it(once_ejected: Path) -> None:
@@ -226,4 +255,4 @@ def test_a_repository_that_is_a_package_keeps_its_name(tmp_path: Path, nodrop: P
 
 def test_a_frontend_without_a_lock_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"run `npm install` in frontend and commit the file"):
-        detected(described(tmp_path, RICH), parts(), PIN)
+        detected(described(tmp_path, RICH), parts(), Lock(), tmp_path)

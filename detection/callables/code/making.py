@@ -7,55 +7,14 @@ classes until something known is reached: what makes an application (kinds.py), 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from detection.callables.code import signatures
 from detection.callables.code.kinds import MAKERS, WRAPPERS, Kind
+from detection.callables.code.made import Given, Made, Origin, Scope, object_of, returned, values
 from detection.callables.code.module import Module, bindings
 from detection.callables.code.modules import DEPTH, Modules
 from detection.callables.code.statements import of_function
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where an object is made: two names of the same origin are the same application."""
-
-    module: str
-    name: str
-    line: int
-
-
-@dataclass(frozen=True)
-class Made:
-    """What an expression makes."""
-
-    kind: Kind
-    origin: Origin
-    attribute: str = ""
-    """The attribute of the object that is to be served, such as a Dash's `server`; "" for itself."""
-
-
-Given = Mapping[str, "tuple[ast.AST, Scope] | None"]
-"""What a call gives for each parameter, and where that is written; None for what it does not give."""
-
-
-@dataclass(frozen=True)
-class Scope:
-    """The module that an expression is in, and in a function the local names and what a call gave for parameters."""
-
-    module: Module
-    local: dict[str, list[ast.AST]]
-    given: Given
-
-    @classmethod
-    def of(cls, module: Module) -> Scope:
-        """The top level of a module."""
-        return cls(module, {}, {})
-
-    def without(self, name: str) -> Scope:
-        """The same, where this name is not looked up again."""
-        return replace(self, local={each: nodes for each, nodes in self.local.items() if each != name})
 
 
 class Making:
@@ -110,7 +69,8 @@ class Making:
         if isinstance(node, ast.expr):
             made = self.made_by(node, scope, depth - 1)
             # A call makes an object of its own; anything else refers to one.
-            return replace(made, origin=here) if made and isinstance(node, ast.Call) else made
+            is_call = isinstance(node.value if isinstance(node, ast.Subscript) else node, ast.Call)
+            return replace(made, origin=here) if made and is_call else made
         return None
 
     def made_by(self, node: ast.AST, scope: Scope, depth: int = DEPTH) -> Made | None:
@@ -123,7 +83,9 @@ class Making:
             return self._call(node, scope, depth)
         if isinstance(node, ast.Attribute):
             return self._attribute(node, scope, depth)
-        either = (self.made_by(each, scope, depth - 1) for each in _values(node))
+        if isinstance(node, ast.Subscript):
+            return self._element(node, scope, depth)
+        either = (self.made_by(each, scope, depth - 1) for each in values(node))
         return next((made for made in either if made), None)
 
     def _of_name(self, node: ast.Name, scope: Scope, depth: int) -> Made | None:
@@ -147,7 +109,7 @@ class Making:
         if full in WRAPPERS and node.args and (inner := self.made_by(node.args[0], scope, depth - 1)):
             return Made(inner.kind if inner.kind.is_wsgi else MAKERS[full], here)
         if full in MAKERS:
-            return _made(MAKERS[full], here)
+            return object_of(MAKERS[full], here)
         target = self.modules.resolve(full) if full else None
         found = self.modules.definition(*target) if target and target[1] else None
         if found is None:
@@ -155,10 +117,37 @@ class Making:
         where, definition = found
         if isinstance(definition, ast.ClassDef):
             kind = self.kind_of_class(where, definition)
-            return _made(kind, here) if kind else None
-        given: Given = {name: (value, scope) for name, value in signatures.given(definition, node).items()}
-        made = self.returned(where, definition, given, depth - 1)
-        return replace(made, origin=here) if made else None
+            return object_of(kind, here) if kind else None
+        return self._result((where, definition), node, scope, depth)
+
+    def _element(self, node: ast.Subscript, scope: Scope, depth: int) -> Made | None:
+        """One of several values: of a tuple, or of what a function of the repository returns."""
+        position = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        if not isinstance(position, int):
+            return None
+        if isinstance(node.value, ast.Tuple):
+            return (
+                self.made_by(node.value.elts[position], scope, depth - 1) if position < len(node.value.elts) else None
+            )
+        if isinstance(node.value, ast.Call) and (found := self.modules.function(scope.module, node.value.func)):
+            return self._result(found, node.value, scope, depth, position)
+        return None
+
+    def _result(
+        self,
+        found: tuple[Module, ast.FunctionDef],
+        call: ast.Call,
+        scope: Scope,
+        depth: int,
+        position: int | None = None,
+    ) -> Made | None:
+        """What a call of a function of the repository makes. position: of what is meant, where it returns a tuple."""
+        where, definition = found
+        given: Given = {name: (value, scope) for name, value in signatures.given(definition, call).items()}
+        made = self.returned(where, definition, given, depth - 1, position)
+        function = Origin(where.name, definition.name, definition.lineno)
+        here = Origin(scope.module.name, definition.name, call.lineno)
+        return replace(made, origin=here, by=made.by | {function}) if made else None
 
     def _called(self, func: ast.AST, scope: Scope) -> str:
         """The full name of what is called; a method of an object is named by what makes the object: `App().make`."""
@@ -206,18 +195,28 @@ class Making:
         """The inside of a function, where nothing is known of its arguments."""
         return Scope(module, bindings(of_function(function)), dict.fromkeys(signatures.parameters(function)))
 
-    def returned(self, module: Module, function: ast.FunctionDef, given: Given, depth: int = DEPTH) -> Made | None:
-        """The application that a function returns when these are its arguments, if it returns one."""
+    def returned(
+        self,
+        module: Module,
+        function: ast.FunctionDef,
+        given: Given,
+        depth: int = DEPTH,
+        position: int | None = None,
+    ) -> Made | None:
+        """The application that a function returns when these are its arguments, if it returns one.
+
+        position: of what is meant, where it returns a tuple.
+        """
         if depth <= 0:
             return None
         statements = list(of_function(function))
         scope = Scope(module, bindings(statements), {**dict.fromkeys(signatures.parameters(function)), **given})
         for node in statements:
-            value = node.value if isinstance(node, ast.Return) else None
+            value = returned(node, position)
             if value is not None and (made := self.made_by(value, scope, depth - 1)):
                 return made
         kind = MAKERS.get(self._annotated(module, function.returns))
-        return _made(kind, Origin(module.name, function.name, function.lineno)) if kind else None
+        return object_of(kind, Origin(module.name, function.name, function.lineno)) if kind else None
 
     def _annotated(self, module: Module, annotation: ast.expr | None) -> str:
         if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
@@ -226,17 +225,3 @@ class Making:
             except SyntaxError:
                 return ""
         return self.modules.full_name(module, annotation) if annotation else ""
-
-
-def _values(node: ast.AST) -> list[ast.expr]:
-    """The expressions of which one is the value of this one."""
-    if isinstance(node, ast.IfExp):
-        return [node.body, node.orelse]
-    if isinstance(node, ast.BoolOp):
-        return node.values
-    return [node.value] if isinstance(node, ast.NamedExpr) else []
-
-
-def _made(kind: Kind, origin: Origin) -> Made:
-    # Only recent versions of Dash are WSGI callables themselves; their server is one in all.
-    return Made(kind, origin, "server" if kind is Kind.DASH else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -112,14 +112,25 @@ class Module:
         return getattr(self.bindings.get(name, [None])[-1], "lineno", 1)
 
 
+def _assigned(node: ast.Assign) -> Iterator[tuple[str, ast.expr]]:
+    """The names that are assigned. Of `app, db = make()`, `app` is bound to `make()[0]`."""
+    for target in node.targets:
+        if isinstance(target, ast.Name):
+            yield target.id, node.value
+        elif isinstance(target, ast.Tuple):
+            for position, element in enumerate(target.elts):
+                if isinstance(element, ast.Name):
+                    taken = ast.Subscript(node.value, ast.Constant(position), ast.Load())
+                    yield element.id, ast.fix_missing_locations(ast.copy_location(taken, node.value))
+
+
 def bindings(statements: Iterable[ast.stmt]) -> Bindings:
     """What names are bound to by these statements."""
     found: Bindings = {}
     for node in statements:
         if isinstance(node, ast.Assign):
-            for target in node.targets:
-                if isinstance(target, ast.Name):
-                    found.setdefault(target.id, []).append(node.value)
+            for name, value in _assigned(node):
+                found.setdefault(name, []).append(value)
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
             found.setdefault(node.target.id, []).append(node.value)
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):

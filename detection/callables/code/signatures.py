@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 
 _ENVIRONMENTS = ("environ", "env", "environment")
+_MODES = {"config_name", "env", "environment", "mode", "config", "config_type", "configuration", "stage"}
+"""Arguments that often take `production`."""
 
 
 def is_wsgi(node: ast.FunctionDef) -> bool:
@@ -31,6 +33,11 @@ def parameters(node: ast.FunctionDef) -> dict[str, ast.expr | None]:
 def required(node: ast.FunctionDef) -> list[str]:
     """The arguments that it can't be called without."""
     return [name for name, default in parameters(node).items() if default is None]
+
+
+def call_with(names: list[str]) -> str:
+    """How a call with these arguments is written, as a line to fill in: `(mode='production', path='...')`."""
+    return "(" + ", ".join(f"{each}='{'production' if each in _MODES else '...'}'" for each in names) + ")"
 
 
 def given(node: ast.FunctionDef, call: ast.Call) -> dict[str, ast.expr]:

@@ -11,7 +11,8 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from detection.callables.code.making import Made, Making, Origin, Scope
+from detection.callables.code.made import Made, Origin, Scope
+from detection.callables.code.making import Making
 from detection.callables.code.module import Module
 from detection.callables.code.statements import calls, of_function, unconditional, when_run
 from detection.callables.lacking.steps import registers, served_by, starts_thread, steps

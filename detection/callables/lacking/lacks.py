@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from detection.callables.code import signatures
-from detection.callables.code.making import Made, Making
+from detection.callables.code.made import Made
+from detection.callables.code.making import Making
 from detection.callables.code.module import Module
 from detection.callables.lacking.arguments import used_untested
 from detection.callables.lacking.command_line import reads_command_line
@@ -14,8 +16,8 @@ from detection.callables.lacking.completion import Completion, Step
 from detection.callables.lacking.lack import Lack
 from detection.callables.lacking.placeholders import placeholder
 
-_MODES = {"config_name", "env", "environment", "mode", "config", "config_type", "configuration", "stage"}
-"""Arguments that often take `production`."""
+_IS_AN_APPLICATION = re.compile(r"app|wsgi|dispatch|serve", re.IGNORECASE)
+"""Names of functions that are an application."""
 
 
 def lacks(
@@ -28,13 +30,14 @@ def lacks(
 ) -> list[Lack]:
     """All that it lacks. function: its factory; None for an object."""
     found: list[Lack] = []
-    if found_placeholder := placeholder(module):
+    if found_placeholder := placeholder(module.top_level):
         found.append(_example(module, name, *found_placeholder))
     if function:
         found += _arguments(making, module, name, function)
     else:
         found += _made_of_nothing(making, module, name)
         found += _not_yet_made(completion, module, name)
+        found += _not_said_to_be(module, name)
     body = function.body if function else module.tree.body
     if place := reads_command_line(making.modules, module, body):
         found.append(_by_command_line(module, name, place))
@@ -98,6 +101,19 @@ def _not_yet_made(completion: Completion | None, module: Module, name: str) -> I
         )
 
 
+def _not_said_to_be(module: Module, name: str) -> Iterator[Lack]:
+    """A function that takes a request as WSGI does, as parts of applications and tools do, too."""
+    node = module.bindings.get(name, [None])[-1]
+    if isinstance(node, ast.FunctionDef) and not _IS_AN_APPLICATION.search(name):
+        yield Lack(
+            f"{module.name}:{name} ({module.file.path}:{node.lineno}) takes environ and start_response, and nothing "
+            "says that it is the whole application",
+            "name it if it is",
+            f'serve = "{module.name}:{name}"',
+            is_certain=False,
+        )
+
+
 def _by_command_line(module: Module, name: str, place: str) -> Lack:
     return Lack(
         f"{module.name}:{name} is made from the command line ({place}), which under a server is the server's own",
@@ -122,11 +138,10 @@ def _incomplete(module: Module, name: str, function: ast.FunctionDef | None, ste
 
 def _call_with(module: Module, name: str, arguments: list[str]) -> tuple[str, str]:
     """The remedy, and the line with the names of the arguments."""
-    written = ", ".join(f"{each}='{'production' if each in _MODES else '...'}'" for each in arguments)
     return (
         "write the arguments into flask-app.toml; if they are no literals, add a module wsgi.py with "
         f'`from {module.name} import {name}` and `app = {name}(...)`, and write `serve = "wsgi:app"`',
-        f'serve = "{module.name}:{name}({written})"',
+        f'serve = "{module.name}:{name}{signatures.call_with(arguments)}"',
     )
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
 
-from detection.callables.code.module import Module
-
-_PLACEHOLDER = re.compile(r"(^|/)path/to(/|$)|/(your|my)[-_](path|app|project|folder)(/|$)")
-
+_PLACEHOLDER = re.compile(
+    r"(^|/)path/to(/|$)|/(your|my)[-_](path|app|project|folder)(/|$)|^%\(\w+\)s$|^\{\{.*\}\}$|^<[\w -]+>$"
+)
 LONGEST = 200
 """Characters of a value. Longer texts are prose, which may speak of a path."""
 
 
-def placeholder(module: Module) -> tuple[str, int] | None:
-    """A placeholder that the module binds or gives to a call when it is imported, and its line."""
-    for statement in module.top_level:
+def placeholder(statements: Iterable[ast.stmt]) -> tuple[str, int] | None:
+    """A placeholder that one of these statements binds or gives to a call, and its line."""
+    for statement in statements:
         if isinstance(statement, (ast.Assign, ast.AnnAssign)) or (
             isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
         ):

@@ -45,7 +45,7 @@ def _waitress(words: list[str]) -> Found:
 
 
 def _mod_wsgi(words: list[str]) -> Found:
-    return [(each, "mod_wsgi") for each in _positional(words)[1:2]] if "start-server" in words else []
+    return [(each, "mod_wsgi") for each in _positional(words[1:])[:1]] if words[:1] == ["start-server"] else []
 
 
 def _flask(words: list[str]) -> Found:

@@ -6,6 +6,7 @@ import ast
 import json
 from collections.abc import Iterator
 
+from detection.callables.lacking.placeholders import placeholder
 from detection.repository import Repository
 
 Found = tuple[str, str, str]
@@ -17,6 +18,7 @@ def of_configuration(repository: Repository) -> Iterator[Found]:
     yield from _gunicorn(repository)
     yield from _zappa(repository)
     yield from _app_engine(repository)
+    yield from _mod_wsgi(repository)
 
 
 def _gunicorn(repository: Repository) -> Iterator[Found]:
@@ -50,3 +52,25 @@ def _app_engine(repository: Repository) -> Iterator[Found]:
         text = file.text()
         if "runtime: python" in text and "entrypoint" not in text and "main.py" in repository.files:
             yield "main:app", "App Engine", str(file.path)
+
+
+def _mod_wsgi(repository: Repository) -> Iterator[Found]:
+    """What a .wsgi file, which Apache loads, binds to `application`."""
+    for file in repository.matching(r"(.*/)?[\w.-]+\.wsgi"):
+        tree = repository.parse(file)
+        if tree is None or placeholder(tree.body):
+            continue
+        imported = {}
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                for alias in node.names:
+                    imported[alias.asname or alias.name] = f"{node.module}:{alias.name}"
+                    if (alias.asname or alias.name) == "application":
+                        yield imported["application"], "mod_wsgi", f"{file.path}:{node.lineno}"
+            elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "application":
+                made, call = node.value, ""
+                if isinstance(made, ast.Call):
+                    call = ast.unparse(made).removeprefix(ast.unparse(made.func))
+                    made = made.func
+                if reference := imported.get(ast.unparse(made)):
+                    yield f"{reference}{call}", "mod_wsgi", f"{file.path}:{node.lineno}"
