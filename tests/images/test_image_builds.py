@@ -25,7 +25,9 @@ import pytest
 
 import images.build
 from detection.description import Description
+from images.arguments import pinned
 from images.build import build_locked
+from images.context import ROOT
 from images.errors import ImageError
 from tests.images.applications import commit, describe, git, write
 
@@ -34,7 +36,6 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.skipif(not shutil.which("docker"), reason="there is no docker"),
 ]
-ROOT = Path(images.build.ROOT)
 SHOP = """
 import flask
 app = flask.Flask(__name__)
@@ -246,7 +247,7 @@ def test_the_password_of_an_index_is_in_no_layer_and_no_history(
 def _all_files() -> dict[str, bytes]:
     """The content of each file that the image adds to its base, by its name in its layer; and what is said of it."""
     base = subprocess.run(
-        ["docker", "image", "inspect", "--format", "{{len .RootFS.Layers}}", images.build.pinned()["PYTHON_IMAGE"]],
+        ["docker", "image", "inspect", "--format", "{{len .RootFS.Layers}}", pinned()["PYTHON_IMAGE"]],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     saved = subprocess.run(["docker", "save", IMAGE], capture_output=True, check=True).stdout
