@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import threading
@@ -88,4 +89,6 @@ class Link:
     def close(self) -> None:
         """End the connection."""
         self._process.kill()
-        self._process.wait()
+        with contextlib.suppress(OSError), self._process:
+            # What was not sent can't be: closing what leads there says so.
+            pass
