@@ -6,6 +6,7 @@ Nothing is written into its repository, but what its own code writes: byte code 
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from images.context import place
 
 SERVER = ["gunicorn", "--config", "python:nodrop.gunicorn"]
 DEVELOPMENT_SERVER = ["nodrop", "dev"]
+WORKER = ["nodrop", "run", "--", "sh", "-c"]
 BYTECODE = ROOT / "build" / "bytecode"
 
 
@@ -92,9 +94,10 @@ def serve_with_workers(start: Local, command: list[str], processes: tuple[Proces
     Cron jobs are left to the cluster.
     """
     manager = Manager()
-    manager.add_process("server", f"exec {' '.join(command)}", env=start.variables, cwd=str(start.folder))
+    manager.add_process("server", f"exec {shlex.join(command)}", env=start.variables, cwd=str(start.folder))
     for each in processes:
         if each.role is not Role.JOB:
-            manager.add_process(each.name, f"nodrop run -- {each.command}", env=start.variables, cwd=str(start.folder))
+            worker = f"exec {shlex.join([*WORKER, each.command])}"
+            manager.add_process(each.name, worker, env=start.variables, cwd=str(start.folder))
     manager.loop()
     return manager.returncode or 0

@@ -61,6 +61,8 @@ class Session:
     """What the threads leave to the main one."""
     _pods: dict[str, dict[str, Any]] = field(default_factory=dict)
     _links: dict[str, Link] = field(default_factory=dict)
+    _opened: list[Link] = field(default_factory=list)
+    """All that there have been."""
     _connecting: set[tuple[str, str]] = field(default_factory=set)
     """Pods and ids of their sidecars that a connection was tried to."""
     _now: dict[str, str] = field(default_factory=dict)
@@ -88,9 +90,11 @@ class Session:
         finally:
             self._is_over.set()
             pods.close()
-            for link in self._links.values():
+            for link in list(self._opened):
+                link.end()
+            self._executor.shutdown(cancel_futures=True)
+            for link in self._opened:
                 link.close()
-            self._executor.shutdown(wait=False, cancel_futures=True)
             # Not where helm has refused to change anything.
             if self.release.revision() != began or began != before:
                 self._go_back(before)
@@ -147,7 +151,7 @@ class Session:
         if is_gone:
             self._pods.pop(name, None)
             if link := self._links.pop(name, None):
-                link.close()
+                link.end()
             return
         self._pods[name] = pod
         sidecar = running(pod, VOLUME)
@@ -157,8 +161,12 @@ class Session:
 
     def _connect(self, name: str) -> None:
         """In a thread: connect to a pod, and bring it up to date."""
+        link = Link(self.release, name)
+        self._opened.append(link)
+        if self._is_over.is_set():
+            link.end()
         try:
-            link = Link(self.release, name)
+            link.connect()
             outcome = link.bring_to(self._now, self._gone, self.files)
         except LinkLost as error:
             why = str(error)

@@ -120,7 +120,7 @@ def test_workers_run_beside_the_server_and_end_with_it(tmp_path: Path) -> None:
     log = (tmp_path / "log").read_text()
     worker = re.search(r"queue.*works with hello (\d+)", log)
     assert worker
-    assert not Path(f"/proc/{worker[1]}").exists()
+    until("the worker has ended", lambda: not Path(f"/proc/{worker[1]}").exists())
     assert "nightly" not in log
 
 
