@@ -40,7 +40,10 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     if [ -n "$APT_BUILD" ] || [ -d unhashed ] || \
        ! get --only-binary :all: --require-hashes --requirement requirements.txt; then \
       echo 'some packages have no wheel for this Python: they are built'; \
-      apt-get update -q; apt-get install -qq --no-install-recommends build-essential git pkg-config $APT_BUILD; \
+      # The official image has Python's headers; where the base has Debian's Python, they are a package.
+      [ -f "$(python -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] || headers=python3-dev; \
+      apt-get update -q; \
+      apt-get install -qq --no-install-recommends build-essential git pkg-config ${headers-} $APT_BUILD; \
       get --require-hashes --requirement requirements.txt; \
       if [ -d unhashed ]; then cd unhashed; get --requirement requirements.txt; fi; \
     fi

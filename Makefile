@@ -3,7 +3,8 @@
 include versions.env
 
 PYTHON      ?= python3
-RELEASE     ?= flask-app
+# The name of the release; by default that of the application, or flask-app without APP.
+RELEASE     ?=
 NAMESPACE   ?= default
 CLUSTER     ?= flask-app
 PORT        ?= 5000
@@ -22,6 +23,10 @@ JOBS        ?= 6
 # Both empty: the example.
 APP_DIR     ?=
 WSGI_APP    ?=
+# The application: a folder or a git address. ENV, a file of its settings, is given on make's command line: shells have
+# a variable of this name for something else.
+APP         ?=
+env_file     = $(if $(filter command line,$(origin ENV)),$(ENV))
 
 ,      := ,
 VENV   := .venv
@@ -33,6 +38,11 @@ pytest  = PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX='$(CURDIR)/build/bytecode
 # What takes long is left to CI, as is counting the branches that the tests take. `make test CI=true` does all of it.
 counted  = $(if $(ARGS),,$(CI))
 but_long = $(if $(CI),, and not long)
+# What detection/, images/ and deployment/ are run with.
+TOOLS_VENV := build/venv/tools
+with_tools  = PYTHONPATH='$(CURDIR):$(CURDIR)/scripts' $(TOOLS_VENV)/bin/python
+described   = $(if $(APP),--app '$(APP)') $(if $(env_file),--env '$(env_file)') $(if $(RELEASE),--release '$(RELEASE)') \
+                --namespace '$(NAMESPACE)' $(if $(VALUES),--values '$(VALUES)')
 tool    = $$($(PYTHON) scripts/tools.py path $(1))
 
 # The application's own dependencies, and where they are pinned together with those of the serving layer.
@@ -65,8 +75,11 @@ require-python:
 # --- On this machine -----------------------------------------------------------------------------------------------
 
 .PHONY: run
-run: $(app_venv)/runtime ## Serve on http://localhost:5000 (PORT, BIND_ADDRESS, APP_DIR, WSGI_APP) until Ctrl-C
-	@PORT=$(PORT) BIND_ADDRESS='$(BIND_ADDRESS)' WSGI_APP='$(app_name)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
+run: $(if $(STRICT),$(TOOLS_VENV)/complete,$(app_venv)/runtime) ## Serve on http://localhost:5000 (PORT, BIND_ADDRESS, APP_DIR, WSGI_APP; STRICT=1 as in a pod)
+	@$(if $(STRICT),$(run_strictly),$(run_here))
+
+run_here = PORT=$(PORT) BIND_ADDRESS='$(BIND_ADDRESS)' WSGI_APP='$(app_name)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
+run_strictly = $(with_tools) -m development.strict $(if $(APP),'$(APP)') --port $(PORT) --address '$(BIND_ADDRESS)' $(if $(env_file),--env '$(env_file)')
 
 .PHONY: dev
 dev: $(app_venv)/runtime ## Develop: serve on http://localhost:5000 (as run), reload on change, show errors in a debugger
@@ -113,6 +126,11 @@ bench-guard: $(VENV)/development ## Check that a request is not dearer than it w
 bench-publish: $(VENV)/development ## Show the figures and the picture of the last complete `make bench` in docs/speed.md
 	@$(PY) -m bench.figures.publish
 
+.PHONY: values
+values: $(VENV)/development ## Measure APP=../shop here, and compute values for the chart (PATHS='/ /search?q=x', ENV, VALUES)
+	@$(PY) -m sizing '$(APP)' $(foreach path,$(PATHS),--url '$(path)') $(if $(ENV),--env '$(ENV)') \
+	  $(if $(VALUES),--output '$(VALUES)') $(ARGS)
+
 # What nodrop requires is in pyproject.toml alone. The image installs nodrop without looking at it again.
 .PHONY: lock
 lock: $(VENV)/development ## Pin and hash the requirements, of APP_DIR alone if it is given (ARGS=--upgrade)
@@ -123,7 +141,7 @@ lock: $(VENV)/development ## Pin and hash the requirements, of APP_DIR alone if 
 	  requirements.txt or pyproject.toml: there is nothing to pin'),compile requirements.txt pyproject.toml requirements.in && \
 	  compile requirements-otel.txt --extra otel pyproject.toml requirements-otel.in && \
 	  compile bench/requirements.txt pyproject.toml bench/requirements.in && \
-	  for name in requirements-build requirements-dev tests/applications k8s-tests/background/image/requirements; do compile $$name.txt $$name.in || exit 1; done)
+	  for name in requirements-build requirements-tools requirements-dev tests/applications k8s-tests/background/image/requirements; do compile $$name.txt $$name.in || exit 1; done)
 
 .PHONY: wheel
 wheel: $(VENV)/runtime ## Build nodrop, the serving layer, as a wheel in build/wheel (WHEELS=folder)
@@ -145,16 +163,31 @@ tools: require-python ## Get helm, kind and kubectl, and print the line that put
 	  printf 'export PATH="%s:$$PATH"\n' "$$(printf '%s\n' $$paths | xargs -n1 dirname | sort -u | paste -sd: -)"
 
 .PHONY: image
-image: require-python $(app_lock) ## Build the image as IMAGE=name:tag (default flask-app:dev; APP=../shop, REQUIREMENTS)
+image: require-python $(app_lock) $(if $(APP),$(TOOLS_VENV)/complete) ## Build the image as IMAGE=name:tag (default flask-app:dev; APP=../shop, REQUIREMENTS)
 	@$(PYTHON) scripts/cluster.py require-engine
-	@$(PYTHON) -m images $(if $(APP),'$(APP)',$(app_args)) --image '$(IMAGE)' \
+	@$(if $(APP),$(with_tools),$(PYTHON)) -m images $(if $(APP),'$(APP)',$(app_args)) --image '$(IMAGE)' \
 	  $(if $(APP),$(if $(filter file,$(origin VERSION)),,--version '$(VERSION)'),--version '$(VERSION)' --revision $(REVISION))
+
+# --- In your own repository ----------------------------------------------------------------------------------------
+
+.PHONY: new
+new: $(VENV)/development ## Write a new application to APP=../shop (NAME=shop; EJECT=true for the files of eject too)
+	@PYTHONPATH='$(CURDIR):$(CURDIR)/scripts' $(PY) -m ejection new '$(APP)' $(if $(NAME),--name '$(NAME)') $(if $(EJECT),--eject)
+
+.PHONY: eject
+eject: $(VENV)/development ## Write what builds and deploys APP=../shop without this checkout into it (DOCKERFILE, FORCE)
+	@PYTHONPATH='$(CURDIR):$(CURDIR)/scripts' $(PY) -m ejection eject '$(APP)' $(if $(DOCKERFILE),--dockerfile '$(DOCKERFILE)') $(if $(FORCE),--force)
+
+.PHONY: update
+update: $(VENV)/development ## Merge what this version of eject writes with your edits in APP=../shop
+	@PYTHONPATH='$(CURDIR):$(CURDIR)/scripts' $(PY) -m ejection update '$(APP)'
 
 # --- On a kind cluster ---------------------------------------------------------------------------------------------
 
 .PHONY: up
-up: require-python $(app_lock) ## Deploy to a kind cluster and serve on http://localhost:5000 (as run) until Ctrl-C
-	@$(PYTHON) scripts/up.py --cluster $(CLUSTER) --release $(RELEASE) --namespace $(NAMESPACE) --port $(PORT)
+up: $(TOOLS_VENV)/complete ## Deploy APP=../shop to a kind cluster and serve it on http://localhost:5000 until Ctrl-C (ENV, VALUES)
+	@$(with_tools) -m deployment.up $(described) --cluster '$(CLUSTER)' --port '$(PORT)' \
+	  --timeout '$(TIMEOUT)'
 
 .PHONY: down
 down: require-python ## Delete the kind cluster of `make up`
@@ -175,9 +208,16 @@ report: $(VENV)/development ## Write the page of the last proof again (ARGS='--p
 # --- Elsewhere -----------------------------------------------------------------------------------------------------
 
 .PHONY: deploy
-deploy: require-python ## Deploy IMAGE=registry/name:tag; rolls back on failure (RELEASE, NAMESPACE, VALUES, TIMEOUT)
-	@$(PYTHON) scripts/deploy.py --image '$(IMAGE)' --release '$(RELEASE)' --namespace '$(NAMESPACE)' \
-	  --timeout '$(TIMEOUT)' $(if $(VALUES),--values '$(VALUES)')
+deploy: $(TOOLS_VENV)/complete ## Deploy IMAGE=registry/name:tag of APP; rolls back on failure (ENV, VALUES, RELEASE, NAMESPACE, TIMEOUT)
+	@$(with_tools) -m deployment.deploy $(described) --image '$(IMAGE)' --timeout '$(TIMEOUT)'
+
+.PHONY: plan
+plan: $(TOOLS_VENV)/complete ## Say what `make deploy` would change, and change nothing (as deploy; ARGS=--detailed-exitcode)
+	@$(with_tools) -m deployment.plan $(described) $(if $(filter command line,$(origin IMAGE)),--image '$(IMAGE)') $(ARGS)
+
+.PHONY: doctor
+doctor: require-python ## Say what this machine lacks for `make run` and `make up`, and what to do
+	@PYTHONPATH='$(CURDIR)/scripts' $(PYTHON) -m deployment.doctor --port '$(PORT)'
 
 .PHONY: push
 push: require-python ## Push IMAGE, and the chart to CHART_REGISTRY=oci://registry/path
@@ -210,6 +250,11 @@ $(VENV)/runtime: requirements.txt requirements-build.txt pyproject.toml $(VENV)/
 $(VENV)/development: requirements-dev.txt $(VENV)/runtime
 	@echo "installing the development dependencies"
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	@touch $@
+
+$(TOOLS_VENV)/complete: requirements-tools.txt
+	@$(PYTHON) scripts/make_venv.py $(TOOLS_VENV)
+	@$(TOOLS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
 # --- The application's own --------------------------------------------------------------------------------------------

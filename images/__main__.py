@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from images.arguments import pinned, python_version
-from images.build import CONTEXTS, build, build_example
+from images.build import build, build_example
 from images.errors import ImageError
 
 
@@ -42,19 +42,13 @@ def _build_application(given: argparse.Namespace) -> int:
     from detection.detect import detect
     from detection.report import explain
     from detection.source import folder_of
-    from images.lock import LockError, lock
 
     try:
         description = detect(folder_of(given.app), python_version(pinned()["PYTHON_IMAGE"]))
-        locked = lock(description, CONTEXTS.parent / "lock" / description.name)
     except Undecided as undecided:
         print(explain(undecided.problems), file=sys.stderr)
         return 2
-    except LockError as error:
-        raise ImageError(str(error)) from error
-    for note in locked.notes:
-        print(note, file=sys.stderr)
-    build(description, given.image, locked.requirements, version=given.version, revision=given.revision)
+    build(description, given.image, version=given.version, revision=given.revision)
     return 0
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from detection.description import Description
@@ -13,24 +14,54 @@ from images.arguments import arguments, git, pinned
 from images.context import ROOT, assemble
 from images.errors import ImageError
 from images.failures import explain
-from images.indexes import Sources, secrets
+from images.indexes import Sources, options_of, secrets
 
 CONTEXTS = ROOT / "build" / "context"
+LOCKS = ROOT / "build" / "lock"
 
 
-def build(
-    description: Description, reference: str, requirements: Path, *, version: str = "", revision: str = ""
-) -> None:
-    """Build the image of an application as `reference`. Raises ImageError.
+def build(description: Description, reference: str, *, version: str = "", revision: str = "") -> None:
+    """Lock an application, and build its image as `reference`. Raises ImageError, and Undecided for what the lock asks.
 
-    requirements: its locked file. version, revision: for the labels; by default what git says of the repository.
+    version, revision: what the application reports; by default what git says of the repository.
     """
-    context = assemble(description, CONTEXTS / description.name, requirements)
+    # The example is built without it, with the standard library alone.
+    from images.lock import LockError, lock
+
+    try:
+        locked = lock(description, LOCKS / description.name)
+    except LockError as error:
+        raise ImageError(str(error)) from error
+    for note in locked.notes:
+        print(note, file=sys.stderr)
+    dependencies = replace(description.dependencies, apt=locked.apt, apt_build=locked.apt_build)
+    build_locked(
+        replace(description, dependencies=dependencies), reference, locked.requirements, unhashed=locked.unhashed,
+        pip_conf=locked.pip_conf, version=version, revision=revision,
+    )  # fmt: skip
+
+
+def build_locked(
+    description: Description,
+    reference: str,
+    requirements: Path,
+    *,
+    unhashed: Path | None = None,
+    pip_conf: str = "",
+    version: str = "",
+    revision: str = "",
+) -> None:
+    """Build the image of an application that is locked. Raises ImageError.
+
+    requirements, unhashed: its locked files. pip_conf: the content of a pip.conf with the indexes of the application.
+    """
+    context = assemble(description, CONTEXTS / description.name, requirements, unhashed)
     for note in context.notes:
         print(note, file=sys.stderr)
     made = arguments(description, context.target, os.environ)
     made["VERSION"] = version or git(description.folder, "describe", "--tags", "--always", "--dirty") or "dev"
     made["REVISION"] = revision or git(description.folder, "rev-parse", "HEAD") or "unknown"
+    context.sources.options += options_of(pip_conf)
     _run(reference, context.folder, made, secrets(context.sources, os.environ, Path.home()))
 
 

@@ -47,11 +47,16 @@ class Context:
 
 
 def assemble(
-    description: Description, folder: Path, requirements: Path, variables: Mapping[str, str] = os.environ
+    description: Description,
+    folder: Path,
+    requirements: Path,
+    unhashed: Path | None = None,
+    variables: Mapping[str, str] = os.environ,
 ) -> Context:
     """Fill `folder`, which is emptied first. Raises ImageError.
 
-    requirements: the locked file. variables: the environment, whose variables addresses in it may use.
+    requirements: the locked file. unhashed: another of what can't have hashes, whose paths are relative to its folder.
+    variables: the environment, whose variables addresses in both may use.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -67,6 +72,8 @@ def assemble(
     if description.surroundings.assets:
         _link_frontend(description, found, folder / "frontend" / target)
     sorted_ = sort(requirements, description.folder)
+    if unhashed:
+        sorted_ += sort(unhashed, unhashed.parent)
     sources = _take_sources(description, sorted_, variables)
     _write_requirements(sorted_, folder)
     return Context(folder, target, sources, tuple(_notes(description, found)))

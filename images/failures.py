@@ -153,7 +153,7 @@ def explain(log: Sequence[str]) -> str:
     if not failed:
         return f"The image can't be built: {_engine(log)}"
     number, error = failed.groups()
-    own = [line for line in log if line.startswith(f"#{number} ")]
+    own = [line for line in log if line.startswith(f"#{number} ") and not line.startswith(f"#{number} ERROR: ")]
     title = own[0].removeprefix(f"#{number} ")
     image = re.search(r"load metadata for (\S+)", title)
     if image:

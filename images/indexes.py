@@ -90,6 +90,13 @@ def _configured(variables: Mapping[str, str], home: Path) -> dict[str, list[str]
     return found
 
 
+def options_of(pip_conf: str) -> list[tuple[str, str]]:
+    """The indexes of a pip.conf, given by its content, as options."""
+    parser = RawConfigParser()
+    parser.read_string(pip_conf)
+    return [(f"--{name}", each) for name in OPTIONS for each in parser.get("global", name, fallback="").split()]
+
+
 def _expanded(text: str, variables: Mapping[str, str]) -> str:
     """With the value for ${NAME}, as pip and npm do it. Raises ImageError for one that is not set."""
 

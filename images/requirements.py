@@ -43,6 +43,12 @@ class Requirements:
     indexes: list[tuple[str, str]] = field(default_factory=list)
     """Options of pip that name package indexes, in long form, each with its value."""
 
+    def __add__(self, other: Requirements) -> Requirements:
+        return Requirements(
+            self.hashed + other.hashed, self.unhashed + other.unhashed, self.local + other.local,
+            self.indexes + other.indexes,
+        )  # fmt: skip
+
 
 def sort(locked: Path, folder: Path) -> Requirements:
     """Sort the lines of `locked`, whose relative paths are relative to `folder`, the repository."""

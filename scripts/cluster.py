@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools import ToolUnavailable, resolve
@@ -147,9 +148,28 @@ def _is_ready(node: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
 
 
-def load(name: str, *images: str) -> None:
-    """Copy images of the local engine to every node of the cluster; raises ClusterError."""
-    _run(resolve("kind"), "load", "docker-image", "--name", name, *images)
+def load(name: str, *images: str, nodes: Sequence[str] = ()) -> None:
+    """Copy images of the local engine to every node of the cluster, or to these; raises ClusterError."""
+    chosen = ("--nodes", ",".join(nodes)) if nodes else ()
+    _run(resolve("kind"), "load", "docker-image", "--name", name, *chosen, *images)
+
+
+def load_once(name: str, *images: str, nodes: Sequence[str] = ()) -> None:
+    """Copy images to the nodes, or to these, that have none of their names yet; raises ClusterError.
+
+    kind itself compares the images' digests, which differ between some engines and containerd, and copies them anew.
+    """
+    for node in nodes or workers(name):
+        there = _run("docker", "exec", node, "ctr", "--namespace", "k8s.io", "images", "ls", "--quiet").split()
+        missing = [each for each in images if f"docker.io/library/{each}" not in there and each not in there]
+        if missing:
+            load(name, *missing, nodes=[node])
+
+
+def workers(name: str) -> list[str]:
+    """The nodes that pods are placed on: those beside the control plane, unless there are no others."""
+    nodes = sorted(_run(resolve("kind"), "get", "nodes", "--name", name).split())
+    return [node for node in nodes if "control-plane" not in node] or nodes
 
 
 def delete(name: str) -> None:

@@ -502,6 +502,13 @@ def resolve(name: str) -> Path:
     )
 
 
+def place(name: str) -> Path | None:
+    """Where tool `name` is at its pinned version; None if it would have to be fetched first. Gets nothing."""
+    version = pinned(name)
+    there = _place(name, version)
+    return _on_path(TOOLS[name], version, []) or (there if _in_place(TOOLS[name], version, there) else None)
+
+
 def _table() -> Iterator[str]:
     yield f"{'TOOL':<12}{'PINNED':<12}FOUND"
     for name, tool in TOOLS.items():

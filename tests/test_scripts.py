@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import cluster
-import deploy
-import up
+from deployment import up
+from deployment.release import helm
 from tests.serving_process import ROOT, Server, free_port, until
 
 
@@ -168,7 +168,7 @@ DIGEST = "sha256:" + "0" * 64
     ],
 )
 def test_an_image_reference_is_taken_apart(reference: str, parts: tuple[str, str, str]) -> None:
-    image = deploy.Image.parse(reference)
+    image = helm.Image.parse(reference)
     assert (image.repository, image.tag, image.digest) == parts
 
 
@@ -187,19 +187,19 @@ def test_an_image_reference_is_taken_apart(reference: str, parts: tuple[str, str
 )
 def test_an_image_without_tag_or_digest_is_refused(reference: str) -> None:
     with pytest.raises(ValueError, match="not an image with a tag or a digest"):
-        deploy.Image.parse(reference)
+        helm.Image.parse(reference)
 
 
 def fake_helm(folder: Path) -> str:
     """A PATH whose helm says that it is the pinned one and otherwise prints its arguments and kubeconfig."""
     version = re.search(r"^HELM=(.*)$", (ROOT / "versions.env").read_text(), re.MULTILINE)
     assert version
-    helm = folder / "helm"
-    helm.write_text(
+    command = folder / "helm"
+    command.write_text(
         f'#!/bin/sh\n[ "$1" = version ] && echo {version[1]} && exit\n'
         'echo "called with $*"\necho "kubeconfig: $(cat "$KUBECONFIG")"\nls -l "$KUBECONFIG"\n'
     )
-    helm.chmod(0o755)
+    command.chmod(0o755)
     return f"{folder}:{os.environ['PATH']}"
 
 
@@ -246,8 +246,12 @@ def test_an_interrupted_deployment_lets_helm_roll_back_and_leaves_no_secret(
     (tmp_path / "helm").write_text(SLOW_HELM.format(version=version[1], folder=tmp_path))
     state = tmp_path / "state"
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "scripts" / "deploy.py"), "--image", "a:1", "--release", "r", "--namespace", "n"],
-        env={**os.environ, "PATH": path, "KUBECONFIG_CONTENT": "secret", "TMPDIR": str(tmp_path)},
+        [sys.executable, "-m", "deployment.deploy", "--image", "a:1", "--release", "r", "--namespace", "n"],
+        cwd=ROOT,
+        env={
+            **os.environ, "PATH": path, "PYTHONPATH": str(ROOT / "scripts"), "KUBECONFIG_CONTENT": "secret",
+            "TMPDIR": str(tmp_path),
+        },
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     until("helm runs", state.exists)
@@ -277,7 +281,7 @@ def test_a_stop_at_the_very_moment_helm_starts_reaches_it(monkeypatch: pytest.Mo
         return started
 
     monkeypatch.setattr(subprocess, "Popen", start_and_be_stopped)
-    assert deploy.run_to_its_end(["sleep", "30"]) == -signal.SIGTERM
+    assert helm.run_to_its_end(["sleep", "30"]) == -signal.SIGTERM
 
 
 # --- an interrupted or broken cluster -------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""From a description to the values of the chart."""

@@ -1,0 +1,7 @@
+"""What stops a deployment, in words for whoever started it."""
+
+from __future__ import annotations
+
+
+class DeploymentError(RuntimeError):
+    """Something is missing or does not work. The message says what, where, and what to do."""

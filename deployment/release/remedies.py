@@ -1,0 +1,60 @@
+"""What to do about errors that applications have in a pod though they work elsewhere, known by what they print."""
+
+from __future__ import annotations
+
+import re
+
+REMEDIES: tuple[tuple[str, str], ...] = (
+    (
+        r"KeyError: ['\"]([A-Z][A-Z0-9_]*)['\"]",
+        "{0} is not set: write {0}=... into your env file and name the file with ENV=<path>",
+    ),
+    (
+        r"(?:Read-only file system|Permission denied): ['\"](?:/srv/)?([^'\"]+?)(?:/[^/'\"]*)?['\"]",
+        'only folders that are declared can be written to: writable = ["{0}"] in flask-app.toml',
+    ),
+    (
+        r"unable to open database file",
+        'SQLite can\'t write to the folder of its file: declare it with writable = ["<folder>"] in flask-app.toml, or '
+        "use PostgreSQL",
+    ),
+    (
+        r"ModuleNotFoundError: No module named ['\"]([\w.]+)['\"]",
+        "nothing installs the module {0}: add its package to the application's requirements",
+    ),
+    (
+        r"ImportError: (\S+\.so[\w.]*): cannot open shared object file",
+        "the library {0} is not in the image: add its Debian package with apt = [...] in flask-app.toml",
+    ),
+    (
+        r"(?:could not translate host name|Name or service not known|getaddrinfo failed|nodename nor servname)",
+        "the host that the application connects to is not known in the cluster: set its address in your env file, "
+        "ENV=<path>",
+    ),
+    (
+        r"(?:Connection refused|could not connect to server|Error 111 connecting)",
+        "nothing listens where the application connects to: localhost is the pod itself there. Set the address in your "
+        'env file, ENV=<path>, or have `make up` run the service: services = ["postgresql", "redis"] in flask-app.toml',
+    ),
+    (
+        r"(?:password authentication failed|Access denied for user)",
+        "the database refuses the user or the password: correct them in your env file, ENV=<path>",
+    ),
+    (
+        r"relation \"?[\w.]+\"? does not exist|no such table",
+        'the tables are not there: set what creates them, such as migrate = "flask db upgrade", in flask-app.toml',
+    ),
+    (
+        r"No such command|Error: No such command ['\"](\w+)['\"]",
+        "the image's flask or celery does not know the command: correct it in flask-app.toml",
+    ),
+)
+"""A pattern of the log, and what to do; {0} is its first group. The first that fits decides."""
+
+
+def remedy(log: str) -> str:
+    """What to do, given what was printed; empty if nobody knows."""
+    for pattern, advice in REMEDIES:
+        if match := re.search(pattern, log):
+            return advice.format(*(match.groups() or ("",)))
+    return ""

@@ -1,0 +1,73 @@
+"""The env file: as python-dotenv reads it, and what a pod would refuse or never get is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deployment.errors import DeploymentError
+from deployment.settings.env_file import Given, read
+
+
+def given(folder: Path, text: str) -> Given:
+    file = folder / "prod.env"
+    file.write_text(text)
+    return read(file)
+
+
+def test_what_people_write_is_read(tmp_path: Path) -> None:
+    found = given(
+        tmp_path,
+        "\ufeff# settings\r\nexport SECRET_ONE=one\n\nTWO=\"two words\" # a comment\nTHREE='pa$$ # word'\n"
+        'KEY="-----BEGIN\nabc=\n-----END"\nEMPTY=\nJOINED=${SECRET_ONE}/x\n',
+    )
+    assert found.secret == {
+        "SECRET_ONE": "one",
+        "TWO": "two words",
+        "THREE": "pa$$ # word",
+        "KEY": "-----BEGIN\nabc=\n-----END",
+        "EMPTY": "",
+        "JOINED": "one/x",
+    }
+    assert found.notes == ()
+
+
+def test_what_a_secret_may_not_set_goes_elsewhere_with_a_word(tmp_path: Path) -> None:
+    found = given(
+        tmp_path,
+        "WEB_THREADS=4\nhttps_proxy=http://proxy:3128\nPORT=8000\nFLASK_APP=shop\nPYTHONPATH=src\nSECRET_KEY=k\nALONE\n",
+    )
+    assert found.config == {"WEB_THREADS": "4", "https_proxy": "http://proxy:3128"}
+    assert found.secret == {"SECRET_KEY": "k"}
+    assert found.names == {"WEB_THREADS", "https_proxy", "SECRET_KEY"}
+    said = "\n".join(found.notes)
+    for name in ("PORT", "FLASK_APP", "PYTHONPATH", "ALONE"):
+        assert f"prod.env: {name} " in said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("A=1\n\n\nthese are words\n", "prod.env:4 is no NAME=value line"),
+        ('A="never closed\n', "prod.env:1 is no NAME=value line"),
+        ("A=1\nmy-name=2\n", "prod.env:2: 'my-name' can't be the name of a variable"),
+        ("A=1\n1A=2\n", "prod.env:2: '1A' can't be the name of a variable"),
+    ],
+)
+def test_a_line_that_can_not_be_meant_is_named_without_a_value(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(DeploymentError) as refused:
+        given(tmp_path, text)
+    assert said in str(refused.value)
+    assert "never closed" not in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DeploymentError, match=r"ENV=.*none.env is not there"):
+        read(tmp_path / "none.env")
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "prod.env").write_bytes(b"A=\xff\xfe\n")
+    with pytest.raises(DeploymentError, match="can't be read"):
+        read(tmp_path / "prod.env")

@@ -1,0 +1,168 @@
+"""What is missing or contradictory is said before anything is changed; what is given goes where it belongs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deployment import prepare as module
+from deployment.errors import DeploymentError
+from deployment.prepare import Application, Wanted, prepare
+from deployment.release.helm import Helm
+from deployment.settings.secret import decoded
+from tests.deployment.fakes import FakeKubectl, described, setting, written
+
+
+@pytest.fixture(autouse=True)
+def nothing_deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """The values of the deployed release, which a test can fill."""
+    deployed: dict[str, Any] = {}
+    monkeypatch.setattr(Helm, "values", lambda _: deployed)
+    monkeypatch.setattr(module, "BUILD", tmp_path / "build")
+    return deployed
+
+
+def wanted(folder: Path, env: str = "", values: str = "", **more: Any) -> Wanted:
+    """A wanted release of shop, with the texts of an env file and a values file."""
+    surroundings = more.pop("surroundings", {})
+    files = {}
+    for name, text in (("env", env), ("values", values)):
+        if text:
+            files[name] = folder / f"my.{name}"
+            files[name].write_text(text)
+    application = Application(described(folder, **surroundings), more.pop("environment", {}))
+    return Wanted(FakeKubectl("default"), "shop", application, files.get("env"), files.get("values"), **more)
+
+
+def written_values(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((folder / "build" / "shop" / "values.yaml").read_text())
+    return found
+
+
+REQUIRED = {"settings": (setting("PAYMENT_TOKEN", required=True), setting("SECRET_KEY", "'dev'", secret=True))}
+
+
+def test_a_setting_that_is_missing_is_told_with_its_place_and_the_line_to_write(tmp_path: Path) -> None:
+    asked = wanted(tmp_path, env="A=1\n", surroundings=REQUIRED)
+    with pytest.raises(DeploymentError) as refused:
+        prepare(asked)
+    assert "PAYMENT_TOKEN                  config.py:7" in str(refused.value)
+    assert f"Write into {tmp_path / 'my.env'}:\n  PAYMENT_TOKEN=<value>" in str(refused.value)
+    assert isinstance(asked.kubectl, FakeKubectl)
+    assert asked.kubectl.objects == {}
+    assert not (tmp_path / "build").exists()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"env": "PAYMENT_TOKEN=t\n"},
+        {"environment": {"PAYMENT_TOKEN": "t"}},
+        {"values": "config: {PAYMENT_TOKEN: t}\n"},
+        {"values": "extraEnv: [{name: PAYMENT_TOKEN, value: t}]\n"},
+        {"values": "secrets: {values: {PAYMENT_TOKEN: t}}\n"},
+        {"provided": {"PAYMENT_TOKEN": "t"}, "development": True},
+    ],
+    ids=str,
+)
+def test_a_setting_may_be_given_in_any_of_the_places(tmp_path: Path, given: dict[str, Any]) -> None:
+    prepare(wanted(tmp_path, surroundings=REQUIRED, **given))
+
+
+def test_the_keys_of_a_secret_that_is_there_count_and_one_that_is_not_is_named(tmp_path: Path) -> None:
+    asked = wanted(tmp_path, values="secrets: {existingSecret: mine}\n", surroundings=REQUIRED)
+    with pytest.raises(DeploymentError, match="there is no Secret mine in the namespace default"):
+        prepare(asked)
+    asked.kubectl.apply({"kind": "Secret", "metadata": {"name": "mine"}, "data": {"PAYMENT_TOKEN": "dA=="}})
+    assert prepare(asked).version is None
+
+
+def test_what_other_secrets_give_is_not_known_and_only_told(tmp_path: Path) -> None:
+    values = "extraEnvFrom: [{secretRef: {name: mine}}]\n"
+    (note, *_) = prepare(wanted(tmp_path, values=values, surroundings=REQUIRED)).notes
+    assert "PAYMENT_TOKEN" in note
+
+
+def test_a_key_that_stands_in_the_source_is_told(tmp_path: Path) -> None:
+    (note,) = prepare(wanted(tmp_path, env="PAYMENT_TOKEN=t\n", surroundings=REQUIRED)).notes
+    assert note.startswith("SECRET_KEY is not set, so that the application takes its default from config.py:7")
+
+
+def test_the_env_file_is_in_the_secret_and_in_nothing_else(tmp_path: Path) -> None:
+    prepared = prepare(wanted(tmp_path, env="PASSWORD=s3cret\nWEB_THREADS=4\n"))
+    prepared.put()
+    values = written_values(tmp_path)
+    assert values == {
+        "fullnameOverride": "shop",
+        "config": {"WEB_THREADS": "4"},
+        "secrets": {"existingSecret": "shop-env-1"},
+    }
+    assert isinstance(prepared.wanted.kubectl, FakeKubectl)
+    assert decoded(prepared.wanted.kubectl.objects["Secret", "shop-env-1"]) == {"PASSWORD": "s3cret"}
+
+
+def test_the_env_file_takes_precedence_over_what_the_repository_says(tmp_path: Path) -> None:
+    """Else the variable of the pod would win over the file of the Secret."""
+    prepare(wanted(tmp_path, env="CURRENCY=CHF\n", environment={"CURRENCY": "EUR", "LANGUAGE": "de"}))
+    assert written_values(tmp_path)["config"] == {"LANGUAGE": "de"}
+
+
+def test_what_make_up_provides_gives_way_to_everybody_else(tmp_path: Path) -> None:
+    prepared = prepare(
+        wanted(
+            tmp_path,
+            env="A=env\n",
+            values="config: {B: values}\n",
+            environment={"C": "repository"},
+            provided={"A": "up", "B": "up", "C": "up", "D": "up"},
+            development=True,
+        )
+    )
+    assert prepared.version
+    assert prepared.version.values == {"A": "env", "D": "up"}
+
+
+def test_without_an_env_file_the_settings_that_are_deployed_stay(
+    tmp_path: Path, nothing_deployed: dict[str, Any]
+) -> None:
+    asked = wanted(tmp_path, surroundings=REQUIRED)
+    asked.kubectl.apply(
+        {
+            "kind": "Secret",
+            "metadata": {
+                "name": "shop-env-3",
+                "labels": {"app.kubernetes.io/instance": "shop", "app.kubernetes.io/component": "environment"},
+            },
+            "data": {"PAYMENT_TOKEN": "dA=="},
+        }
+    )
+    nothing_deployed["secrets"] = {"existingSecret": "shop-env-3"}
+    prepared = prepare(asked)
+    assert prepared.version
+    assert (prepared.version.name, prepared.version.new) == ("shop-env-3", False)
+
+
+@pytest.mark.parametrize("values", ["secrets: {existingSecret: mine}\n", "secrets: {values: {A: b}}\n"])
+def test_two_secrets_are_refused(tmp_path: Path, values: str) -> None:
+    asked = wanted(tmp_path, env="A=1\n", values=values)
+    with pytest.raises(DeploymentError, match="a pod has one alone: move the values into the env file"):
+        prepare(asked)
+
+
+def test_a_values_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DeploymentError, match=r"my.values can't be read"):
+        prepare(wanted(tmp_path, values="a: [\n"))
+
+
+def test_a_claim_is_made_once_and_stays_as_it_is(tmp_path: Path) -> None:
+    asked = wanted(tmp_path, surroundings={"writes": (written("uploads", shared=True),)})
+    prepare(asked).put()
+    assert isinstance(asked.kubectl, FakeKubectl)
+    claim = asked.kubectl.objects["PersistentVolumeClaim", "shop-data"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
+    claim["spec"]["resources"] = "enlarged since"
+    prepare(asked).put()
+    assert asked.kubectl.objects["PersistentVolumeClaim", "shop-data"]["spec"]["resources"] == "enlarged since"

@@ -1,0 +1,121 @@
+"""What an application writes to becomes a volume: of each pod, or one that all pods share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployment.chart.folders import Folders, find_folders
+from deployment.errors import DeploymentError
+from detection.description import Description, Found
+from tests.deployment.fakes import described, setting, written
+
+SQLITE = "SQLite database"
+
+
+def folders(description: Description, *, development: bool = True, has_database: bool = False) -> Folders:
+    return find_folders(description, development=development, has_database=has_database)
+
+
+def given(found: Folders) -> dict[str, Any]:
+    return {".".join(each.path): each.value for each in found.values("shop-data")}
+
+
+def paths(found: Folders) -> list[str]:
+    return [str(each.path) for each in found.folders]
+
+
+@pytest.mark.parametrize(
+    ("path", "what", "mounted"),
+    [
+        ("instance", "instance folder", ["/srv/instance"]),
+        ("instance/shop.db", SQLITE, ["/srv/instance"]),
+        ("logs/shop.log", "log file", ["/srv/logs"]),
+        ("./cache/../files", "cache", ["/srv/files"]),
+        ("/var/lib/shop", "upload folder", ["/var/lib/shop"]),
+        ("~/.cache", "cache", []),
+        ("/tmp/shop", "cache", []),
+        ("uploads.d", "upload folder", ["/srv/uploads.d"]),
+    ],
+)
+def test_a_path_is_mounted_as_its_folder(path: str, what: str, mounted: list[str]) -> None:
+    assert paths(folders(described(writes=(written(path, what),)))) == mounted
+
+
+def test_a_folder_of_each_pod_changes_nothing_else() -> None:
+    assert given(folders(described(writes=(written("cache"),)))) == {
+        "volumes": [{"name": "folder-1", "emptyDir": {}}],
+        "volumeMounts": [{"name": "folder-1", "mountPath": "/srv/cache"}],
+    }
+
+
+def test_a_shared_folder_is_on_the_claim_and_has_one_replica_with_a_word_why() -> None:
+    found = folders(described(writes=(written("instance/shop.db", SQLITE, shared=True), written("cache"))))
+    assert (
+        given(found).items() >= {"autoscaling.mode": "fixed", "replicaCount": 1, "rollout.strategy": "Recreate"}.items()
+    )
+    mounts = given(found)["volumeMounts"]
+    assert {"name": "shared", "mountPath": "/srv/instance", "subPath": "instance"} in mounts
+    (why,) = {each.comment for each in found.values("shop-data") if each.path == ("replicaCount",)}
+    assert "SQLite database instance/shop.db, shop.py:9" in why
+
+
+def test_what_the_image_has_in_a_folder_is_copied_into_the_volume(tmp_path: Path) -> None:
+    (tmp_path / "uploads").mkdir()
+    (tmp_path / "uploads" / "logo.png").touch()
+    found = given(folders(described(tmp_path, writes=(written("uploads", shared=True), written("cache")))))
+    (container,) = found["initContainers"]
+    assert "cp -R -n --preserve=timestamps /srv/uploads/. /copy/folder-2/" in container["command"][-1]
+    assert container["volumeMounts"] == [{"name": "shared", "mountPath": "/copy/folder-2", "subPath": "uploads"}]
+
+
+def test_a_repository_that_is_itself_a_package_is_in_a_folder_of_its_name(tmp_path: Path) -> None:
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / "__init__.py").touch()
+    assert paths(folders(described(shop, writes=(written("instance"),)))) == ["/srv/shop/instance"]
+
+
+def test_folders_in_a_folder_that_is_mounted_are_part_of_it() -> None:
+    found = folders(described(writes=(written("var/cache"), written("var"), written("var/uploads", shared=True))))
+    assert paths(found) == ["/srv/var", "/srv/var/uploads"]
+
+
+def test_sqlite_is_not_used_where_another_database_is_configured() -> None:
+    writes = (written("instance/shop.db", SQLITE, shared=True),)
+    assert folders(described(writes=writes), has_database=True) == Folders()
+
+
+def test_a_database_beside_the_code_is_moved_by_the_setting_that_says_where_it_is() -> None:
+    found = folders(
+        described(writes=(written("app.db", SQLITE, shared=True),), settings=(setting("DATABASE_URL"),)),
+        development=False,
+    )
+    assert given(found)["config.DATABASE_URL"] == "sqlite:////data/app.db"
+    assert paths(found) == ["/data"]
+    assert given(found)["replicaCount"] == 1
+
+
+def test_a_log_beside_the_code_is_written_to_a_copy_of_the_code() -> None:
+    found = given(folders(described(writes=(written("shop.log", "log file"),)), development=False))
+    assert found["volumeMounts"] == [{"name": "code", "mountPath": "/srv"}]
+    assert "/srv/. /copy/code/" in found["initContainers"][0]["command"][-1]
+    assert "replicaCount" not in found
+
+
+def test_production_does_not_lose_a_database_beside_the_code() -> None:
+    hard_coded = described(writes=(written("app.db", SQLITE, shared=True),))
+    with pytest.raises(DeploymentError, match=r"shop.py:9: app.db \(SQLite database\) lies in the folder of the code"):
+        folders(hard_coded, development=False)
+    found = given(folders(hard_coded))
+    assert (found["replicaCount"], found["volumeMounts"]) == (1, [{"name": "code", "mountPath": "/srv"}])
+
+
+def test_a_migration_could_not_see_a_database_in_the_pods_copy_of_the_code() -> None:
+    hard_coded = described(
+        writes=(written("app.db", SQLITE, shared=True),), migration=Found("flask db upgrade", "migrations")
+    )
+    with pytest.raises(DeploymentError, match="Move it into a folder of its own"):
+        folders(hard_coded)
