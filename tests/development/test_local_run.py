@@ -18,8 +18,7 @@ import pytest
 
 from detection.description import Description, Process, Role
 from development.environment import Environment
-from development.errors import DevelopmentError
-from development.local import DEVELOPMENT_SERVER, SERVER, local, read_env_file
+from development.local import DEVELOPMENT_SERVER, SERVER, local
 from tests.development.applications import SHOP, described, everything_in, write
 from tests.serving_process import ROOT, Server, at_full_speed, environment, free_port, until
 
@@ -122,21 +121,6 @@ def test_workers_run_beside_the_server_and_end_with_it(tmp_path: Path) -> None:
     assert worker
     until("the worker has ended", lambda: not Path(f"/proc/{worker[1]}").exists())
     assert "nightly" not in log
-
-
-# --- The env file ---------------------------------------------------------------------------------------------------
-
-
-def test_an_env_file_is_read_as_others_read_it(tmp_path: Path) -> None:
-    file = tmp_path / ".env"
-    file.write_text("# comment\nNAME=value\nexport QUOTED='two words'\nBUILT=${NAME}-x\nEMPTY=\nNOTHING\n")
-    assert read_env_file(file) == {"NAME": "value", "QUOTED": "two words", "BUILT": "value-x", "EMPTY": ""}
-    assert read_env_file(None) == {}
-
-
-def test_an_env_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DevelopmentError, match=r"ENV=.*/\.env is not there: write NAME=value lines"):
-        read_env_file(tmp_path / ".env")
 
 
 def test_the_shell_takes_precedence_over_the_env_file(tmp_path: Path) -> None:
