@@ -78,7 +78,7 @@ require-python:
 run: $(if $(STRICT)$(APP),$(TOOLS_VENV)/complete,$(app_venv)/runtime) ## Serve APP=../shop on http://localhost:5000 (ENV, PORT, BIND_ADDRESS; STRICT=1 as in a pod; WORKERS=1)
 	@$(if $(STRICT),$(run_strictly),$(if $(APP),$(call developing,run) $(locally) --address '$(BIND_ADDRESS)',$(run_here)))
 
-developing = exec $(with_tools) -m development $(1)
+developing = exec env $(with_tools) -m development $(1)
 locally  = --app '$(APP)' --port '$(PORT)' $(if $(env_file),--env '$(env_file)') $(if $(WORKERS),--workers)
 run_here = PORT=$(PORT) BIND_ADDRESS='$(BIND_ADDRESS)' WSGI_APP='$(app_name)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
 run_strictly = $(with_tools) -m development.strict $(if $(APP),'$(APP)') --port $(PORT) --address '$(BIND_ADDRESS)' $(if $(env_file),--env '$(env_file)')
