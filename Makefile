@@ -75,15 +75,19 @@ require-python:
 # --- On this machine -----------------------------------------------------------------------------------------------
 
 .PHONY: run
-run: $(if $(STRICT),$(TOOLS_VENV)/complete,$(app_venv)/runtime) ## Serve on http://localhost:5000 (PORT, BIND_ADDRESS, APP_DIR, WSGI_APP; STRICT=1 as in a pod)
-	@$(if $(STRICT),$(run_strictly),$(run_here))
+run: $(if $(STRICT)$(APP),$(TOOLS_VENV)/complete,$(app_venv)/runtime) ## Serve APP=../shop on http://localhost:5000 (ENV, PORT, BIND_ADDRESS; STRICT=1 as in a pod; WORKERS=1)
+	@$(if $(STRICT),$(run_strictly),$(if $(APP),$(call developing,run) $(locally) --address '$(BIND_ADDRESS)',$(run_here)))
 
+developing = exec env $(with_tools) -m development $(1)
+locally  = --app '$(APP)' --port '$(PORT)' $(if $(env_file),--env '$(env_file)') $(if $(WORKERS),--workers)
 run_here = PORT=$(PORT) BIND_ADDRESS='$(BIND_ADDRESS)' WSGI_APP='$(app_name)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
 run_strictly = $(with_tools) -m development.strict $(if $(APP),'$(APP)') --port $(PORT) --address '$(BIND_ADDRESS)' $(if $(env_file),--env '$(env_file)')
 
 .PHONY: dev
-dev: $(app_venv)/runtime ## Develop: serve on http://localhost:5000 (as run), reload on change, show errors in a debugger
-	@PORT=$(PORT) WSGI_APP='$(app_name)' exec $(app_venv)/bin/nodrop dev
+dev: $(if $(APP),$(TOOLS_VENV)/complete,$(app_venv)/runtime) ## Develop APP=../shop: serve as run, reload on change, show errors in a debugger
+	@$(if $(APP),$(call developing,dev) $(locally),$(dev_here))
+
+dev_here = PORT=$(PORT) WSGI_APP='$(app_name)' exec $(app_venv)/bin/nodrop dev
 
 .PHONY: test
 test: $(VENV)/development ## Check everything that needs no cluster
@@ -204,6 +208,22 @@ kind-mutants: $(VENV)/development ## Prove that the proof can fail: charts and i
 .PHONY: report
 report: $(VENV)/development ## Write the page of the last proof again (ARGS='--picture FILE --scenario NAME' for a picture)
 	@PYTHONPATH=k8s-tests:k8s-tests/prober $(PY) -m harness.report.page build/proof $(ARGS)
+
+# Where the release is that live, logs and shell are for.
+CONTEXT ?= kind-$(CLUSTER)
+released = $(if $(APP),--app '$(APP)') $(if $(RELEASE),--release '$(RELEASE)') --namespace '$(NAMESPACE)' --context '$(CONTEXT)'
+
+.PHONY: live
+live: $(TOOLS_VENV)/complete ## Edit APP=../shop in the pods of `make up`: each change is served at once (CONTEXT, RELEASE, NAMESPACE)
+	@$(call developing,live) $(released)
+
+.PHONY: logs
+logs: $(TOOLS_VENV)/complete ## Follow what all pods of APP=../shop log (as live)
+	@$(call developing,logs) $(released)
+
+.PHONY: shell
+shell: $(TOOLS_VENV)/complete ## Open a shell in a pod of APP=../shop (as live; PART=worker-name, COMMAND='flask shell')
+	@$(call developing,shell) $(released) $(if $(PART),--part '$(PART)') $(if $(COMMAND),-- '$(COMMAND)')
 
 # --- Elsewhere -----------------------------------------------------------------------------------------------------
 

@@ -9,117 +9,100 @@ import sys
 import time
 from pathlib import Path
 
-from detection.detect import detect
-from detection.source import folder_of
-from images.lock import lock
-
-from detection.configuration import Configuration, read
-from detection.description import Description, Undecided
-from detection.repository import Repository
+from deployment.application import describe
+from deployment.errors import DeploymentError
+from deployment.prepare import Application
+from deployment.settings import env_file
 from development.cluster import Release
-from development.environment import environment
+from development.environment import ROOT, environment
 from development.errors import DevelopmentError
-from development.local import (
-    DEVELOPMENT_SERVER,
-    SERVER,
-    Local,
-    become,
-    local,
-    read_env_file,
-    serve_with_workers,
-)
+from development.live.files import Files
+from development.live.session import Session
+from development.local import DEVELOPMENT_SERVER, SERVER, Local, become, local, serve_with_workers
+from development.logs import Logs
+from development.shell import shell_command
 from images.context import place
-from images.errors import ImageError
+from images.lock import LockError, lock
 from tools import ToolUnavailable
 
+LOCKS = ROOT / "build" / "run"
+EXAMPLE = "flask-app"
+"""The release without APP."""
 INTERRUPTED = 130
 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments."""
-    top = argparse.ArgumentParser(prog="development", description=__doc__)
+    top = argparse.ArgumentParser(prog="python -m development", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="command", dest="command")
     for name in ("run", "dev"):
         here = commands.add_parser(name)
-        here.add_argument("--app", required=True)
-        here.add_argument("--python", required=True, help="the image's, such as 3.13, where the application names none")
-        here.add_argument("--env", type=Path, help="an env file")
+        here.add_argument("--app", required=True, help="a folder or a git address")
+        here.add_argument("--env", type=Path, metavar="FILE", help="the env file")
         here.add_argument("--port", type=int, default=5000)
         here.add_argument("--address", default="127.0.0.1")
         here.add_argument("--workers", action="store_true", help="run the workers too")
     for name in ("live", "logs", "shell"):
         there = commands.add_parser(name)
-        there.add_argument("--release", default="")
+        there.add_argument("--app", default=str(ROOT / "app") if name == "live" else "", help="as for make up")
+        there.add_argument("--release", default="", help="that of the application by default")
         there.add_argument("--namespace", default="default")
-        there.add_argument("--context", default="")
-        there.add_argument("--app", required=True)
-        there.add_argument("--python", required=True)
+        there.add_argument("--context", default="", help="of the kubeconfig; the current one by default")
         if name == "shell":
-            there.add_argument("--part", default="server")
-            there.add_argument("words", nargs="?", default="", help="a command in place of a shell")
+            there.add_argument("--part", default="server", help="or worker-NAME")
+            there.add_argument("line", nargs="?", default="", help="a command, in place of a shell")
     return top
 
 
-def _described(arguments: argparse.Namespace) -> tuple[Description, Configuration]:
-    folder = folder_of(arguments.app)
-    return detect(folder, arguments.python), read(Repository(folder))
-
-
-def _local(arguments: argparse.Namespace) -> tuple[Description, Local]:
-    """The application, and how it is started here, in its environment."""
-    description, configuration = _described(arguments)
-    given = {**configuration.environment, **read_env_file(arguments.env)}
-    locked = lock(description, Path("build", "locks", description.name, "requirements.txt"))
-    for note in locked.notes:
-        print(note, file=sys.stderr)
-    began = time.monotonic()
-    made = environment(description, locked.requirements)
-    if made.is_new:
-        print(f"installed what {description.name} needs in {time.monotonic() - began:.1f} s", file=sys.stderr)
-    if made.note:
-        print(made.note, file=sys.stderr)
-    start = local(description, made, given=given, port=arguments.port, address=arguments.address)
-    return description, start
-
-
 def _serve(arguments: argparse.Namespace) -> int:
-    description, start = _local(arguments)
+    application = describe(arguments.app)
+    start = _prepared(application, arguments)
     command = SERVER if arguments.command == "run" else DEVELOPMENT_SERVER
-    processes = description.surroundings.processes
+    processes = application.description.surroundings.processes
     if not (arguments.workers and processes):
         become(start, command)
     return serve_with_workers(start, command, processes)
 
 
-def _release(arguments: argparse.Namespace) -> Release:
-    name = arguments.release or _described(arguments)[0].name
-    return Release(name, arguments.namespace, arguments.context)
+def _prepared(application: Application, arguments: argparse.Namespace) -> Local:
+    """How the application is started here, in an environment with what it needs."""
+    description = application.description
+    began = time.monotonic()
+    locked = lock(description, LOCKS / description.name)
+    made = environment(description, locked)
+    if made.is_new:
+        _tell(*locked.notes, f"installed what {description.name} needs in {time.monotonic() - began:.0f} s")
+    if made.note:
+        _tell(made.note)
+    given = env_file.read(arguments.env) if arguments.env else env_file.Given()
+    variables = {**application.environment, **given.config, **given.secret}
+    return local(description, made, given=variables, port=arguments.port, address=arguments.address)
 
 
 def _live(arguments: argparse.Namespace) -> int:
-    from development.live.files import Files
-    from development.live.session import Session
-
-    description, configuration = _described(arguments)
-    release = Release(arguments.release or description.name, arguments.namespace, arguments.context)
-    files = Files(description.folder, place(description))
-    declaring = {*description.dependencies.files, configuration.place.partition(" ")[0]}
-    Session(release, files, _say, declaring=declaring).run()
+    application = describe(arguments.app)
+    description = application.description
+    is_example = description.folder == ROOT / "app"
+    name = arguments.release or (EXAMPLE if is_example else description.name)
+    release = Release(name, arguments.namespace, arguments.context)
+    declaring = {*description.dependencies.files, application.place.partition(" ")[0]}
+    Session(release, Files(description.folder, place(description)), _say, declaring=declaring).run()
     return 0
 
 
-def _logs(arguments: argparse.Namespace) -> int:
-    from development.logs import Logs
+def _release(arguments: argparse.Namespace) -> Release:
+    name = arguments.release or (describe(arguments.app).description.name if arguments.app else EXAMPLE)
+    return Release(name, arguments.namespace, arguments.context)
 
+
+def _logs(arguments: argparse.Namespace) -> int:
     Logs(_release(arguments), lambda line: print(line, flush=True), for_terminal=sys.stdout.isatty()).run()
     return 0
 
 
 def _shell(arguments: argparse.Namespace) -> int:
-    from development.shell import shell_command
-
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    command = shell_command(_release(arguments), arguments.words, arguments.part, for_terminal=is_terminal)
+    command = shell_command(_release(arguments), arguments.line, arguments.part, for_terminal=is_terminal)
     os.execv(command[0], command)
 
 
@@ -127,10 +110,15 @@ def _say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')}  {line}", flush=True)
 
 
+def _tell(*lines: str) -> None:
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
 COMMANDS = {"run": _serve, "dev": _serve, "live": _live, "logs": _logs, "shell": _shell}
 
 
-def _end(*_: object) -> None:
+def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -138,18 +126,14 @@ def main() -> int:
     """The command line. Returns the exit status."""
     arguments = parser().parse_args()
     # Like Ctrl-C, so that the release is put back.
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return COMMANDS[arguments.command](arguments)
-    except Undecided as undecided:
-        for problem in undecided.problems:
-            print(f"{problem.cause}: {problem.remedy}", file=sys.stderr)
-        return 1
-    except (DevelopmentError, ImageError, ToolUnavailable) as error:
-        print(error, file=sys.stderr)
+    except (DevelopmentError, DeploymentError, LockError, ToolUnavailable) as error:
+        _tell(str(error))
         return 1
     except KeyboardInterrupt:
-        return INTERRUPTED if arguments.command != "logs" else 0
+        return 0 if arguments.command in ("live", "logs") else INTERRUPTED
 
 
 if __name__ == "__main__":

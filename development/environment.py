@@ -8,6 +8,7 @@ path.
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import os
 import shutil
@@ -25,6 +26,8 @@ from development.errors import DevelopmentError
 from development.python import find_python
 from images.arguments import package_version
 from images.content import content
+from images.lock import Locked
+from images.lock.files import LOCAL
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build" / "venv"
@@ -32,6 +35,12 @@ DONE = "complete"
 """File of an environment in which everything is installed. It has the line that is to be said each time, if any."""
 OF_THE_PACKAGE = ("pyproject.toml", "setup.py", "setup.cfg")
 VERSION_VARIABLES = ("SETUPTOOLS_SCM_PRETEND_VERSION", "PBR_VERSION", "PDM_BUILD_SCM_VERSION")
+FROM_PIP_CONF = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "trusted-host": "UV_INSECURE_HOST",
+}
 BUILD_NODROP = "import sys; from flit_core.buildapi import build_wheel; build_wheel(sys.argv[1])"
 
 
@@ -50,19 +59,19 @@ class Environment:
         return self.folder / "bin"
 
 
-def environment(description: Description, requirements: Path, folder: Path = FOLDER) -> Environment:
+def environment(description: Description, locked: Locked, folder: Path = FOLDER) -> Environment:
     """The environment of an application, which is made if there is none of the same content.
 
-    requirements: pinned, for the image's Python. Raises DevelopmentError with what the installer said.
+    Raises DevelopmentError with what the installer said.
     """
     python, note = find_python(description.dependencies.python.value, folder)
-    place = folder / f"{description.name}-{_key(description, requirements, python)}"
+    place = folder / f"{description.name}-{_key(description, locked, python)}"
     if (place / DONE).exists() and (place / "bin" / "python").exists():
         return Environment(place, note)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(place, ignore_errors=True)
     try:
-        _make(place, python, description, requirements)
+        _make(place, python, description, locked)
     except BaseException:
         # Half an environment would be in the way of the next try.
         shutil.rmtree(place, ignore_errors=True)
@@ -71,23 +80,28 @@ def environment(description: Description, requirements: Path, folder: Path = FOL
     return Environment(place, note, is_new=True)
 
 
-def _key(description: Description, requirements: Path, python: str) -> str:
+def _key(description: Description, locked: Locked, python: str) -> str:
     """A digest of all that an environment is made of."""
-    digest = hashlib.sha256()
-    parts = [python.encode(), requirements.read_bytes(), (ROOT / "pyproject.toml").read_bytes()]
+    files = [locked.requirements, ROOT / "pyproject.toml"]
+    if locked.unhashed:
+        files += [locked.unhashed, *sorted(path for path in (locked.unhashed.parent / LOCAL).rglob("*"))]
     if description.dependencies.is_package:
-        files = [description.folder / name for name in OF_THE_PACKAGE]
-        parts += [str(description.folder).encode(), *(file.read_bytes() for file in files if file.is_file())]
-    for part in parts:
-        digest.update(hashlib.sha256(part).digest())
+        files += [description.folder / name for name in OF_THE_PACKAGE]
+    digest = hashlib.sha256(f"{python}\n{description.folder}".encode())
+    for file in filter(Path.is_file, files):
+        digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:10]
 
 
-def _make(place: Path, python: str, description: Description, requirements: Path) -> None:
+def _make(place: Path, python: str, description: Description, locked: Locked) -> None:
     _uv("venv", "--quiet", "--no-project", "--python", python, str(place))
     into = ("pip", "install", "--quiet", "--python", str(place / "bin" / "python"))
-    # A relative path in it is relative to the repository.
-    _uv(*into, "--requirement", str(requirements.resolve()), folder=description.folder)
+    sources = _indexes(locked.pip_conf)
+    # A relative path in it is relative to where it lies.
+    here = locked.requirements.resolve().parent
+    _uv(*into, "--requirement", str(locked.requirements.resolve()), folder=here, variables=sources)
+    if locked.unhashed:
+        _uv(*into, "--no-deps", "--requirement", str(locked.unhashed.resolve()), folder=here, variables=sources)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         _run([sys.executable, "-c", BUILD_NODROP, str(scratch)], ROOT)
@@ -96,10 +110,22 @@ def _make(place: Path, python: str, description: Description, requirements: Path
             # As in the image: where the version is that of a tag, the copy has no repository to ask.
             version = package_version(description.folder)
             copy = _copied(description.folder, scratch / description.folder.name)
-            _uv(*into, "--no-deps", str(copy), variables=dict.fromkeys(VERSION_VARIABLES, version))
+            _uv(*into, "--no-deps", str(copy), variables=sources | dict.fromkeys(VERSION_VARIABLES, version))
     installed = next(place.glob("lib/python*/site-packages/nodrop"))
     shutil.rmtree(installed)
     installed.symlink_to(ROOT / "nodrop")
+
+
+def _indexes(pip_conf: str) -> dict[str, str]:
+    """uv's variables for where packages are looked for, which it does not read from pip's configuration.
+
+    Not options: an address may hold a password, and a command line can be seen.
+    """
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(pip_conf)
+    found = dict(parser["global"]) if parser.has_section("global") else {}
+    named = {name: " ".join(found[key].split()) for key, name in FROM_PIP_CONF.items() if key in found}
+    return {**named, "UV_INDEX_STRATEGY": "unsafe-best-match"}
 
 
 def _copied(repository: Path, copy: Path) -> Path:

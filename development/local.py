@@ -6,21 +6,21 @@ Nothing is written into its repository, but what its own code writes: byte code 
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from dotenv import dotenv_values
 from honcho.manager import Manager
 
 from detection.description import Description, Process, Role
 from development.environment import ROOT, Environment
-from development.errors import DevelopmentError
 from images.context import place
 
 SERVER = ["gunicorn", "--config", "python:nodrop.gunicorn"]
 DEVELOPMENT_SERVER = ["nodrop", "dev"]
+WORKER = ["nodrop", "run", "--", "sh", "-c"]
 BYTECODE = ROOT / "build" / "bytecode"
 
 
@@ -42,10 +42,7 @@ def local(
     port: int = 5000,
     address: str = "127.0.0.1",
 ) -> Local:
-    """given: what the env file and flask-app.toml set. own: the variables of the shell, which take precedence.
-
-    Raises DevelopmentError for a repository that can't be named as it is in the image.
-    """
+    """given: what the env file and flask-app.toml set. own: the variables of the shell, which take precedence."""
     repository, target = description.folder, place(description)
     # A repository that is a package is imported from the folder that it lies in.
     folder = repository if target == "." else repository.parent
@@ -67,19 +64,6 @@ def local(
     return Local(folder, variables)
 
 
-def read_env_file(path: Path | None) -> dict[str, str]:
-    """What an env file sets; nothing without one. Raises DevelopmentError if it can't be read. No value is in it."""
-    if path is None:
-        return {}
-    if not path.is_file():
-        raise DevelopmentError(f"ENV={path} is not there: write NAME=value lines into it, or leave ENV out")
-    try:
-        values = dotenv_values(path, encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DevelopmentError(f"ENV={path} can't be read: {type(error).__name__}") from None
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def become(start: Local, command: list[str]) -> NoReturn:
     """Become a command of the application's environment, which signals reach then."""
     os.chdir(start.folder)
@@ -92,9 +76,10 @@ def serve_with_workers(start: Local, command: list[str], processes: tuple[Proces
     Cron jobs are left to the cluster.
     """
     manager = Manager()
-    manager.add_process("server", f"exec {' '.join(command)}", env=start.variables, cwd=str(start.folder))
+    manager.add_process("server", f"exec {shlex.join(command)}", env=start.variables, cwd=str(start.folder))
     for each in processes:
         if each.role is not Role.JOB:
-            manager.add_process(each.name, f"nodrop run -- {each.command}", env=start.variables, cwd=str(start.folder))
+            worker = f"exec {shlex.join([*WORKER, each.command])}"
+            manager.add_process(each.name, worker, env=start.variables, cwd=str(start.folder))
     manager.loop()
     return manager.returncode or 0

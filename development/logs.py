@@ -60,6 +60,7 @@ class Logs:
         self._began = datetime.now(UTC)
         self._followed: set[str] = set()
         self._processes: list[subprocess.Popen[str]] = []
+        self._threads: list[threading.Thread] = []
 
     def run(self) -> None:
         """Print lines until KeyboardInterrupt. Raises DevelopmentError where the release is not installed."""
@@ -70,8 +71,9 @@ class Logs:
                 self._say(self._lines.get())
         finally:
             watch.close()
-            for process in self._processes:
+            for process, thread in zip(self._processes, self._threads, strict=True):
                 process.kill()
+                thread.join()
 
     def _pod(self, pod: dict[str, Any], is_gone: bool) -> None:
         """In the thread that watches: follow a container that has begun."""
@@ -86,7 +88,8 @@ class Logs:
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace", start_new_session=True,
             )  # fmt: skip
             self._processes.append(process)
-            threading.Thread(target=self._follow, args=(process, self._prefix(pod)), daemon=True).start()
+            self._threads.append(threading.Thread(target=self._follow, args=(process, self._prefix(pod)), daemon=True))
+            self._threads[-1].start()
 
     def _prefix(self, pod: dict[str, Any]) -> str:
         name = f"{component(pod)}-{pod['metadata']['name'].rpartition('-')[2]}"
@@ -95,7 +98,8 @@ class Logs:
         return f"\x1b[{COLORS[zlib.crc32(name.encode()) % len(COLORS)]}m{name}\x1b[0m "
 
     def _follow(self, process: subprocess.Popen[str], prefix: str) -> None:
-        assert process.stdout
-        for line in process.stdout:
-            text = line.rstrip("\n")
-            self._lines.put(prefix + (readable(text) if self._for_terminal else text))
+        with process:
+            assert process.stdout
+            for line in process.stdout:
+                text = line.rstrip("\n")
+                self._lines.put(prefix + (readable(text) if self._for_terminal else text))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -22,31 +21,33 @@ class PodWatch:
     def __init__(self, release: Release, tell: Callable[[dict[str, Any], bool], None]) -> None:
         """tell: called with a pod, and whether it is gone. Those that are there already come first."""
         self._release, self._tell = release, tell
-        self._is_closed = False
+        self._is_closed = threading.Event()
         self._process: subprocess.Popen[str] | None = None
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
     def _run(self) -> None:
         command = self._release.kubectl(
             "get", "pods", "--selector", self._release.selector, "--watch", "--output-watch-events", "--output", "json"
         )
-        while not self._is_closed:
-            self._process = subprocess.Popen(
+        while not self._is_closed.wait(AGAIN_SECONDS if self._process else 0):
+            # Not in the terminal's group, so that Ctrl-C leaves it to close().
+            with subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
-            )
-            assert self._process.stdout
-            for line in self._process.stdout:
-                event = json.loads(line)
-                self._tell(event["object"], event["type"] == "DELETED")
-            self._process.wait()
-            if not self._is_closed:
-                time.sleep(AGAIN_SECONDS)
+            ) as self._process:
+                if self._is_closed.is_set():
+                    self._process.kill()
+                assert self._process.stdout
+                for line in self._process.stdout:
+                    event = json.loads(line)
+                    self._tell(event["object"], event["type"] == "DELETED")
 
     def close(self) -> None:
         """Tell no more."""
-        self._is_closed = True
+        self._is_closed.set()
         if self._process:
             self._process.kill()
+        self._thread.join()
 
 
 def running(pod: dict[str, Any], container: str) -> str:

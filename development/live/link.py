@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import threading
@@ -39,14 +40,17 @@ class Link:
     """A pod's files. Not for two threads at once."""
 
     def __init__(self, release: Release, pod: str) -> None:
-        """Connect, and learn what the pod has. Raises LinkLost."""
+        """Begin to connect."""
         agent = ("python", "-c", BOOTSTRAP, MOUNTED, MARKER, WORKER)
         self._process = subprocess.Popen(
             release.kubectl("exec", "--stdin", pod, "--container", VOLUME, "--", *agent),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
-        hello = self._ask(b"%d\n" % len(AGENT) + AGENT)
-        self._has: dict[str, str] = hello["files"]
+        self._has: dict[str, str] = {}
+
+    def connect(self) -> None:
+        """Learn what the pod has, once its sidecar has copied the image's files. Raises LinkLost."""
+        self._has = self._ask(b"%d\n" % len(AGENT) + AGENT)["files"]
 
     def bring_to(self, now: Mapping[str, str], gone: Collection[str], files: Files) -> Outcome:
         """Give the pod what it lacks of the files `now`, and take from it those of `gone`. Raises LinkLost."""
@@ -76,7 +80,7 @@ class Link:
         finally:
             timer.cancel()
         if not line:
-            self.close()
+            self.end()
             raise LinkLost(self._last_words())
         return json.loads(line)
 
@@ -85,7 +89,13 @@ class Link:
         lines = self._process.stderr.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "the connection has ended"
 
-    def close(self) -> None:
-        """End the connection."""
+    def end(self) -> None:
+        """End the connection, whatever another thread does with it."""
         self._process.kill()
-        self._process.wait()
+
+    def close(self) -> None:
+        """Give back what it has taken, when no thread uses it any more."""
+        self.end()
+        # What was not sent can't be: closing what leads there says so.
+        with contextlib.suppress(OSError), self._process:
+            pass

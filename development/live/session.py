@@ -38,6 +38,7 @@ MOST_PODS = 32
 STEP_MS, DEBOUNCE_MS = 20, 300
 """A change is sent when nothing else has changed for the one, at the latest after the other: editors write more than
 once."""
+FIRST_MS = 500
 RECENT_SECONDS = 5.0
 """A file that was written longer ago has been moved or copied, which its time does not tell."""
 
@@ -60,6 +61,8 @@ class Session:
     """What the threads leave to the main one."""
     _pods: dict[str, dict[str, Any]] = field(default_factory=dict)
     _links: dict[str, Link] = field(default_factory=dict)
+    _opened: list[Link] = field(default_factory=list)
+    """All that there have been."""
     _connecting: set[tuple[str, str]] = field(default_factory=set)
     """Pods and ids of their sidecars that a connection was tried to."""
     _now: dict[str, str] = field(default_factory=dict)
@@ -87,9 +90,11 @@ class Session:
         finally:
             self._is_over.set()
             pods.close()
-            for link in self._links.values():
+            for link in list(self._opened):
+                link.end()
+            self._executor.shutdown(cancel_futures=True)
+            for link in self._opened:
                 link.close()
-            self._executor.shutdown(wait=False, cancel_futures=True)
             # Not where helm has refused to change anything.
             if self.release.revision() != began or began != before:
                 self._go_back(before)
@@ -108,27 +113,26 @@ class Session:
         """Have the release's pods take files, and bring up to date those that come meanwhile."""
         self.say(f"preparing the pods of {self.release.name}")
         # In a session of its own, so that Ctrl-C does not reach it, which has it end here.
-        helm = subprocess.Popen(
+        with subprocess.Popen(
             self.release.helm(
                 "upgrade", self.release.name, str(CHART), "--reset-then-reuse-values", "--values", "-",
                 "--wait", "--timeout", f"{HELM_SECONDS}s",
             ),
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        )  # fmt: skip
-        assert helm.stdin
-        assert helm.stderr
-        helm.stdin.write(json.dumps(added))
-        helm.stdin.close()
-        try:
-            while helm.poll() is None:
-                with contextlib.suppress(queue.Empty):
-                    self._events.get(timeout=0.1)()
-        except BaseException:
-            helm.send_signal(signal.SIGINT)
-            helm.wait()
-            raise
-        if helm.returncode:
-            raise DevelopmentError(f"the pods can't be prepared: {helm.stderr.read().strip()}")
+        ) as helm:  # fmt: skip
+            assert helm.stdin
+            assert helm.stderr
+            helm.stdin.write(json.dumps(added))
+            helm.stdin.close()
+            try:
+                while helm.poll() is None:
+                    with contextlib.suppress(queue.Empty):
+                        self._events.get(timeout=0.1)()
+            except BaseException:
+                helm.send_signal(signal.SIGINT)
+                raise
+            if helm.returncode:
+                raise DevelopmentError(f"the pods can't be prepared: {helm.stderr.read().strip()}")
 
     def _go_back(self, revision: int) -> None:
         command = ("rollback", self.release.name, str(revision), "--wait", "--timeout", f"{HELM_SECONDS}s")
@@ -147,7 +151,7 @@ class Session:
         if is_gone:
             self._pods.pop(name, None)
             if link := self._links.pop(name, None):
-                link.close()
+                link.end()
             return
         self._pods[name] = pod
         sidecar = running(pod, VOLUME)
@@ -157,8 +161,12 @@ class Session:
 
     def _connect(self, name: str) -> None:
         """In a thread: connect to a pod, and bring it up to date."""
+        link = Link(self.release, name)
+        self._opened.append(link)
+        if self._is_over.is_set():
+            link.end()
         try:
-            link = Link(self.release, name)
+            link.connect()
             outcome = link.bring_to(self._now, self._gone, self.files)
         except LinkLost as error:
             why = str(error)
@@ -167,12 +175,12 @@ class Session:
 
         def connected() -> None:
             self._links[name] = link
-            if outcome.changed or outcome.deleted:
-                self.say(f"{name} has got {_some([*outcome.changed, *outcome.deleted])}")
-            if outcome.error:
+            # With what was changed meanwhile.
+            outcomes = [outcome, *self._bring([name]).values()]
+            if files := {file: None for each in outcomes for file in (*each.changed, *each.deleted)}:
+                self.say(f"{name} has got {_some(list(files))}")
+            if outcomes[-1].error:
                 self._tell_failure(name)
-            # What was changed meanwhile.
-            self._bring([name])
 
         self._events.put(connected)
 
@@ -199,11 +207,15 @@ class Session:
 
     def _watch_files(self) -> None:
         """In a thread: tell of changes."""
-        for _ in watch(
+        is_first = True
+        for changes in watch(
             self.files.folder, step=STEP_MS, debounce=DEBOUNCE_MS, stop_event=self._is_over, raise_interrupt=False,
-            ignore_permission_denied=True,
+            ignore_permission_denied=True, rust_timeout=FIRST_MS, yield_on_timeout=True,
         ):  # fmt: skip
-            self._events.put(functools.partial(self._changed, time.time()))
+            # The first time also without: for what changed before anybody watched.
+            if changes or is_first:
+                self._events.put(functools.partial(self._changed, time.time()))
+            is_first = False
 
     def _changed(self, noticed: float) -> None:
         """Files have changed, though perhaps none of the image's."""

@@ -98,7 +98,7 @@ def test_every_pod_serves_an_edit_within_2_s_and_the_image_afterwards(
                     assert seconds <= EDIT_SECONDS
                 # What can't be loaded is told, and what was loaded serves on.
                 (repository / "settings.py").rename(repository / "aside.py")
-                wait.until("it is told", lambda: "No module named 'app.settings'" in "".join(lines), timeout=30)
+                wait.until("it is told", lambda: "imports 'app.settings', which is not there" in "".join(lines), timeout=30)
                 assert {name_of(address) for address in addresses.values()} == {"three"}
                 (repository / "aside.py").rename(repository / "settings.py")
             assert prober.figures().errors == {}

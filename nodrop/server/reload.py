@@ -20,6 +20,9 @@ from nodrop.system.runtime_folder import MASTER_FILE, living_servers
 LOOK_SECONDS = 0.02
 """How often it is looked whether a replacement serves. A pod has a few workers, and each look reads their files."""
 
+ACCEPTS_SECONDS = 0.3
+"""How long a worker may go on accepting connections after SIGTERM. Its loop turns when the signal comes."""
+
 
 class ReloadError(Exception):
     """The workers can't be replaced; str() says why and what to do."""
@@ -97,6 +100,8 @@ def _replace(server: Server, state: WorkerState, pid: int) -> bool:
         # One that was killed meanwhile is replaced all the same.
         return not is_alive(pid)
     os.kill(pid, signal.SIGTERM)
-    while state.is_ready(pid):
+    # It ends at once if no request is in flight; else it accepts nothing more after a turn of its loop.
+    deadline = time.monotonic() + ACCEPTS_SECONDS
+    while is_alive(pid) and (state.is_ready(pid) or time.monotonic() < deadline):
         time.sleep(LOOK_SECONDS)
     return True

@@ -37,6 +37,7 @@ def described(
 
 def write(folder: Path, **files: str) -> Path:
     """Write files; `__` in a name stands for a slash, and `.py` is added where there is no dot."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         path = folder / name.replace("__", "/")
         path = path if "." in path.name else path.with_suffix(".py")

@@ -12,6 +12,7 @@ import pytest
 from development.environment import ROOT, Environment, environment
 from development.errors import DevelopmentError
 from development.python import find_python
+from images.lock import Locked
 from tests.development.applications import described, everything_in, write
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -28,6 +29,12 @@ def python(made: Environment, code: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
+def locked(folder: Path, pins: str = "") -> Locked:
+    """What `make lock` would have made."""
+    (folder / "locked.txt").write_text(pins)
+    return Locked(folder / "locked.txt", ())
+
+
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only folder in which Pythons are looked for, which takes seconds where there are many."""
@@ -39,24 +46,22 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_has_what_is_locked_and_nodrop_as_it_is_in_this_checkout(tmp_path: Path) -> None:
-    (tmp_path / "locked.txt").write_text(ITSDANGEROUS)
-    made = environment(described(tmp_path, python=HERE), tmp_path / "locked.txt", tmp_path / "venv")
+    made = environment(described(tmp_path, python=HERE), locked(tmp_path, ITSDANGEROUS), tmp_path / "venv")
     assert made.is_new
     assert python(made, "import itsdangerous; print(itsdangerous.__version__)") == "2.2.0"
     assert Path(python(made, "import nodrop; print(nodrop.__file__)")).resolve() == ROOT / "nodrop" / "__init__.py"
     assert (made.programs / "nodrop").exists()
     # Nothing else of the checkout can be imported: its names are those of applications too.
-    assert (
-        python(made, "import importlib.util as u; print(u.find_spec('detection'), u.find_spec('app'))") == "None None"
-    )
+    found = "import importlib.util as u; print(u.find_spec('detection'), u.find_spec('app'))"
+    assert python(made, found) == "None None"
 
 
 def test_it_is_made_anew_when_what_is_locked_changes(tmp_path: Path) -> None:
-    locked = tmp_path / "locked.txt"
-    locked.write_text("")
-    first = environment(described(tmp_path, python=HERE), locked, tmp_path / "venv")
-    locked.write_text("# another comment\n")
-    second = environment(described(tmp_path, python=HERE), locked, tmp_path / "venv")
+    pins = tmp_path / "locked.txt"
+    pins.write_text("")
+    first = environment(described(tmp_path, python=HERE), Locked(pins, ()), tmp_path / "venv")
+    pins.write_text("# another comment\n")
+    second = environment(described(tmp_path, python=HERE), Locked(pins, ()), tmp_path / "venv")
     assert second.is_new
     assert second.folder != first.folder
 
@@ -64,11 +69,10 @@ def test_it_is_made_anew_when_what_is_locked_changes(tmp_path: Path) -> None:
 @pytest.mark.alone
 @pytest.mark.usefixtures("programs")
 def test_it_is_there_at_once_when_nothing_changed(tmp_path: Path) -> None:
-    (tmp_path / "locked.txt").write_text("")
     for wanted in (HERE, "3.99"):
-        environment(described(tmp_path, python=wanted), tmp_path / "locked.txt", tmp_path / "venv")
+        environment(described(tmp_path, python=wanted), locked(tmp_path), tmp_path / "venv")
         began = time.monotonic()
-        again = environment(described(tmp_path, python=wanted), tmp_path / "locked.txt", tmp_path / "venv")
+        again = environment(described(tmp_path, python=wanted), locked(tmp_path), tmp_path / "venv")
         seconds = time.monotonic() - began
         print(f"{seconds:.3f} s")
         assert not again.is_new
@@ -76,9 +80,9 @@ def test_it_is_there_at_once_when_nothing_changed(tmp_path: Path) -> None:
 
 
 def test_what_can_not_be_installed_is_told_and_leaves_nothing(tmp_path: Path) -> None:
-    (tmp_path / "locked.txt").write_text(ITSDANGEROUS.replace("c6242", "00000").replace("e0050", "00000"))
+    others = ITSDANGEROUS.replace("c6242", "00000").replace("e0050", "00000")
     with pytest.raises(DevelopmentError, match=r"(?s)can't be made:.*itsdangerous.*make up"):
-        environment(described(tmp_path, python=HERE), tmp_path / "locked.txt", tmp_path / "venv")
+        environment(described(tmp_path, python=HERE), locked(tmp_path, others), tmp_path / "venv")
     assert everything_in(tmp_path / "venv") == set()
 
 
@@ -91,8 +95,7 @@ def test_an_interpreter_that_is_installed_later_is_found(tmp_path: Path, program
 
 @pytest.mark.usefixtures("programs")
 def test_a_python_that_is_not_here_is_replaced_and_told(tmp_path: Path) -> None:
-    (tmp_path / "locked.txt").write_text("")
-    made = environment(described(tmp_path, python="3.99"), tmp_path / "locked.txt", tmp_path / "venv")
+    made = environment(described(tmp_path, python="3.99"), locked(tmp_path), tmp_path / "venv")
     assert made.note.startswith(
         f"Python 3.99, which the image has, is not on this machine: serving with Python {HERE}."
     )
@@ -113,9 +116,8 @@ build-backend = "flit_core.buildapi"
         tmp_path / "shop",
         **{"pyproject.toml": project, "src__shop.py": '"""The shop."""\n'},
     )
-    (tmp_path / "locked.txt").write_text("")
     before = everything_in(repository)
     description = described(repository, root="src", python=HERE, is_package=True)
-    made = environment(description, tmp_path / "locked.txt", tmp_path / "venv")
+    made = environment(description, locked(tmp_path), tmp_path / "venv")
     assert python(made, "from importlib.metadata import version; print(version('shop'))") == "4.2"
     assert everything_in(repository) == before
