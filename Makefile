@@ -75,8 +75,11 @@ require-python:
 # --- On this machine -----------------------------------------------------------------------------------------------
 
 .PHONY: run
-run: $(app_venv)/runtime ## Serve on http://localhost:5000 (PORT, BIND_ADDRESS, APP_DIR, WSGI_APP) until Ctrl-C
-	@PORT=$(PORT) BIND_ADDRESS='$(BIND_ADDRESS)' WSGI_APP='$(app_name)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
+run: $(if $(STRICT),$(TOOLS_VENV)/complete,$(app_venv)/runtime) ## Serve on http://localhost:5000 (PORT, BIND_ADDRESS, APP_DIR, WSGI_APP; STRICT=1 as in a pod)
+	@$(if $(STRICT),$(run_strictly),$(run_here))
+
+run_here = PORT=$(PORT) BIND_ADDRESS='$(BIND_ADDRESS)' WSGI_APP='$(app_name)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
+run_strictly = $(with_tools) -m development.strict $(if $(APP),'$(APP)') --port $(PORT) --address '$(BIND_ADDRESS)' $(if $(env_file),--env '$(env_file)')
 
 .PHONY: dev
 dev: $(app_venv)/runtime ## Develop: serve on http://localhost:5000 (as run), reload on change, show errors in a debugger
@@ -123,6 +126,11 @@ bench-guard: $(VENV)/development ## Check that a request is not dearer than it w
 bench-publish: $(VENV)/development ## Show the figures and the picture of the last complete `make bench` in docs/speed.md
 	@$(PY) -m bench.figures.publish
 
+.PHONY: values
+values: $(VENV)/development ## Measure APP=../shop here, and compute values for the chart (PATHS='/ /search?q=x', ENV, VALUES)
+	@$(PY) -m sizing '$(APP)' $(foreach path,$(PATHS),--url '$(path)') $(if $(ENV),--env '$(ENV)') \
+	  $(if $(VALUES),--output '$(VALUES)') $(ARGS)
+
 # What nodrop requires is in pyproject.toml alone. The image installs nodrop without looking at it again.
 .PHONY: lock
 lock: $(VENV)/development ## Pin and hash the requirements, of APP_DIR alone if it is given (ARGS=--upgrade)
@@ -155,11 +163,24 @@ tools: require-python ## Get helm, kind and kubectl, and print the line that put
 	  printf 'export PATH="%s:$$PATH"\n' "$$(printf '%s\n' $$paths | xargs -n1 dirname | sort -u | paste -sd: -)"
 
 .PHONY: image
-image: require-python $(app_lock) ## Build the image as IMAGE=name:tag (default flask-app:dev; APP_DIR, WSGI_APP, REQUIREMENTS)
+image: require-python $(app_lock) $(if $(APP),$(TOOLS_VENV)/complete) ## Build the image as IMAGE=name:tag (default flask-app:dev; APP=../shop, REQUIREMENTS)
 	@$(PYTHON) scripts/cluster.py require-engine
-	docker build --tag '$(IMAGE)' --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg PIP_INDEX_URL \
-	  --build-arg 'VERSION=$(VERSION)' --build-arg REVISION=$(REVISION) \
-	  $(app_args) .
+	@$(if $(APP),$(with_tools),$(PYTHON)) -m images $(if $(APP),'$(APP)',$(app_args)) --image '$(IMAGE)' \
+	  $(if $(APP),$(if $(filter file,$(origin VERSION)),,--version '$(VERSION)'),--version '$(VERSION)' --revision $(REVISION))
+
+# --- In your own repository ----------------------------------------------------------------------------------------
+
+.PHONY: new
+new: $(VENV)/development ## Write a new application to APP=../shop (NAME=shop; EJECT=true for the files of eject too)
+	@PYTHONPATH='$(CURDIR):$(CURDIR)/scripts' $(PY) -m ejection new '$(APP)' $(if $(NAME),--name '$(NAME)') $(if $(EJECT),--eject)
+
+.PHONY: eject
+eject: $(VENV)/development ## Write what builds and deploys APP=../shop without this checkout into it (DOCKERFILE, FORCE)
+	@PYTHONPATH='$(CURDIR):$(CURDIR)/scripts' $(PY) -m ejection eject '$(APP)' $(if $(DOCKERFILE),--dockerfile '$(DOCKERFILE)') $(if $(FORCE),--force)
+
+.PHONY: update
+update: $(VENV)/development ## Merge what this version of eject writes with your edits in APP=../shop
+	@PYTHONPATH='$(CURDIR):$(CURDIR)/scripts' $(PY) -m ejection update '$(APP)'
 
 # --- On a kind cluster ---------------------------------------------------------------------------------------------
 

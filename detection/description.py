@@ -51,7 +51,7 @@ class Served:
     reference: str
     """`module:name` or `module:factory()`, as WSGI_APP takes it."""
     root: str
-    """The folder that must be first on Python's path; `.` for the repository."""
+    """The folder that must be first on Python's path: `.` for the repository, `..` where it is itself a package."""
     kind: str
     """Flask, Dash, Django or WSGI."""
 
@@ -137,7 +137,8 @@ class Written:
     """Relative to the repository, absolute, or starting with ~."""
     place: str
     what: str
-    """What it is: `SQLite database`, `upload folder`, `instance folder`, `cache`, `log file`."""
+    """What it is. Of files: `SQLite database`, `log file`, `file`. Of folders: `upload folder`, `instance folder`,
+    `cache`, `log folder`, `session files`, `folder`."""
     shared: bool
     """Every pod must see the same content, so that more than one replica needs a shared volume."""
 

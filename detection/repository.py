@@ -67,7 +67,9 @@ class Repository:
 
     folder: Path
     unreadable: dict[str, str] = field(default_factory=dict)
-    """Python files that could not be parsed, and why."""
+    """Files that could not be read or parsed, and why."""
+    _contents: dict[str, bytes] = field(default_factory=dict, init=False, repr=False)
+    _trees: dict[str, ast.Module | None] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def files(self) -> dict[str, File]:
@@ -79,7 +81,7 @@ class Repository:
             for name in sorted(names):
                 full = here / name
                 path = PurePosixPath(full.relative_to(self.folder).as_posix())
-                if full.is_symlink() and not full.exists():
+                if not self._is_readable(full):
                     continue
                 found[str(path)] = File(path, full, _is_beside(path))
                 if len(found) > MOST_FILES:
@@ -97,6 +99,10 @@ class Repository:
             or name.endswith((".egg-info", ".dist-info"))
             or (folder / "pyvenv.cfg").exists()
         )
+
+    def _is_readable(self, file: Path) -> bool:
+        """Whether it is a file of this folder: no pipe, which nobody writes to, and no link that leads out of it."""
+        return file.is_file() and (not file.is_symlink() or file.resolve().is_relative_to(self.folder.resolve()))
 
     def named(self, *names: str) -> list[File]:
         """The files of these names that lie in the repository's own folder, in this order."""
@@ -120,16 +126,35 @@ class Repository:
                 self.unreadable["pyproject.toml"] = str(error)
         return {}
 
+    def content(self, file: File) -> bytes:
+        """What is in a file, read once; empty if it is larger than LARGEST_BYTES or can't be read."""
+        path = str(file.path)
+        if path not in self._contents:
+            try:
+                small = file.full.stat().st_size <= LARGEST_BYTES
+                self._contents[path] = file.full.read_bytes() if small else b""
+            except OSError as error:
+                self.unreadable[path] = str(error)
+                self._contents[path] = b""
+        return self._contents[path]
+
     def parse(self, file: File) -> ast.Module | None:
-        """The syntax tree of a Python file; None, and a note in `unreadable`, if it has none."""
+        """The syntax tree of a Python file; None, and a note in `unreadable`, if it has none.
+
+        It is parsed once, however many parts ask for it: parsing is most of the time that a repository takes.
+        """
+        path = str(file.path)
+        if path not in self._trees:
+            self._trees[path] = self._parsed(file)
+        return self._trees[path]
+
+    def _parsed(self, file: File) -> ast.Module | None:
         try:
-            if file.full.stat().st_size > LARGEST_BYTES:
-                return None
             with warnings.catch_warnings():
                 # Of the strings in it, such as invalid escapes.
                 warnings.simplefilter("ignore")
-                return ast.parse(file.full.read_bytes(), filename=str(file.path))
-        except (SyntaxError, ValueError, RecursionError, OSError) as error:
+                return ast.parse(self.content(file), filename=str(file.path))
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             self.unreadable[str(file.path)] = str(error)
             return None
 

@@ -20,7 +20,7 @@ application      the application: found by its name, loaded, and put behind the 
 server           the server's processes: hooks, what every worker is, replacement of workers
 http             the gunicorn worker: connections, requests, answers
 management       the process and the port that health and metrics are answered from
-commands         `nodrop check`, `nodrop run` and `nodrop dev`
+commands         `nodrop check`, `nodrop run`, `nodrop reload` and `nodrop dev`
 gunicorn         the configuration that gunicorn is started with
 """
 

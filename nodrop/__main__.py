@@ -35,6 +35,14 @@ def parser() -> argparse.ArgumentParser:
         "environment, and FLASK_APP as WSGI_APP says it unless it is set. Signals and exit status are the command's.",
     )
     running.add_argument("words", metavar="-- COMMAND", nargs=argparse.REMAINDER)
+    reloading = commands.add_parser(
+        "reload",
+        help="have a running server load the application anew, without losing a request",
+        description="Replace each worker of a running server by one that loads the application anew. A worker ends "
+        "only when its replacement serves. Where the application can't be loaded, the old workers serve on. Settings "
+        "that come from the environment stay as they are.",
+    )
+    reloading.add_argument("--master", metavar="PID", type=int, help="gunicorn's master, where several servers run")
     commands.add_parser(
         "dev",
         help="develop: serve on 127.0.0.1, reload on change, show errors in a debugger",
@@ -56,6 +64,10 @@ def dispatch(arguments: argparse.Namespace) -> int:
 
         dev.main()
         return 0
+    if arguments.command == "reload":
+        from nodrop.commands.reload import main as reload
+
+        return reload(arguments.master)
     from nodrop.commands.check import check
 
     if arguments.name:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -17,8 +18,9 @@ import pytest
 from werkzeug.debug import DebuggedApplication
 
 from nodrop.application.debugging import without_debugging
-from tests.serving_process import ROOT, Server, environment, free_port, serving, tcp_table, until
+from tests.serving_process import ROOT, Server, at_full_speed, environment, free_port, serving, tcp_table, until
 
+SAVED_SECONDS = 1.0
 CODE = """
 import flask, os
 app = flask.Flask(__name__)
@@ -88,6 +90,54 @@ def test_a_change_of_the_code_is_served(tmp_path: Path) -> None:
         assert server.get("/").json() == {"says": "one", "debug": True, "flask_debug": "1"}
         application(tmp_path, "another")
         until("the new answer", lambda: b'"another"' in body(server))
+
+
+@pytest.mark.alone
+def test_a_change_is_served_within_a_second_of_being_saved(tmp_path: Path) -> None:
+    with at_full_speed(), developing(tmp_path, **application(tmp_path)) as server:
+        for says in ("two", "three", "four"):
+            application(tmp_path, says)
+            saved = time.monotonic()
+            until("the new answer", lambda: b'"' + says.encode() + b'"' in body(server))  # noqa: B023
+            seconds = time.monotonic() - saved
+            print(f"{seconds:.2f} s")
+            assert seconds < SAVED_SECONDS
+
+
+def test_a_request_waits_while_the_application_is_loaded(tmp_path: Path) -> None:
+    with developing(tmp_path, **application(tmp_path)) as server:
+        application(tmp_path, "two", more="\nimport time; time.sleep(0.5)")
+        until("it is loaded", lambda: "has changed" in server.log_file.read_text())
+        assert server.get("/").json()["says"] == "two"
+
+
+def test_a_file_that_is_changed_while_the_application_is_loaded_counts(tmp_path: Path) -> None:
+    (tmp_path / "prices.py").write_text("PRICE = 1\n")
+    with developing(tmp_path, **application(tmp_path)):
+        loads = f"open('{tmp_path}/loads', 'w')"
+        application(tmp_path, "two", more=f"\nimport prices, time\n{loads}\ntime.sleep(0.5)")
+        until("prices is imported", (tmp_path / "loads").exists)
+        (tmp_path / "loads").unlink()
+        (tmp_path / "prices.py").write_text("PRICE = 1000\n")
+        until("it is imported again", (tmp_path / "loads").exists)
+
+
+def test_a_module_that_was_missing_mends_the_application(tmp_path: Path) -> None:
+    with developing(tmp_path, **application(tmp_path)) as server:
+        application(tmp_path, "two", more="\nimport prices")
+        until("the error is shown", lambda: b"prices" in body(server))
+        (tmp_path / "prices.py").write_text("PRICE = 1\n")
+        until("the new answer", lambda: b'"two"' in body(server))
+
+
+def test_a_template_is_served_as_it_is_without_a_reload(tmp_path: Path) -> None:
+    page = "\n@app.get('/page')\ndef page(): return flask.render_template('page.html') + str(os.getpid())"
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "page.html").write_text("before ")
+    with developing(tmp_path, **application(tmp_path, more=page)) as server:
+        _, process = server.get("/page").body.split()
+        (tmp_path / "templates" / "page.html").write_text("and after ")
+        until("the new page", lambda: server.get("/page").body == b"and after " + process)
 
 
 def test_code_that_can_not_be_loaded_is_shown_until_it_is_mended(tmp_path: Path) -> None:

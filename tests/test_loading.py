@@ -93,6 +93,7 @@ def test_a_read_only_file_system_is_told_with_what_can_be_written_to(tmp_path: P
     assert f"{tmp_path}/own.py, line 2, wants {str(instance)!r}, which is on a read-only file system." in line
     assert "What can be written to: /tmp, " in line
     assert "Flask(..., instance_path='/tmp/instance'), or mount a volume at the path that it wants" in line
+    assert line.endswith('writable = ["instance"] in flask-app.toml')
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,15 @@ import logging
 import os
 import socket
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
 from gunicorn.errors import AppImportError
-from werkzeug.serving import is_running_from_reloader, run_simple
+from werkzeug.debug import DebuggedApplication
+from werkzeug.serving import make_server
 
+from nodrop.commands.reloading import Watch, keep_serving
 from nodrop.config.settings import ServingSettings
 from nodrop.config.sources import SettingsError
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HOST = "127.0.0.1"
+BACKLOG = 128
+"""Connections that may wait while the application is loaded."""
 
 
 def main() -> None:
@@ -41,51 +46,58 @@ def main() -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S"
     )
-    # The reloader serves from a child, which it starts anew at each change; the application is for the child only.
-    if is_running_from_reloader():
-        run(settings, _load())
-    else:
-        _require_free(settings.port)
-        run(settings, _not_here)
+    listener = _listening(settings.port)
+    log = logging.getLogger(__name__)
+    log.info("serving on http://%s:%d, started anew when a file changes; Ctrl-C stops it", HOST, settings.port)
+    # For each child, which then imports the application alone.
+    from nodrop.application import load  # noqa: F401
+
+    keep_serving(lambda: _serve(settings, listener))
 
 
-def run(settings: ServingSettings, application: "WSGIApplication") -> None:
-    """Serve `application` until a file changes or Ctrl-C."""
-    # Its line for each request and its notes have the level info.
+def _serve(settings: ServingSettings, listener: socket.socket) -> NoReturn:
+    """In a child: load the application, and serve it until a file changes."""
+    log = logging.getLogger(__name__)
+    watch = Watch(lambda file: log.info("%s has changed", file))
+    application, is_broken = _load()
+    # Its line for each request has the level info.
     logging.getLogger("werkzeug").setLevel(logging.INFO if settings.access_log else logging.WARNING)
-    run_simple(HOST, settings.port, application, threaded=True, use_reloader=True, use_debugger=True)
+    debugger = DebuggedApplication(application, evalex=True)
+    debugger.trusted_hosts.append(HOST)
+    server = make_server(HOST, settings.port, debugger, threaded=True, fd=listener.fileno())
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    watch.exit_on_change(is_broken=is_broken)
 
 
-def _load() -> "WSGIApplication":
-    """The application; or, if its code can't be loaded, one that shows why until the code is changed."""
-    from nodrop.application import load as loading  # as late as in a worker: it imports what reads the environment
+def _load() -> "tuple[WSGIApplication, bool]":
+    """The application, and False; or, if its code can't be loaded, one that shows why, and True."""
+    from nodrop.application import load as loading
 
     try:
-        return loading.load(development=True)
+        return loading.load(development=True), False
     except AppImportError as error:
         # The environment of this process does not change, however often the code does.
         if isinstance(error.__cause__, SettingsError):
             sys.exit(str(error))
-        failure: Exception = error
-    except Exception as error:
+        failure: BaseException = error
+    except (Exception, SystemExit) as error:
         failure = error
     traceback.print_exception(failure)
 
     def broken(environ: "WSGIEnvironment", start_response: "StartResponse") -> NoReturn:  # noqa: ARG001
         raise failure
 
-    return broken
+    return broken, True
 
 
-def _not_here(environ: "WSGIEnvironment", start_response: "StartResponse") -> NoReturn:
-    raise NotImplementedError("the reloader's parent serves nothing")
-
-
-def _require_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            why = "already in use" if error.errno == errno.EADDRINUSE else f"not to be had ({error.strerror})"
-            sys.exit(f"port {port} is {why}: stop what uses it, or choose another with PORT=<port>")
+def _listening(port: int) -> socket.socket:
+    """The socket that every child accepts from. Exits where the port can't be had."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        why = "already in use" if error.errno == errno.EADDRINUSE else f"not to be had ({error.strerror})"
+        sys.exit(f"port {port} is {why}: stop what uses it, or choose another with PORT=<port>")
+    return listener

@@ -105,8 +105,17 @@ def _file(error: OSError) -> str:
     use = f", such as Flask(..., instance_path={writable[0] + '/instance'!r})" if writable else ""
     return (
         f"{asked}{why}. What can be written to: {', '.join(writable) or 'nothing'}. Have the application use a folder "
-        f"there{use}, or mount a volume at the path that it wants"
+        f"there{use}, or mount a volume at the path that it wants: the chart's volumes and volumeMounts, for `make up` "
+        f'writable = ["{_folder_of(path)}"] in flask-app.toml'
     )
+
+
+def _folder_of(path: str) -> str:
+    """The folder of a file, or the folder itself, relative to the working folder where it lies in it."""
+    wanted = Path.cwd() / path
+    # What isn't there is a file if its name has an ending.
+    folder = wanted if wanted.is_dir() or not wanted.suffix else wanted.parent
+    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
 
 
 def _writable() -> list[str]:

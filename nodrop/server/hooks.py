@@ -29,7 +29,7 @@ from nodrop.server.replacement import Replacement, Replacements
 from nodrop.system import early_signals
 from nodrop.system.addresses import bound, shown
 from nodrop.system.forked import Forked
-from nodrop.system.runtime_folder import BACKLOG_FILE, OWN_METRICS, WORKER_STARTS
+from nodrop.system.runtime_folder import BACKLOG_FILE, MASTER_FILE, OWN_METRICS, WORKER_STARTS
 from nodrop.tracing import opentelemetry as tracing
 
 MANAGEMENT_SECONDS = 2.0
@@ -166,6 +166,7 @@ class Hooks:
         # write to each of its pages, which gives each process a copy of them.
         gc.freeze()
         early_signals.keep_at_forks()
+        (self._runtime / MASTER_FILE).write_text(str(os.getpid()))
         server.management = self._start_management()
 
     def pre_fork(self, server: Any, worker: Any) -> None:  # noqa: ARG002

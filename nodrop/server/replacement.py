@@ -10,6 +10,8 @@ that loads the application. Here:
 
 Where the replacement can't start, it ends by itself instead of ending the server, as gunicorn would have it; the master
 removes the file, and the old worker serves on and tries again later. A worker that is killed frees the lock.
+
+`nodrop reload` does the same from outside, for each worker (nodrop/server/reload.py).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +34,25 @@ FOLDER = "replacements"
 _LOCK = "lock"
 
 
-class Replacement:
-    """A worker's side. `folder` is the one that the server's processes share."""
+class Progress(Enum):
+    """How far the replacement of a worker is."""
 
-    def __init__(self, folder: Path, state: WorkerState, *, master: int, log: Any) -> None:
+    WAITING = "it is asked for, or loads the application"
+    READY = "it serves"
+    FAILED = "it could not start"
+
+
+class Replacement:
+    """The side of a worker, or of whoever has it replaced. `folder` is the one that the server's processes share."""
+
+    def __init__(self, folder: Path, state: WorkerState, *, master: int, log: Any = None, pid: int = 0) -> None:
+        """pid: the worker to replace; by default this process."""
         self._folder = folder / FOLDER
         self._state = state
         self._master = master
         self._log = log
-        self._file = self._folder / str(os.getpid())
+        self._pid = pid or os.getpid()
+        self._file = self._folder / str(self._pid)
         self._lock: int | None = None
         self._next_try = 0.0
 
@@ -50,20 +63,34 @@ class Replacement:
 
     def is_ready(self) -> bool:
         """Ask for a replacement, once, and say whether it serves. Called again and again by a worker that is due."""
-        if self._lock is None:
-            if time.monotonic() >= self._next_try:
-                self._ask()
-            return False
-        try:
-            replacement = self._file.read_text()
-        except FileNotFoundError:
+        progress = self.progress()
+        if progress is Progress.FAILED:
             self._log.warning(
                 "the worker that was to replace this one after MAX_REQUESTS could not start: serving on, and trying "
                 "again in %.0f s", RETRY_SECONDS,
             )  # fmt: skip
-            self._give_up()
-            return False
-        return any(str(worker.pid) == replacement and worker.ready for worker in self._state.workers())
+        return progress is Progress.READY
+
+    def progress(self) -> Progress:
+        """Ask for a replacement, once, and say how far it is. After a failure, ask again in RETRY_SECONDS."""
+        if self._lock is None:
+            if time.monotonic() >= self._next_try:
+                self._ask()
+            return Progress.WAITING
+        try:
+            replacement = self._file.read_text()
+        except FileNotFoundError:
+            self.release()
+            self._next_try = time.monotonic() + RETRY_SECONDS
+            return Progress.FAILED
+        is_ready = any(str(worker.pid) == replacement and worker.ready for worker in self._state.workers())
+        return Progress.READY if is_ready else Progress.WAITING
+
+    def release(self) -> None:
+        """Let another worker be replaced. A worker that ends does so without it."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _ask(self) -> None:
         """Take the lock, if it is free, and ask the master."""
@@ -76,14 +103,9 @@ class Replacement:
             return
         self._lock = lock
         self._file.write_text("")
-        if os.getppid() == self._master:
+        # The id of a master that has ended may be another process's.
+        if self._pid != os.getpid() or os.getppid() == self._master:
             os.kill(self._master, signal.SIGTTIN)
-
-    def _give_up(self) -> None:
-        assert self._lock is not None
-        os.close(self._lock)
-        self._lock = None
-        self._next_try = time.monotonic() + RETRY_SECONDS
 
 
 class Replacements:
@@ -96,10 +118,14 @@ class Replacements:
         """The workers for which one more was added."""
         self._unmarked: list[int] = []
         """Those of them whose replacement has not been started."""
+        self._is_taken_back = False
+        """The next change of the number is the one that worker_gone() has asked for."""
 
     def number_changed(self, new: int, old: int | None, pids: set[int]) -> None:
         """The master wants `new` workers in place of `old`; it has `pids`."""
-        if old is not None and new == old + 1:
+        if self._is_taken_back:
+            self._is_taken_back = False
+        elif old is not None and new == old + 1:
             self._worker_added(pids)
         else:
             # A reload, or an operator's choice: what was added before does not count any more.
@@ -124,7 +150,7 @@ class Replacements:
         return self._unmarked.pop(0) if self._unmarked else 0
 
     def worker_gone(self, pid: int, replaces: int, *, is_serving: Callable[[int], bool]) -> bool:
-        """A worker is gone that was to replace `replaces`, or 0; whether the master should want one fewer from now on.
+        """A worker is gone that was to replace `replaces`, or 0; whether the master is to want one fewer from now on.
 
         is_serving: whether a worker, by process id, has not begun to drain.
         """
@@ -138,6 +164,8 @@ class Replacements:
         if gone in self._unmarked:
             self._unmarked.remove(gone)
         self._file(gone).unlink(missing_ok=True)
+        # Others may be being replaced, while this one has drained.
+        self._is_taken_back = True
         return True
 
     def _file(self, pid: int) -> Path:

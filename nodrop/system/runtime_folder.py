@@ -16,6 +16,8 @@ OWN_METRICS = "serving"
 """Folder in that of the metrics (PROMETHEUS_MULTIPROC_DIR): the serving layer's, apart from the application's own."""
 BACKLOG_FILE = "backlog"
 """File in which gunicorn's master keeps how many connections may wait to be accepted."""
+MASTER_FILE = "master"
+"""File in which gunicorn's master keeps its process id, for `nodrop reload`."""
 WORKER_STARTS = "worker_starts"
 """File in which gunicorn's master keeps how many workers it has started."""
 MEMORY_NEEDED = 16 * 1024 * 1024
@@ -59,6 +61,15 @@ def runtime_folder(parent: Path) -> Path:
     _lock = os.open(new / "lock", os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o600)
     fcntl.flock(_lock, fcntl.LOCK_EX)
     return new.rename(parent / new.name.removeprefix("."))
+
+
+def living_servers() -> Iterator[Path]:
+    """The folders of this user's servers that run, in this container or another of its pod."""
+    for parent in dict.fromkeys((MEMORY, Path(tempfile.gettempdir()))):
+        for folder in parent.glob(f"{PREFIX}*"):
+            with _opened(folder) as descriptor:
+                if descriptor is not None and is_locked("lock", descriptor):
+                    yield folder
 
 
 def lock_descriptor() -> int | None:

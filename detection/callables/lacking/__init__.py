@@ -1,0 +1,1 @@
+"""What an application that was found lacks so that it can't be served as it is."""

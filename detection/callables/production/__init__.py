@@ -1,0 +1,1 @@
+"""What starts the application in production, as the repository's own files tell."""

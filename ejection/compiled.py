@@ -1,0 +1,39 @@
+"""The lock and the wheel in deploy/, which are made anew each time and not merged."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from detection.description import Description
+from ejection.answers import Locked, Parts
+from ejection.checkout import Checkout
+from ejection.wheel import build, with_wheel
+
+DEPLOY = "deploy"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """The files in a folder of their own."""
+
+    folder: Path
+    locked: Locked
+
+    def replace(self, repository: Path) -> None:
+        """Put them in the place of what an earlier version has made."""
+        deploy = repository / DEPLOY
+        for old in (*deploy.glob("nodrop-*.whl"), deploy / "requirements-unhashed.txt"):
+            old.unlink(missing_ok=True)
+        shutil.rmtree(deploy / "local", ignore_errors=True)
+        shutil.copytree(self.folder, deploy, dirs_exist_ok=True)
+
+
+def compiled(folder: Path, description: Description, checkout: Checkout, parts: Parts) -> Compiled:
+    """Make the files in `folder`, an empty one. Raises Refused."""
+    locked = parts.lock(description, folder)
+    requirements = folder / "requirements.txt"
+    text = with_wheel(requirements.read_text(encoding="utf-8"), build(checkout, folder))
+    requirements.write_text(text, encoding="utf-8")
+    return Compiled(folder, locked)

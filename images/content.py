@@ -1,0 +1,126 @@
+"""Which files of a repository belong into its image.
+
+Where git knows the folder: what it tracks, and what is new and not ignored. Elsewhere all files. In both cases without
+what tools make or fetch, and without files that hold credentials, even where git tracks them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+MADE = {
+    ".git", ".hg", ".svn", "CVS", "node_modules", "bower_components", "__pycache__", ".venv", ".tox", ".nox", ".eggs",
+    ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".ipynb_checkpoints", ".idea", ".vscode", ".direnv",
+}  # fmt: skip
+"""Folders of version control, tools and editors. A virtual environment of any other name has a pyvenv.cfg."""
+MADE_FILES = ("*.py[cod]", ".DS_Store", ".coverage", ".coverage.*", ".git")
+CONFIDENTIAL = (
+    ".env", ".env.*", "*.env", ".envrc", ".netrc", ".pypirc", ".pgpass", ".my.cnf", ".git-credentials", ".htpasswd",
+    "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "*.tfstate", "*.kdbx",
+)  # fmt: skip
+CONFIDENTIAL_FOLDERS = {".ssh", ".aws", ".gnupg", ".kube", ".docker"}
+TEMPLATES = (".example", ".sample", ".template", ".dist", ".defaults")
+"""What the names of files end with that show which variables an .env file takes, and hold none."""
+CREDENTIALS = {
+    ".npmrc": re.compile(rb"_authToken|_auth\b|_password"),
+    "*.pem": re.compile(rb"PRIVATE KEY-----"),
+    "*.key": re.compile(rb"PRIVATE KEY-----"),
+}
+"""Files that hold credentials if their content says so."""
+
+
+@dataclass
+class Content:
+    """The files of a folder for its image, each relative to the folder and in order."""
+
+    files: list[str] = field(default_factory=list)
+    confidential: list[str] = field(default_factory=list)
+    """Left out, since they hold credentials or are likely to."""
+    outside: list[str] = field(default_factory=list)
+    """Left out: links to what is not in the folder."""
+
+
+def content(folder: Path) -> Content:
+    """The files of `folder` that belong into its image."""
+    found = Content()
+    for name in sorted(set(_listed(folder))):
+        path = folder / name
+        if is_confidential(path, name):
+            found.confidential.append(name)
+        elif path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+            found.outside.append(name)
+        else:
+            found.files.append(name)
+    return found
+
+
+def is_confidential(path: Path, name: str) -> bool:
+    """Whether a file holds credentials or is likely to. name: its path in the repository."""
+    *folders, last = Path(name).parts
+    if CONFIDENTIAL_FOLDERS.intersection(folders):
+        return True
+    if any(fnmatch(last, pattern) for pattern in CONFIDENTIAL):
+        return not last.endswith(TEMPLATES)
+    return any(
+        fnmatch(last, pattern) and path.is_file() and bool(says.search(path.read_bytes()))
+        for pattern, says in CREDENTIALS.items()
+    )
+
+
+def _listed(folder: Path) -> Iterator[str]:
+    """The files that are part of the repository, credentials too."""
+    listed = _git(folder)
+    if not listed:
+        yield from _walked(folder, folder)
+        return
+    environments: dict[Path, bool] = {}
+    for name in listed:
+        path = folder / name
+        if _is_made(folder, Path(name), environments):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            # A submodule, or a repository inside of this one, of which git lists the folder alone.
+            yield from (f"{name.rstrip('/')}/{inner}" for inner in _listed(path))
+        elif path.is_symlink() or path.is_file():
+            yield name
+
+
+def _git(folder: Path) -> list[str]:
+    """What git tracks in the folder, and what is new and not ignored; empty where git knows nothing of it."""
+    command = ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False)
+    except FileNotFoundError:
+        return []
+    return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name] if done.returncode == 0 else []
+
+
+def _is_made(folder: Path, name: Path, environments: dict[Path, bool]) -> bool:
+    """Whether tools made it. environments: which folders are virtual environments, kept from one call to the next."""
+    if MADE.intersection(name.parts) or any(fnmatch(name.name, pattern) for pattern in MADE_FILES):
+        return True
+    for parent in name.parents[:-1]:
+        if parent not in environments:
+            environments[parent] = (folder / parent / "pyvenv.cfg").exists()
+        if environments[parent]:
+            return True
+    return False
+
+
+def _walked(folder: Path, top: Path) -> Iterator[str]:
+    """All files in the folder, relative to `top`, without what tools make."""
+    for entry in sorted(os.scandir(folder), key=lambda each: each.name):
+        path = Path(entry.path)
+        if entry.is_dir(follow_symlinks=False):
+            if entry.name not in MADE and not (path / "pyvenv.cfg").exists():
+                yield from _walked(path, top)
+        elif not any(fnmatch(entry.name, pattern) for pattern in MADE_FILES) and (
+            entry.is_symlink() or entry.is_file(follow_symlinks=False)
+        ):
+            yield path.relative_to(top).as_posix()

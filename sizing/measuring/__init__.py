@@ -1,0 +1,1 @@
+"""Sends requests to an application, and reads what its processes use."""

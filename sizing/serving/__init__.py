@@ -1,0 +1,1 @@
+"""Runs an application under nodrop as a pod does."""

@@ -1,0 +1,1 @@
+"""From figures to a values file of the chart."""

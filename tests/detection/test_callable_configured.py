@@ -1,0 +1,112 @@
+"""What flask-app.toml says of the application takes precedence, and is checked."""
+
+from pathlib import Path
+
+import pytest
+
+from detection.callables import find_callable
+from detection.configuration import Configuration
+from detection.description import Problem, Undecided
+from detection.repository import Repository
+from tests.detection.repositories import made
+
+SHOP = "from flask import Flask\napp = Flask('shop')\ndef create_app(mode):\n    return Flask(mode)\ndef plain(): ...\n"
+
+
+def problem(repository: Repository, *, serve: str | None = None, root: str | None = None) -> Problem:
+    with pytest.raises(Undecided) as raised:
+        find_callable(repository, Configuration(serve=serve, root=root))
+    return raised.value.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("serve", "served"),
+    [
+        ("shop", "shop:app"),
+        ("shop:app", "shop:app"),
+        ("shop:create_app('dev')", "shop:create_app('dev')"),
+        ("shop:create_app(mode='dev')", "shop:create_app(mode='dev')"),
+        ("shop:app.wsgi_app", "shop:app.wsgi_app"),
+    ],
+)
+def test_what_gunicorn_accepts_is_accepted(tmp_path: Path, serve: str, served: str) -> None:
+    repository = made(tmp_path, {"shop.py": SHOP, "wsgi.py": "from shop import app\n"})
+    found = find_callable(repository, Configuration(serve=serve))
+    assert (found.value.reference, found.value.root, found.place) == (served, ".", "flask-app.toml")
+
+
+def test_the_root_is_found_where_only_the_application_is_named(tmp_path: Path) -> None:
+    found = find_callable(made(tmp_path, {"src/shop/__init__.py": SHOP}), Configuration(serve="shop:app")).value
+    assert (found.reference, found.root, found.kind) == ("shop:app", "src", "Flask")
+
+
+def test_the_application_is_found_where_only_the_root_is_named(tmp_path: Path) -> None:
+    repository = made(tmp_path, {"one/app.py": SHOP, "two/app.py": SHOP})
+    found = find_callable(repository, Configuration(root="two"))
+    assert (found.value.reference, found.value.root, found.place) == ("app:app", "two", "two/app.py:2")
+
+
+def test_a_factory_that_needs_no_more_than_a_name_may_be_named_by_its_module(tmp_path: Path) -> None:
+    repository = made(tmp_path, {"shop.py": "from flask import Flask\ndef create_app():\n    return Flask('x')\n"})
+    assert find_callable(repository, Configuration(serve="shop")).value.reference == "shop:create_app()"
+
+
+def test_an_application_that_is_installed_may_be_named(tmp_path: Path) -> None:
+    repository = made(tmp_path, {"requirements.txt": "big-shop==1.0\n"})
+    found = find_callable(repository, Configuration(serve="big_shop.web:app")).value
+    assert (found.reference, found.root, found.kind) == ("big_shop.web:app", ".", "WSGI")
+
+
+def test_a_name_that_is_imported_with_a_star_may_be_named(tmp_path: Path) -> None:
+    repository = made(tmp_path, {"shop.py": "from installed import *\n"})
+    assert find_callable(repository, Configuration(serve="shop:app")).value.reference == "shop:app"
+
+
+def test_the_repository_may_be_named_as_its_own_package(tmp_path: Path) -> None:
+    repository = made(tmp_path / "shop", {"__init__.py": SHOP})
+    found = find_callable(repository, Configuration(serve="shop:app", root="..")).value
+    assert (found.reference, found.root) == ("shop:app", "..")
+
+
+@pytest.mark.parametrize(
+    ("serve", "cause", "line"),
+    [
+        ("shop.py", "names the module shop.py, and there is neither shop/py.py nor shop/py/__init__.py", "shop:app"),
+        ("store:app", "names the module store, and there is neither store.py nor store/__init__.py", "shop:app"),
+        ("shop:ap", "names shop:ap, and shop.py has no such application", "shop:app"),
+        ("shop:plain", "names shop.py:5, which is a function that does not take environ and", "shop:plain()"),
+        ("shop:app)", "is no module, module:name or module:factory(arguments) with arguments that", "shop:app"),
+        ("shop:create_app(MODE)", "is no module, module:name or module:factory(arguments)", "shop:app"),
+        ("shop:create_app", "names the factory shop.py:3 without calling it", "shop:create_app(mode='production')"),
+        ("shop:create_app()", "calls create_app without mode (shop.py:3)", "shop:create_app(mode='production')"),
+        ("shop:create_app('a', 'b')", "calls create_app with more than it takes", "shop:create_app(mode='production')"),
+        ("tidy:app", "names tidy.py:2, which is ASGI", "shop:app"),
+        ("empty", "names empty, and empty.py has no such application", "shop:app"),
+    ],
+)
+def test_a_mistake_is_named_with_the_line_to_write(tmp_path: Path, serve: str, cause: str, line: str) -> None:
+    files = {"shop.py": SHOP, "tidy.py": "from fastapi import FastAPI\napp = FastAPI()\n", "empty.py": ""}
+    said = problem(made(tmp_path, files), serve=serve)
+    assert said.cause.startswith(f"flask-app.toml: serve = {serve!r} {cause}")
+    assert said.line == f'serve = "{line}"'
+
+
+def test_the_file_that_was_looked_for_is_named_below_the_root(tmp_path: Path) -> None:
+    said = problem(made(tmp_path, {"shop.py": SHOP, "src/other.py": ""}), serve="shop:app", root="src")
+    assert "there is neither src/shop.py nor src/shop/__init__.py" in said.cause
+
+
+@pytest.mark.parametrize("root", ["nowhere", "/srv", "../other", ".."])
+def test_a_root_outside_of_the_repository_is_refused(tmp_path: Path, root: str) -> None:
+    (tmp_path / "other").mkdir()
+    said = problem(made(tmp_path / "shop", {"app.py": SHOP}), root=root)
+    assert said.cause == f"flask-app.toml: root = {root!r} is no folder of the repository"
+    assert said.line == 'root = "src"'
+
+
+def test_the_applications_that_could_be_named_are_listed(tmp_path: Path) -> None:
+    said = problem(made(tmp_path, {"shop.py": SHOP}), serve="store")
+    assert [(each.value, each.place) for each in said.candidates] == [
+        ("shop:app", "shop.py:2"),
+        ("shop:create_app()", "shop.py:3"),
+    ]

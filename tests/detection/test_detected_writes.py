@@ -1,0 +1,121 @@
+"""The files and folders that an application writes to."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.detection.surrounding import FLASK, found
+
+
+def writes(folder: Path, files: dict[str, str], serve: str = "app:app", root: str = ".") -> list[tuple[str, str, bool]]:
+    """Path, kind and whether all pods must see the same."""
+    return [(each.path, each.what, each.shared) for each in found(folder, files, serve, root).writes]
+
+
+ALCHEMY = "from flask_sqlalchemy import SQLAlchemy\n"
+CONNECT = "import sqlite3\nsqlite3.connect"
+INSTANCE = ("instance", "instance folder", False)
+SHOP = ("shop.db", "SQLite database", True)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("app.config['SQLALCHEMY_DATABASE_URI'] = 'sqlite:///shop.db'", [SHOP]),
+        (f"{ALCHEMY}URI = 'sqlite:///shop.db'", [("instance/shop.db", "SQLite database", True)]),
+        ("URI = 'sqlite:////data/shop.db'", [("/data/shop.db", "SQLite database", True)]),
+        ("import os\nURI = os.environ.get('DATABASE_URL', 'sqlite:///shop.db')", [SHOP]),
+        ("import os\nHERE = os.path.abspath(os.path.dirname(__file__))\n"
+         "URI = 'sqlite:///' + os.path.join(HERE, 'shop.db')",
+         [SHOP]),
+        ("import os\nURI = f\"sqlite:///{os.path.join(app.instance_path, 'shop.db')}\"",
+         [("instance/shop.db", "SQLite database", True)]),
+        ("from pathlib import Path\nURI = f\"sqlite:///{Path(__file__).parent / 'data' / 'shop.db'}\"",
+         [("data/shop.db", "SQLite database", True)]),
+        ("URI = 'sqlite://'\nOTHER = 'sqlite:///:memory:'", []),
+        ("URI = 'sqlite:////tmp/shop.db'", []),
+        (f"{CONNECT}('shop.db')", [SHOP]),
+        (f"{CONNECT}(':memory:')", []),
+        ("import os\nos.makedirs(app.instance_path, exist_ok=True)", [INSTANCE]),
+        ("app.config['UPLOAD_FOLDER'] = 'static/uploads'", [("static/uploads", "upload folder", True)]),
+        ("import os\nUPLOAD_FOLDER = os.path.join(os.getcwd(), 'files')", [("files", "upload folder", True)]),
+        ("import os\ndef up(f):\n    f.save(os.path.join('uploads', f.filename))",
+         [("uploads", "upload folder", True)]),
+        ("with open('data.json', 'w') as f: ...", [("data.json", "file", False)]),
+        ("with open('data.json') as f: ...", []),
+        ("open('data.json', 'w')\nopen('data.json')", [("data.json", "file", True)]),
+        ("import os\nos.mkdir('out')\nopen(f'out/{x}', 'w')\nsend_from_directory('out', x)", [("out", "folder", True)]),
+        ("def write(path):\n    open(path, 'w')", []),
+        ("def write(name):\n    open(f'reports/{name}.pdf', 'wb')", [("reports", "folder", False)]),
+        ("from pathlib import Path\nPath('state.txt').write_text('')", [("state.txt", "file", False)]),
+        ("from pathlib import Path\nPath.home().joinpath('.shop').mkdir()", [("~/.shop", "folder", False)]),
+        ("import logging\nlogging.FileHandler('logs/shop.log')", [("logs/shop.log", "log file", False)]),
+        ("import logging\nlogging.basicConfig(filename='shop.log')", [("shop.log", "log file", False)]),
+        ("import os\nos.mkdir('cache')", [("cache", "cache", False)]),
+        ("import os\nos.mkdir('logs')", [("logs", "log folder", False)]),
+        ("app.config['CACHE_DIR'] = '.cache'", [(".cache", "cache", False)]),
+        ("figure.savefig('static/plot.png')", [("static/plot.png", "file", False)]),
+        ("import shelve\nshelve.open('state')", [("state", "file", True)]),
+        ("app.config['SESSION_TYPE'] = 'filesystem'", [("flask_session", "session files", True)]),
+        ("import tempfile\nopen(tempfile.gettempdir() + '/x', 'w')", []),
+        ("if __name__ == '__main__':\n    open('x', 'w')", []),
+        ("path = path + '/x'\nopen(path, 'w')", []),
+    ],
+)  # fmt: skip
+def test_what_is_written(tmp_path: Path, code: str, expected: list[tuple[str, str, bool]]) -> None:
+    assert writes(tmp_path, {"app.py": f"{FLASK}{code}\n"}) == expected
+
+
+def test_the_database_of_flasks_tutorial_is_in_the_instance_folder(tmp_path: Path) -> None:
+    files = {
+        "flaskr/__init__.py": """
+            import os
+            from flask import Flask
+            def create_app():
+                app = Flask(__name__, instance_relative_config=True)
+                app.config.from_mapping(SECRET_KEY="dev", DATABASE=os.path.join(app.instance_path, "flaskr.sqlite"))
+                os.makedirs(app.instance_path, exist_ok=True)
+                from . import db
+                return app
+        """,
+        "flaskr/db.py": """
+            import sqlite3
+            from flask import current_app
+            def get_db():
+                return sqlite3.connect(current_app.config["DATABASE"])
+        """,
+    }
+    assert writes(tmp_path, files, "flaskr:create_app()") == [
+        ("instance/flaskr.sqlite", "SQLite database", True),
+        ("instance", "instance folder", False),
+    ]
+
+
+def test_the_database_of_production_counts(tmp_path: Path) -> None:
+    config = """
+        class Config: ...
+        class TestingConfig(Config):
+            SQLALCHEMY_DATABASE_URI = "sqlite:///test.db"
+        class DevelopmentConfig(Config):
+            SQLALCHEMY_DATABASE_URI = "sqlite:///dev.db"
+        class ProductionConfig(Config):
+            SQLALCHEMY_DATABASE_URI = "postgresql://db/shop"
+    """
+    assert writes(tmp_path, {"app.py": f"import config\n{FLASK}", "config.py": config}) == []
+
+
+def test_a_path_that_another_module_defines_is_followed(tmp_path: Path) -> None:
+    files = {
+        "src/shop/__init__.py": "from .paths import DATA\ndef create_app():\n    open(DATA / 'state.json', 'w')\n",
+        "src/shop/paths.py": """
+            from pathlib import Path
+            ROOT = Path(__file__).resolve().parents[2]
+            DATA = ROOT / "data"
+        """,
+    }
+    assert writes(tmp_path, files, "shop:create_app()", "src") == [("data/state.json", "file", False)]
+
+
+def test_writable_folders_can_be_set(tmp_path: Path) -> None:
+    files = {"app.py": FLASK, "flask-app.toml": 'writable = ["var"]\n'}
+    assert writes(tmp_path, files) == [("var", "folder", False)]

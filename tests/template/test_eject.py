@@ -1,0 +1,170 @@
+"""`make eject` writes all files or none, and replaces nothing of the user's."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from detection.description import Setting, Surroundings
+from ejection.answers import Parts
+from ejection.eject import Ejected, eject
+from ejection.refusal import Refused
+from tests.serving_process import ROOT
+from tests.template.repositories import APP, PIN, checkout, commit, content, described, git, parts, write
+
+WRITTEN = {
+    "Dockerfile", "Dockerfile.dockerignore", "Makefile", ".github/workflows/deploy.yml",
+    "deploy/.answers.yml", "deploy/README.md", "deploy/nodrop-0.2.0-py3-none-any.whl", "deploy/nodrop.mk",
+    "deploy/requirements.txt", "deploy/values.yaml",
+}  # fmt: skip
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    return write(tmp_path / "shop", {"app.py": APP, "requirements.txt": "flask\n"})
+
+
+def run(shop: Path, nodrop: Path, its_parts: Parts | None = None, *, force: bool = False) -> Ejected:
+    return eject(described(shop), its_parts or parts(), root=nodrop, force=force)
+
+
+# --- What is written ------------------------------------------------------------------------------------------------
+
+
+def test_the_files_and_the_chart_are_written_beside_the_application(once_ejected: Path) -> None:
+    files = {name for name in content(once_ejected) if not name.startswith("deploy/chart/")}
+    assert files == {"app.py", "requirements.txt", *WRITTEN}
+    assert (once_ejected / "app.py").read_text() == APP
+
+
+def test_every_file_says_who_wrote_it_and_whether_edits_are_kept(once_ejected: Path) -> None:
+    for name in WRITTEN - {"deploy/nodrop-0.2.0-py3-none-any.whl"}:
+        assert "Written by nodrop" in (once_ejected / name).read_text().splitlines()[0], name
+
+
+def test_the_chart_is_copied_without_its_tests(once_ejected: Path, nodrop: Path) -> None:
+    chart = nodrop / "charts" / "flask-app"
+    expected = {name: text for name, text in content(chart).items() if not name.startswith("ci/")}
+    assert content(once_ejected / "deploy" / "chart") == expected
+    assert not (once_ejected / "deploy" / "chart").is_symlink()
+
+
+def test_no_file_names_a_path_of_this_machine(shop: Path, nodrop: Path) -> None:
+    run(shop, nodrop, parts(lock=f"# uv pip compile {shop}/requirements.txt\n{PIN}"))
+    named = [
+        name for name, text in content(shop).items() if any(str(each).encode() in text for each in (shop, nodrop, ROOT))
+    ]
+    assert named == []
+
+
+def test_the_wheel_is_pinned_by_its_hash_and_the_same_each_time(once_ejected: Path, shop: Path, nodrop: Path) -> None:
+    run(shop, nodrop)
+    for name in ("deploy/requirements.txt", "deploy/nodrop-0.2.0-py3-none-any.whl"):
+        assert (shop / name).read_bytes() == (once_ejected / name).read_bytes()
+
+
+def test_the_answers_name_the_version_that_wrote_them(once_ejected: Path, nodrop: Path) -> None:
+    answers = yaml.safe_load((once_ejected / "deploy" / ".answers.yml").read_text())
+    assert git(nodrop, "rev-parse", "HEAD").startswith(answers["_commit"])
+    assert (answers["name"], answers["serve"], answers["_src_path"]) == ("shop", "app:app", "nodrop")
+
+
+def test_the_values_keep_the_comments_that_say_where_they_come_from(once_ejected: Path) -> None:
+    assert (once_ejected / "deploy" / "values.yaml").read_text().endswith("\n\n# app.py:4\nconfig:\n  CURRENCY: EUR\n")
+
+
+def test_an_application_with_credentials_gets_the_name_of_its_secret(shop: Path, nodrop: Path) -> None:
+    setting = Setting("SECRET_KEY", "app.py:4", required=True, secret=True)
+    given: list[str] = []
+    named = replace(parts(), values=lambda _, secret: given.append(secret) or "")
+    eject(described(shop, Surroundings(settings=(setting,))), named, root=nodrop)
+    assert given == ["shop"]
+    assert "kubectl create secret generic 'shop'" in (shop / "deploy" / "nodrop.mk").read_text()
+    assert "secret ENV_FILE=production.env" in (shop / "deploy" / "README.md").read_text()
+
+
+# --- What is there already ------------------------------------------------------------------------------------------
+
+
+def test_files_that_would_be_replaced_are_listed_and_nothing_is_written(shop: Path, nodrop: Path) -> None:
+    write(shop, {"Dockerfile": "FROM scratch\n", "deploy/values.yaml": "mine: true\n"})
+    before = content(shop)
+    with pytest.raises(Refused) as refused:
+        run(shop, nodrop)
+    assert "nothing was written:\n  Dockerfile\n  deploy/values.yaml\n" in str(refused.value)
+    assert "DOCKERFILE=deploy/Dockerfile" in str(refused.value)
+    assert "FORCE=true" in str(refused.value)
+    assert content(shop) == before
+
+
+def test_a_lock_that_fails_leaves_nothing_behind(shop: Path, nodrop: Path) -> None:
+    def fail(*_: object) -> tuple[str, ...]:
+        raise Refused("there is no such package")
+
+    before = content(shop)
+    with pytest.raises(Refused, match="no such package"):
+        run(shop, nodrop, replace(parts(), lock=fail))
+    assert content(shop) == before
+
+
+def test_force_replaces_what_is_there(shop: Path, nodrop: Path) -> None:
+    write(shop, {"Dockerfile": "FROM scratch\n"})
+    run(shop, nodrop, force=True)
+    assert "nodrop.gunicorn" in (shop / "Dockerfile").read_text()
+
+
+def test_the_dockerfile_can_stand_beside_the_users_own(shop: Path, nodrop: Path) -> None:
+    write(shop, {"Dockerfile": "FROM scratch\n"})
+    done = eject(described(shop), parts(), root=nodrop, dockerfile="deploy/Dockerfile")
+    assert (shop / "Dockerfile").read_text() == "FROM scratch\n"
+    assert {"deploy/Dockerfile", "deploy/Dockerfile.dockerignore"} <= {*done.files}
+    assert "docker build --file 'deploy/Dockerfile'" in (shop / "deploy" / "nodrop.mk").read_text()
+
+
+def test_files_that_were_written_before_are_left_to_update(ejected: Path, nodrop: Path) -> None:
+    with pytest.raises(Refused, match="make update"):
+        run(ejected, nodrop)
+
+
+def test_force_writes_an_ejected_repository_anew_as_it_was(ejected: Path, nodrop: Path) -> None:
+    before = content(ejected)
+    write(ejected, {"Dockerfile": "FROM scratch\n", "Makefile": "edited:\n"})
+    run(ejected, nodrop, force=True)
+    assert content(ejected) == before
+
+
+def test_the_users_makefile_is_not_edited(shop: Path, nodrop: Path) -> None:
+    write(shop, {"makefile": "test:\n\tpytest\n"})
+    done = run(shop, nodrop)
+    assert (shop / "makefile").read_text() == "test:\n\tpytest\n"
+    assert "Makefile" not in done.files
+    assert any(note.endswith("add:\n  include deploy/nodrop.mk") for note in done.notes)
+
+
+def test_a_folder_of_a_repository_gets_no_workflow(shop: Path, nodrop: Path) -> None:
+    commit(shop.parent)
+    done = run(shop, nodrop)
+    assert not (shop / ".github").exists()
+    assert any("make --directory shop --file deploy/nodrop.mk" in note for note in done.notes)
+
+
+# --- The checkout of nodrop -----------------------------------------------------------------------------------------
+
+
+def test_what_nodrop_has_not_committed_is_left_out_and_told(shop: Path, later: Path) -> None:
+    template = later / "template" / "ejected" / "Makefile"
+    template.write_text(f"{template.read_text()}# not committed\n")
+    done = run(shop, later)
+    assert "not committed" not in (shop / "Makefile").read_text()
+    assert any(note.endswith("without your changes of template/ejected/Makefile.") for note in done.notes)
+
+
+def test_a_copy_of_nodrop_without_git_is_refused(shop: Path, tmp_path: Path) -> None:
+    without = checkout(tmp_path / "checkout")
+    os.rename(without / ".git", tmp_path / "moved")  # noqa: PTH104
+    with pytest.raises(Refused, match="not a git checkout"):
+        run(shop, without)

@@ -1,0 +1,25 @@
+"""The lock in the user's repository names the wheel, and nothing of how it was compiled."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from ejection.wheel import HEADER, with_wheel
+from tests.template.repositories import PIN
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    path = tmp_path / "nodrop-1.2.3-py3-none-any.whl"
+    path.write_bytes(b"the wheel")
+    return path
+
+
+def test_the_wheel_is_the_last_pin_and_the_header_is_nodrops(wheel: Path) -> None:
+    digest = hashlib.sha256(b"the wheel").hexdigest()
+    assert with_wheel(f"# compiled by a tool\n#    with arguments\n{PIN}", wheel) == (
+        f"{HEADER}{PIN}# The wheel beside this file.\nnodrop==1.2.3 \\\n    --hash=sha256:{digest}\n"
+    )

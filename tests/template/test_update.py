@@ -1,0 +1,205 @@
+"""`make update` merges what a later version writes with the user's edits, and marks what can't be merged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from detection.description import Found
+from ejection.refusal import Refused
+from ejection.update import Updated, update
+from tests.template.repositories import PIN, Lock, commit, content, described, git, parts, write
+
+DOCKERFILE = "template/ejected/[[dockerfile]].jinja"
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    """Replace what is there once."""
+    text = file.read_text()
+    assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
+    file.write_text(text.replace(old, new))
+
+
+def run(shop: Path, nodrop: Path) -> Updated:
+    return update(described(shop), parts(), root=nodrop)
+
+
+# --- Merged ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_later_version_is_merged_with_the_users_edits(ejected: Path, later: Path) -> None:
+    edit(ejected / "Dockerfile", "EXPOSE 5000 5001\n", "EXPOSE 5000 5001\nENV MINE=kept\n")
+    edit(ejected / "deploy" / "values.yaml", "CURRENCY: EUR", "CURRENCY: CHF")
+    commit(ejected)
+    edit(later / DOCKERFILE, 'ARG APT_BUILD="', 'ENV THEIRS=new\nARG APT_BUILD="')
+    edit(later / "charts" / "flask-app" / "Chart.yaml", "type: application", "type: application # later")
+    commit(later)
+
+    done = run(ejected, later)
+
+    assert done.conflicts == ()
+    dockerfile = (ejected / "Dockerfile").read_text()
+    assert "ENV MINE=kept\n" in dockerfile
+    assert "ENV THEIRS=new\n" in dockerfile
+    assert "CURRENCY: CHF" in (ejected / "deploy" / "values.yaml").read_text()
+    assert "# later" in (ejected / "deploy" / "chart" / "Chart.yaml").read_text()
+    assert {"Dockerfile", "deploy/chart/Chart.yaml", "deploy/.answers.yml"} <= {*done.changed}
+    assert not {"deploy/values.yaml", "app.py", "Makefile"} & {*done.changed}
+
+
+def test_the_same_line_changed_by_both_is_marked_and_named(ejected: Path, later: Path) -> None:
+    edit(ejected / "Dockerfile", "EXPOSE 5000 5001\n", "EXPOSE 8000\n")
+    edit(ejected / "deploy" / "nodrop.mk", "# Builds, runs", "# We build, run")
+    commit(ejected)
+    edit(later / DOCKERFILE, "EXPOSE 5000 5001\n", "EXPOSE 5000 5001 5002\n")
+    edit(later / "template" / "ejected" / "deploy" / "README.md.jinja", "| file |", "| later |")
+    commit(later)
+
+    done = run(ejected, later)
+
+    assert done.conflicts == ("Dockerfile",)
+    lines = (ejected / "Dockerfile").read_text().splitlines()
+    start, end = lines.index("<<<<<<< before updating"), lines.index(">>>>>>> after updating")
+    assert lines[start + 1] == "EXPOSE 8000"
+    assert lines[end - 1] == "EXPOSE 5000 5001 5002"
+    # What does not conflict is merged all the same.
+    assert "| later |" in (ejected / "deploy" / "README.md").read_text()
+    assert "# We build, run" in (ejected / "deploy" / "nodrop.mk").read_text()
+
+
+def test_a_file_that_the_user_deleted_stays_away(ejected: Path, later: Path) -> None:
+    (ejected / ".github" / "workflows" / "deploy.yml").unlink()
+    commit(ejected)
+    edit(later / "template" / "ejected" / ".github" / "workflows" / "deploy.yml", "name: deploy", "name: later")
+    commit(later)
+    run(ejected, later)
+    assert not (ejected / ".github").exists()
+
+
+def test_a_file_that_a_later_version_adds_is_written_and_one_that_it_drops_goes(ejected: Path, later: Path) -> None:
+    (later / "template" / "ejected" / "deploy" / "later.md").write_text("new\n")
+    (later / "charts" / "flask-app" / "icon.svg").unlink()
+    commit(later)
+    run(ejected, later)
+    assert (ejected / "deploy" / "later.md").read_text() == "new\n"
+    assert not (ejected / "deploy" / "chart" / "icon.svg").exists()
+
+
+def test_what_is_detected_later_is_merged_too(ejected: Path, nodrop: Path) -> None:
+    edit(ejected / "deploy" / "values.yaml", "# app.py:4\n", "replicaCount: 3\n# app.py:4\n")
+    commit(ejected)
+    found = parts(values="# app.py:4\nconfig:\n  CURRENCY: EUR\n# Procfile:2\nworkers:\n  mail: {}\n")
+    update(described(ejected, apt=(Found("libpq5", "requirements.txt:2"),)), found, root=nodrop)
+    values = yaml.safe_load((ejected / "deploy" / "values.yaml").read_text())
+    assert values == {"replicaCount": 3, "config": {"CURRENCY": "EUR"}, "workers": {"mail": {}}}
+    assert 'ARG APT="libpq5"' in (ejected / "Dockerfile").read_text()
+
+
+def test_a_later_nodrop_replaces_the_wheel_and_its_pin(ejected: Path, later: Path) -> None:
+    edit(later / "nodrop" / "__init__.py", '__version__ = "0.2.0"', '__version__ = "0.3.0"')
+    commit(later)
+    done = run(ejected, later)
+    assert [path.name for path in (ejected / "deploy").glob("*.whl")] == ["nodrop-0.3.0-py3-none-any.whl"]
+    lock = (ejected / "deploy" / "requirements.txt").read_text()
+    assert lock.count("nodrop==") == 1
+    assert "\nnodrop==0.3.0 \\\n" in lock
+    assert {"deploy/nodrop-0.2.0-py3-none-any.whl", "deploy/nodrop-0.3.0-py3-none-any.whl"} <= {*done.changed}
+
+
+def test_packages_without_a_hash_are_replaced_too(ejected: Path, nodrop: Path) -> None:
+    write(ejected, {"deploy/requirements-unhashed.txt": "./local/old\n", "deploy/local/old/setup.py": ""})
+    commit(ejected)
+
+    def lock(_: object, folder: Path) -> Lock:
+        write(folder, {"requirements.txt": PIN, "requirements-unhashed.txt": "./local/new\n", "local/new/setup.py": ""})
+        return Lock(notes=("new is from a folder",))
+
+    done = update(described(ejected), replace(parts(), lock=lock), root=nodrop)
+    assert (ejected / "deploy" / "requirements-unhashed.txt").read_text() == "./local/new\n"
+    assert [path.name for path in (ejected / "deploy" / "local").iterdir()] == ["new"]
+    assert "COPY deploy/local local" in (ejected / "Dockerfile").read_text()
+    assert done.notes == ("new is from a folder",)
+
+
+def test_the_same_version_changes_nothing(ejected: Path, nodrop: Path) -> None:
+    before = content(ejected)
+    assert run(ejected, nodrop) == Updated((), (), ())
+    assert content(ejected) == before
+    assert git(ejected, "status", "--short") == ""
+
+
+def test_the_choices_of_the_first_time_are_kept(ejected: Path, later: Path) -> None:
+    git(ejected, "mv", "Dockerfile", "Dockerfile.mine")
+    edit(ejected / "deploy" / ".answers.yml", "workflow: true", "workflow: false")
+    (ejected / ".github" / "workflows" / "deploy.yml").unlink()
+    commit(ejected)
+    edit(later / "template" / "ejected" / ".github" / "workflows" / "deploy.yml", "name: deploy", "name: later")
+    commit(later)
+    run(ejected, later)
+    assert not (ejected / ".github" / "workflows" / "deploy.yml").exists()
+    assert not (ejected / "Dockerfile").exists()
+
+
+def test_a_folder_of_a_repository_is_updated_alone(ejected: Path, later: Path) -> None:
+    top = ejected.parent
+    git(ejected, "rev-parse", "HEAD")
+    (ejected / ".git").rename(top / "moved")
+    (top / "moved").rename(top / ".git")
+    (top / ".gitignore").write_text("/later/\n")
+    commit(top)
+    edit(ejected / "Dockerfile", "EXPOSE 5000 5001\n", "EXPOSE 8000\n")
+    commit(top)
+    (top / "other.txt").write_text("not committed\n")
+    edit(later / DOCKERFILE, "EXPOSE 5000 5001\n", "EXPOSE 5000 5001 5002\n")
+    commit(later)
+    assert run(ejected, later).conflicts == ("Dockerfile",)
+    assert (top / "other.txt").read_text() == "not committed\n"
+
+
+# --- Refused --------------------------------------------------------------------------------------------------------
+
+
+def test_a_repository_without_the_files_is_refused(tmp_path: Path, nodrop: Path) -> None:
+    with pytest.raises(Refused, match="make eject APP="):
+        run(tmp_path, nodrop)
+
+
+def test_a_folder_that_git_does_not_know_is_refused(ejected: Path, nodrop: Path) -> None:
+    (ejected / ".git").rename(ejected.parent / "moved")
+    with pytest.raises(Refused, match="run git init, git add --all and git commit"):
+        run(ejected, nodrop)
+
+
+def test_changes_that_are_not_committed_are_refused_and_listed(ejected: Path, nodrop: Path) -> None:
+    (ejected / "app.py").write_text("app = None\n")
+    (ejected / "new.py").write_text("")
+    with pytest.raises(Refused, match=r"(?s) M app\.py\n\?\? new\.py\nCommit or stash them"):
+        run(ejected, nodrop)
+    assert (ejected / "app.py").read_text() == "app = None\n"
+
+
+def test_a_version_that_the_checkout_does_not_have_is_refused(ejected: Path, nodrop: Path) -> None:
+    answers = ejected / "deploy" / ".answers.yml"
+    answers.write_text("_commit: '0123456'\n_src_path: nodrop\n")
+    commit(ejected)
+    with pytest.raises(Refused, match="names version 0123456 of nodrop, which this checkout does not have"):
+        run(ejected, nodrop)
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "- a\n", "name: shop\n"])
+def test_a_broken_answers_file_is_refused(text: str, ejected: Path, nodrop: Path) -> None:
+    (ejected / "deploy" / ".answers.yml").write_text(text)
+    commit(ejected)
+    with pytest.raises(Refused, match="Restore it from git"):
+        run(ejected, nodrop)
+
+
+def test_an_older_checkout_is_refused(ejected: Path, later: Path) -> None:
+    git(later, "checkout", "--quiet", "HEAD~1")
+    before = content(ejected)
+    with pytest.raises(Refused, match="this checkout is older: run git pull"):
+        run(ejected, later)
+    assert content(ejected) == before

@@ -1,0 +1,258 @@
+"""The written files work as they are: with Helm, GitHub, make and Docker, and without this checkout."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from detection.description import Found, Served, Setting, Style, Surroundings
+from ejection.answers import detected
+from ejection.eject import eject
+from ejection.refusal import Refused
+from tests.serving_process import ROOT
+from tests.template.repositories import APP, PIN, Lock, described, parts, write
+
+RICH = Surroundings(
+    build_steps=(Found("flask translate compile --dir 'my texts'", "Makefile:3"),),
+    assets=Found("frontend", "frontend/package.json"),
+)
+
+
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory: pytest.TempPathFactory, nodrop: Path) -> Path:
+    """An application that needs everything."""
+    shop = tmp_path_factory.mktemp("rich") / "shop"
+    write(shop, {"src/shop/__init__.py": APP, "pyproject.toml": "", "frontend/package-lock.json": "{}"})
+    description = described(
+        shop, RICH, style=Style.PYPROJECT, files=("pyproject.toml",), is_package=True, python=Found("3.12", "default"),
+        extras=("web",), groups=("prod",),
+    )  # fmt: skip
+    served = Found(Served("shop:create_app('dev')", "src", "Flask"), "src/shop/__init__.py:4")
+
+    def lock(_: object, folder: Path) -> Lock:
+        write(folder, {"requirements.txt": PIN, "requirements-unhashed.txt": "./local/tool\n", "local/tool/x": ""})
+        return Lock(apt=(Found("libpq5", ""), Found("libxml2", "")), apt_build=(Found("libpq-dev", ""),))
+
+    eject(replace(description, served=served), replace(parts(), lock=lock), root=nodrop)
+    return shop
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """docker, helm and kubectl, which write down what they are asked."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for name in ("docker", "helm", "kubectl"):
+        (folder / name).write_text(
+            f'#!/bin/sh\n[ "$1" = version ] && echo "${{HELM:-v4.3.1}}" && exit\necho {name} "$@" >> {folder}/asked\n'
+        )
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def make(folder: Path, programs: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run make there, with these programs."""
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(programs), **variables}
+    return subprocess.run(
+        ["make", "--file", "deploy/nodrop.mk", *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def asked(programs: Path) -> str:
+    return (programs / "asked").read_text()
+
+
+# --- The chart and the workflow -------------------------------------------------------------------------------------
+
+
+def test_the_chart_renders_with_the_values(tmp_path: Path, whole: Path, helm: Path) -> None:
+    shop = write(tmp_path / "shop", {"app.py": APP, "requirements.txt": "flask\n"})
+    eject(described(shop), parts(), root=whole)
+    rendered = subprocess.run(
+        [helm, "template", "shop", "deploy/chart", "--values", "deploy/values.yaml",
+         "--set-string", "image.repository=registry.example/shop,image.tag=1"],
+        cwd=shop, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert rendered.returncode == 0, rendered.stderr
+    (deployment,) = [each for each in yaml.safe_load_all(rendered.stdout) if each["kind"] == "Deployment"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.example/shop:1"
+    assert {"name": "CURRENCY", "value": "EUR"} in container["env"]
+
+
+def test_the_workflow_has_no_lint(once_ejected: Path, actionlint: Path) -> None:
+    file = once_ejected / ".github" / "workflows" / "deploy.yml"
+    checked = subprocess.run(
+        [actionlint, "-shellcheck=", "-pyflakes=", file], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_the_workflow_runs_targets_that_are_there(once_ejected: Path, programs: Path) -> None:
+    jobs = yaml.safe_load((once_ejected / ".github" / "workflows" / "deploy.yml").read_text())["jobs"]
+    named = re.findall(r"make -f deploy/nodrop\.mk ([a-z]+)", str(jobs))
+    assert named == ["image", "push", "deploy"]
+    # GitHub sets what is not configured to nothing.
+    unset = dict.fromkeys(("RELEASE", "NAMESPACE", "VALUES"), "")
+    for name in named:
+        assert make(once_ejected, programs, name, IMAGE="ghcr.io/example/shop:1", **unset).returncode == 0
+    assert "upgrade --install shop deploy/chart --namespace default " in asked(programs)
+    assert jobs["deploy"]["needs"] == "image"
+
+
+# --- The targets ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image", "repository", "tag"),
+    [("shop:1", "shop", "1"), ("registry.example:5000/team/shop:1.0", "registry.example:5000/team/shop", "1.0")],
+)
+def test_deploy_sets_the_image_and_rolls_back(
+    image: str, repository: str, tag: str, once_ejected: Path, programs: Path
+) -> None:
+    done = make(once_ejected, programs, "deploy", f"IMAGE={image}", "VALUES=more.yaml", "NAMESPACE=web", "RELEASE=blue")
+    assert done.returncode == 0, done.stderr
+    assert asked(programs) == (
+        "helm upgrade --install blue deploy/chart --namespace web --create-namespace "
+        "--values deploy/values.yaml --values more.yaml "
+        f"--set-string image.repository={repository},image.tag={tag} --wait --rollback-on-failure --timeout 5m\n"
+    )
+
+
+def test_helm_3_is_asked_in_its_own_words(once_ejected: Path, programs: Path) -> None:
+    make(once_ejected, programs, "deploy", "IMAGE=shop:1", HELM="v3.22.0")
+    assert "--wait --atomic --timeout" in asked(programs)
+
+
+@pytest.mark.parametrize("image", ["shop", "registry.example:5000/shop", f"shop@sha256:{'0' * 64}", "shop:"])
+def test_an_image_without_a_tag_is_not_deployed(image: str, once_ejected: Path, programs: Path) -> None:
+    done = make(once_ejected, programs, "deploy", f"IMAGE={image}")
+    assert done.returncode != 0
+    assert "registry/name:tag" in done.stderr
+    assert not (programs / "asked").exists()
+
+
+def test_the_container_is_run_as_strictly_as_the_pod(once_ejected: Path, programs: Path) -> None:
+    make(once_ejected, programs, "run", "ENV_FILE=.env", "PORT=8000")
+    command = asked(programs)
+    for option in ("--read-only", "--cap-drop ALL", "no-new-privileges", "127.0.0.1:8000:5000", "--env-file .env"):
+        assert option in command
+
+
+def test_the_index_reaches_the_build_as_a_secret(once_ejected: Path, programs: Path) -> None:
+    (programs / "docker").write_text(
+        f'#!/bin/sh\necho "$@" > {programs}/asked\nfor each; do case "$each" in id=pip.conf,src=*) '
+        f'cat "${{each#*src=}}" > {programs}/conf; esac; done\n'
+    )
+    done = make(once_ejected, programs, "image", PIP_INDEX_URL="https://user:password@mirror.example/simple")
+    assert done.returncode == 0, done.stderr
+    assert (programs / "conf").read_text() == "[global]\nindex-url = https://user:password@mirror.example/simple\n"
+    assert "password" not in asked(programs) + done.stdout + done.stderr
+
+
+def test_an_included_file_neither_becomes_the_goal_nor_takes_names(once_ejected: Path, tmp_path: Path) -> None:
+    text = f"include {once_ejected}/deploy/nodrop.mk\nmine:\n\t@echo mine\nimage:\n\t@echo my image\n"
+    write(tmp_path, {"Makefile": f"NODROP := nodrop-\n{text}"})
+    for arguments, expected in ((["-s"], "mine\n"), (["-s", "image"], "my image\n")):
+        done = subprocess.run(["make", *arguments], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert (done.stdout, done.stderr) == (expected, "")
+
+
+@pytest.mark.parametrize("prefix", ["", "nodrop-"])
+def test_help_lists_the_targets_under_their_names(prefix: str, once_ejected: Path, programs: Path) -> None:
+    listed = re.findall(
+        r"^  make (\S+)", make(once_ejected, programs, f"NODROP={prefix}", f"{prefix}help").stdout, re.MULTILINE
+    )
+    assert listed == [f"{prefix}{name}" for name in ("help", "image", "run", "push", "deploy", "lock")]
+
+
+def test_the_requirements_are_named_for_the_lock(
+    once_ejected: Path, tmp_path: Path, nodrop: Path, programs: Path
+) -> None:
+    package = write(tmp_path / "package", {"app.py": APP, "pyproject.toml": ""})
+    facts = {"style": Style.PYPROJECT, "files": ("pyproject.toml",), "extras": ("web",), "groups": ("prod",)}
+    eject(described(package, **facts), parts(), root=nodrop)
+    for folder, named in ((once_ejected, "requirements.txt"), (package, "pyproject.toml --extra web --group prod")):
+        assert make(folder, programs, "lock").returncode == 0
+        assert f"--output-file deploy/requirements.txt {named} -" in (programs / "asked").read_text()
+        assert not (folder / "deploy" / ".overrides").exists()
+
+
+def test_what_uv_can_not_lock_is_left_to_update(rich: Path, tmp_path: Path, nodrop: Path, programs: Path) -> None:
+    shop = write(tmp_path / "shop", {"app.py": APP})
+    eject(described(shop, style=Style.POETRY_LOCK, files=("poetry.lock",)), parts(), root=nodrop)
+    for folder in (shop, rich):
+        done = make(folder, programs, "lock")
+        assert done.returncode != 0
+        assert "make update" in done.stderr
+
+
+def test_a_deployment_without_its_secret_is_refused_with_the_remedy(
+    tmp_path: Path, nodrop: Path, programs: Path
+) -> None:
+    setting = Setting("SECRET_KEY", "app.py:4", required=True, secret=True)
+    shop = write(tmp_path / "shop", {"app.py": APP, "requirements.txt": "flask\n", "production.env": "SECRET_KEY=x\n"})
+    eject(described(shop, Surroundings(settings=(setting,))), parts(), root=nodrop)
+    assert make(shop, programs, "deploy", "IMAGE=shop:1").returncode == 0
+    assert make(shop, programs, "secret", "ENV_FILE=production.env", "NAMESPACE=web").returncode == 0
+    assert "kubectl create secret generic shop --namespace web --from-env-file=production.env" in asked(programs)
+    assert "ENV_FILE is not a file" in make(shop, programs, "secret").stderr
+    (programs / "asked").unlink()
+    (programs / "kubectl").write_text("#!/bin/sh\nexit 1\n")
+    done = make(shop, programs, "deploy", "IMAGE=shop:1")
+    assert done.returncode != 0
+    assert "make secret ENV_FILE=production.env" in done.stderr
+    assert not (programs / "asked").exists()
+
+
+# --- The image ------------------------------------------------------------------------------------------------------
+
+
+def test_the_dockerfile_has_what_the_application_needs(rich: Path) -> None:
+    text = (rich / "Dockerfile").read_text()
+    for line in (
+        "ARG PYTHON_IMAGE=python:3.12-slim",
+        'ARG APT="libpq5 libxml2"',
+        'ARG APT_BUILD="libpq-dev"',
+        "WORKDIR /srv/frontend",
+        "COPY --from=frontend /srv/frontend /srv/frontend",
+        "    PYTHONPATH=/srv/src \\",
+        "    WSGI_APP=\"shop:create_app('dev')\"",
+        """RUN HOME=/tmp nodrop run -- sh -euxc 'flask translate compile --dir '"'"'my texts'"'"''""",
+    ):
+        assert f"\n{line}\n" in text, line
+    assert "--editable ." in text
+    assert "\nCOPY deploy/requirements-unhashed.txt unhashed.txt\n" in text
+    assert "\nCOPY deploy/local local\n" in text
+
+
+def test_the_dockerfile_of_a_plain_application_has_none_of_it(once_ejected: Path) -> None:
+    text = (once_ejected / "Dockerfile").read_text()
+    assert not re.findall(r"(?i)npm|node|--editable|PYTHONPATH|sh -euxc", text)
+    assert "\n\n\n" not in text
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_the_image_starts_as_that_of_this_checkout(once_ejected: Path) -> None:
+    def kept(file: Path) -> list[str]:
+        return re.findall(r"^(?:USER|EXPOSE|STOPSIGNAL|CMD) .*$", file.read_text(), re.MULTILINE)
+
+    assert kept(once_ejected / "Dockerfile") == kept(ROOT / "Dockerfile")
+
+
+def test_a_repository_that_is_a_package_keeps_its_name(tmp_path: Path, nodrop: Path) -> None:
+    shop = write(tmp_path / "shop", {"__init__.py": APP, "requirements.txt": "flask\n"})
+    eject(described(shop), parts(place="shop"), root=nodrop)
+    assert "\nCOPY . /srv/shop\n" in (shop / "Dockerfile").read_text()
+
+
+def test_a_frontend_without_a_lock_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"run `npm install` in frontend and commit the file"):
+        detected(described(tmp_path, RICH), parts(), Lock(), tmp_path)
