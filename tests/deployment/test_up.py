@@ -76,7 +76,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(up, "build_image", does("build", "shop:0123"))
     monkeypatch.setattr(databases, "local_images", lambda services: [each.image for each in services])
     monkeypatch.setattr(databases, "wait", does("wait for services"))
-    monkeypatch.setattr(storage, "make_folder", does("folder {2} on {0}"))
+    monkeypatch.setattr(storage, "make_folder", does("folder on {0}"))
     monkeypatch.setattr(up, "run_to_its_end", does("helm", 0))
     monkeypatch.setattr(subprocess, "run", does("forward"))
     monkeypatch.setattr(Helm, "values", lambda _: {"secrets": {"existingSecret": "shop-env-1"}})
@@ -99,7 +99,7 @@ def test_the_application_gets_a_database_and_keys_without_a_word_of_its_user(mac
         "engine",
         "create trial",
         "load postgres:17",
-        "folder shop-postgresql on trial-worker",
+        "folder on trial-worker",
         "build",
         "load shop:0123",
         "wait for services",
@@ -188,7 +188,7 @@ def test_data_is_always_on_the_same_node_of_those_that_take_pods() -> None:
     for name, taints in (("c-worker2", []), ("c-worker", []), ("c-control-plane", [taint])):
         kubectl.apply({"kind": "Node", "metadata": {"name": name}, "spec": {"taints": taints}})
     assert storage.storage_node(kubectl) == "c-worker"
-    volume, claim = storage.node_claim("shop", "default", "shop-data", "1Gi", "c-worker")
+    volume, claim = storage.node_claim("shop", "default", "shop-data", "1Gi", "c-worker", "default-shop-data-1")
     assert "c-worker" in json.dumps(volume["spec"]["nodeAffinity"])
     assert volume["spec"]["claimRef"]["name"] == claim["metadata"]["name"] == "shop-data"
     assert claim["spec"]["storageClassName"] == "", "a cluster without a provisioner has it too"
