@@ -61,12 +61,6 @@ def test_no_file_names_a_path_of_this_machine(shop: Path, nodrop: Path) -> None:
     assert named == []
 
 
-def test_the_wheel_is_pinned_by_its_hash_and_the_same_each_time(once_ejected: Path, shop: Path, nodrop: Path) -> None:
-    run(shop, nodrop)
-    for name in ("deploy/requirements.txt", "deploy/nodrop-0.2.0-py3-none-any.whl"):
-        assert (shop / name).read_bytes() == (once_ejected / name).read_bytes()
-
-
 def test_the_answers_name_the_version_that_wrote_them(once_ejected: Path, nodrop: Path) -> None:
     answers = yaml.safe_load((once_ejected / "deploy" / ".answers.yml").read_text())
     assert git(nodrop, "rev-parse", "HEAD").startswith(answers["_commit"])

@@ -98,6 +98,12 @@ def test_what_is_detected_later_is_merged_too(ejected: Path, nodrop: Path) -> No
     assert 'ARG APT="libpq5"' in (ejected / "Dockerfile").read_text()
 
 
+def test_the_wheel_and_the_lock_stay_where_nodrop_is_the_same(ejected: Path, later: Path) -> None:
+    edit(later / "template" / "ejected" / "Makefile", "help", "help image")
+    commit(later)
+    assert run(ejected, later).changed == ("Makefile", "deploy/.answers.yml")
+
+
 def test_a_later_nodrop_replaces_the_wheel_and_its_pin(ejected: Path, later: Path) -> None:
     edit(later / "nodrop" / "__init__.py", '__version__ = "0.2.0"', '__version__ = "0.3.0"')
     commit(later)
