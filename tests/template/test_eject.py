@@ -104,9 +104,15 @@ def test_a_lock_that_fails_leaves_nothing_behind(shop: Path, nodrop: Path) -> No
     assert content(shop) == before
 
 
-def test_force_replaces_what_is_there(shop: Path, nodrop: Path) -> None:
-    write(shop, {"Dockerfile": "FROM scratch\n"})
+def test_force_replaces_what_is_in_the_way_and_nothing_else(shop: Path, nodrop: Path) -> None:
+    mine = {
+        "deploy/local/mine.txt": "mine\n",
+        "deploy/nodrop-mine.whl": "mine\n",
+        "deploy/requirements-unhashed.txt": "",
+    }
+    write(shop, {"Dockerfile": "FROM scratch\n", **mine})
     run(shop, nodrop, force=True)
+    assert all((shop / name).read_text() == text for name, text in mine.items())
     assert "nodrop.gunicorn" in (shop / "Dockerfile").read_text()
 
 

@@ -117,6 +117,7 @@ def test_a_later_nodrop_replaces_the_wheel_and_its_pin(ejected: Path, later: Pat
 
 def test_packages_without_a_hash_are_replaced_too(ejected: Path, nodrop: Path) -> None:
     write(ejected, {"deploy/requirements-unhashed.txt": "./local/old\n", "deploy/local/old/setup.py": ""})
+    edit(ejected / "deploy" / ".answers.yml", "unhashed: false\nlocal: false\n", "unhashed: true\nlocal: true\n")
     commit(ejected)
 
     def lock(_: object, folder: Path) -> Lock:
