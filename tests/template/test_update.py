@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from detection.description import Found
+from ejection.answers import Parts
+from ejection.eject import eject
 from ejection.refusal import Refused
 from ejection.update import Updated, update
 from tests.template.repositories import PIN, Lock, commit, content, described, git, parts, write
@@ -116,19 +118,17 @@ def test_a_later_nodrop_replaces_the_wheel_and_its_pin(ejected: Path, later: Pat
 
 
 def test_packages_without_a_hash_are_replaced_too(ejected: Path, nodrop: Path) -> None:
-    write(ejected, {"deploy/requirements-unhashed.txt": "./local/old\n", "deploy/local/old/setup.py": ""})
-    edit(ejected / "deploy" / ".answers.yml", "unhashed: false\nlocal: false\n", "unhashed: true\nlocal: true\n")
+    def from_folder(name: str) -> Parts:
+        files = {"requirements.txt": PIN, "requirements-unhashed.txt": f"./local/{name}\n", f"local/{name}/x": ""}
+        return replace(parts(), lock=lambda _, folder: write(folder, files) and Lock(notes=(f"{name} is a folder",)))
+
+    eject(described(ejected), from_folder("old"), root=nodrop, force=True)
     commit(ejected)
-
-    def lock(_: object, folder: Path) -> Lock:
-        write(folder, {"requirements.txt": PIN, "requirements-unhashed.txt": "./local/new\n", "local/new/setup.py": ""})
-        return Lock(notes=("new is from a folder",))
-
-    done = update(described(ejected), replace(parts(), lock=lock), root=nodrop)
+    done = update(described(ejected), from_folder("new"), root=nodrop)
     assert (ejected / "deploy" / "requirements-unhashed.txt").read_text() == "./local/new\n"
     assert [path.name for path in (ejected / "deploy" / "local").iterdir()] == ["new"]
     assert "COPY deploy/local local" in (ejected / "Dockerfile").read_text()
-    assert done.notes == ("new is from a folder",)
+    assert done.notes == ("new is a folder",)
 
 
 def test_the_same_version_changes_nothing(ejected: Path, nodrop: Path) -> None:
