@@ -14,7 +14,7 @@ from ejection.answers import Parts
 from ejection.eject import Ejected, eject
 from ejection.refusal import Refused
 from tests.serving_process import ROOT
-from tests.template.repositories import APP, PIN, checkout, commit, content, described, git, parts, write
+from tests.template.repositories import APP, PIN, Lock, checkout, commit, content, described, git, parts, write
 
 WRITTEN = {
     "Dockerfile", "Dockerfile.dockerignore", "Makefile", ".github/workflows/deploy.yml",
@@ -61,12 +61,6 @@ def test_no_file_names_a_path_of_this_machine(shop: Path, nodrop: Path) -> None:
     assert named == []
 
 
-def test_the_wheel_is_pinned_by_its_hash_and_the_same_each_time(once_ejected: Path, shop: Path, nodrop: Path) -> None:
-    run(shop, nodrop)
-    for name in ("deploy/requirements.txt", "deploy/nodrop-0.2.0-py3-none-any.whl"):
-        assert (shop / name).read_bytes() == (once_ejected / name).read_bytes()
-
-
 def test_the_answers_name_the_version_that_wrote_them(once_ejected: Path, nodrop: Path) -> None:
     answers = yaml.safe_load((once_ejected / "deploy" / ".answers.yml").read_text())
     assert git(nodrop, "rev-parse", "HEAD").startswith(answers["_commit"])
@@ -79,10 +73,9 @@ def test_the_values_keep_the_comments_that_say_where_they_come_from(once_ejected
 
 def test_an_application_with_credentials_gets_the_name_of_its_secret(shop: Path, nodrop: Path) -> None:
     setting = Setting("SECRET_KEY", "app.py:4", required=True, secret=True)
-    given: list[str] = []
-    named = replace(parts(), values=lambda _, secret: given.append(secret) or "")
+    named = replace(parts(), values=lambda _, secret: f"secrets: {{ existingSecret: {secret} }}\n")
     eject(described(shop, Surroundings(settings=(setting,))), named, root=nodrop)
-    assert given == ["shop"]
+    assert yaml.safe_load((shop / "deploy" / "values.yaml").read_text()) == {"secrets": {"existingSecret": "shop"}}
     assert "kubectl create secret generic 'shop'" in (shop / "deploy" / "nodrop.mk").read_text()
     assert "secret ENV_FILE=production.env" in (shop / "deploy" / "README.md").read_text()
 
@@ -102,7 +95,7 @@ def test_files_that_would_be_replaced_are_listed_and_nothing_is_written(shop: Pa
 
 
 def test_a_lock_that_fails_leaves_nothing_behind(shop: Path, nodrop: Path) -> None:
-    def fail(*_: object) -> tuple[str, ...]:
+    def fail(*_: object) -> Lock:
         raise Refused("there is no such package")
 
     before = content(shop)
@@ -111,9 +104,15 @@ def test_a_lock_that_fails_leaves_nothing_behind(shop: Path, nodrop: Path) -> No
     assert content(shop) == before
 
 
-def test_force_replaces_what_is_there(shop: Path, nodrop: Path) -> None:
-    write(shop, {"Dockerfile": "FROM scratch\n"})
+def test_force_replaces_what_is_in_the_way_and_nothing_else(shop: Path, nodrop: Path) -> None:
+    mine = {
+        "deploy/local/mine.txt": "mine\n",
+        "deploy/nodrop-mine.whl": "mine\n",
+        "deploy/requirements-unhashed.txt": "",
+    }
+    write(shop, {"Dockerfile": "FROM scratch\n", **mine})
     run(shop, nodrop, force=True)
+    assert all((shop / name).read_text() == text for name, text in mine.items())
     assert "nodrop.gunicorn" in (shop / "Dockerfile").read_text()
 
 

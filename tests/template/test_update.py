@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from detection.description import Found
+from ejection.answers import Parts
+from ejection.eject import eject
 from ejection.refusal import Refused
 from ejection.update import Updated, update
 from tests.template.repositories import PIN, Lock, commit, content, described, git, parts, write
@@ -98,6 +100,12 @@ def test_what_is_detected_later_is_merged_too(ejected: Path, nodrop: Path) -> No
     assert 'ARG APT="libpq5"' in (ejected / "Dockerfile").read_text()
 
 
+def test_the_wheel_and_the_lock_stay_where_nodrop_is_the_same(ejected: Path, later: Path) -> None:
+    edit(later / "template" / "ejected" / "Makefile", "help", "help image")
+    commit(later)
+    assert run(ejected, later).changed == ("Makefile", "deploy/.answers.yml")
+
+
 def test_a_later_nodrop_replaces_the_wheel_and_its_pin(ejected: Path, later: Path) -> None:
     edit(later / "nodrop" / "__init__.py", '__version__ = "0.2.0"', '__version__ = "0.3.0"')
     commit(later)
@@ -110,18 +118,17 @@ def test_a_later_nodrop_replaces_the_wheel_and_its_pin(ejected: Path, later: Pat
 
 
 def test_packages_without_a_hash_are_replaced_too(ejected: Path, nodrop: Path) -> None:
-    write(ejected, {"deploy/requirements-unhashed.txt": "./local/old\n", "deploy/local/old/setup.py": ""})
+    def from_folder(name: str) -> Parts:
+        files = {"requirements.txt": PIN, "requirements-unhashed.txt": f"./local/{name}\n", f"local/{name}/x": ""}
+        return replace(parts(), lock=lambda _, folder: write(folder, files) and Lock(notes=(f"{name} is a folder",)))
+
+    eject(described(ejected), from_folder("old"), root=nodrop, force=True)
     commit(ejected)
-
-    def lock(_: object, folder: Path) -> Lock:
-        write(folder, {"requirements.txt": PIN, "requirements-unhashed.txt": "./local/new\n", "local/new/setup.py": ""})
-        return Lock(notes=("new is from a folder",))
-
-    done = update(described(ejected), replace(parts(), lock=lock), root=nodrop)
+    done = update(described(ejected), from_folder("new"), root=nodrop)
     assert (ejected / "deploy" / "requirements-unhashed.txt").read_text() == "./local/new\n"
     assert [path.name for path in (ejected / "deploy" / "local").iterdir()] == ["new"]
     assert "COPY deploy/local local" in (ejected / "Dockerfile").read_text()
-    assert done.notes == ("new is from a folder",)
+    assert done.notes == ("new is a folder",)
 
 
 def test_the_same_version_changes_nothing(ejected: Path, nodrop: Path) -> None:
