@@ -43,20 +43,18 @@ def editing(release: Release, repository: Path, lines: list[str]) -> Iterator[No
         wait.until("it takes edits", lambda: "edit the files" in "".join(lines) or not thread.is_alive(), timeout=200)
         assert thread.is_alive(), lines
         release.wait_rolled_out()
-        release.wait_no_pod_stopping()
         yield
     finally:
         session.end()
         thread.join(240)
     release.wait_rolled_out()
-    release.wait_no_pod_stopping()
 
 
 @contextmanager
 def reached(release: Release) -> Iterator[dict[str, str]]:
-    """The address of each pod from here, by its name."""
+    """The address of each pod that stays, from here, by its name."""
     with ExitStack() as stack:
-        names = [pod.metadata.name for pod in release.pods()]
+        names = [pod.metadata.name for pod in release.pods() if not pod.metadata.deletion_timestamp]
         target, namespace = release.target, release.namespace
         yield {name: stack.enter_context(port_forward(target, namespace, f"pod/{name}", 5000)) for name in names}
 
@@ -98,14 +96,16 @@ def test_every_pod_serves_an_edit_within_2_s_and_the_image_afterwards(
                     assert seconds <= EDIT_SECONDS
                 # What can't be loaded is told, and what was loaded serves on.
                 (repository / "settings.py").rename(repository / "aside.py")
-                wait.until("it is told", lambda: "imports 'app.settings', which is not there" in "".join(lines), timeout=30)
+                wait.until(
+                    "it is told", lambda: "imports 'app.settings', which is not there" in "".join(lines), timeout=30
+                )
                 assert {name_of(address) for address in addresses.values()} == {"three"}
                 (repository / "aside.py").rename(repository / "settings.py")
             assert prober.figures().errors == {}
         # A pod that comes has the edits before its application starts.
         before = {pod.metadata.name for pod in release.pods()}
         release.target.core.delete_namespaced_pod(min(before), release.namespace)
-        wait.until("it is gone", lambda: min(before) not in {p.metadata.name for p in release.pods()}, timeout=90)
+        wait.until("another comes", lambda: {pod.metadata.name for pod in release.pods()} - before, timeout=60)
         release.wait_rolled_out()
         with reached(release) as addresses:
             assert {name_of(address) for address in addresses.values()} == {"three"}

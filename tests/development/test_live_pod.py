@@ -16,6 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from development.live import start
 from development.live.files import Files
 from tests.development.applications import everything_in, write
 from tests.serving_process import ROOT, serving, until
@@ -112,13 +115,23 @@ def test_the_application_starts_when_the_files_have_come_or_nobody_brings_any(tm
             assert process.wait(5) == 0
 
 
-def test_a_sidecar_that_is_started_again_leaves_the_files_alone(tmp_path: Path) -> None:
+class _Paused(Exception):
+    """The sidecar has nothing more to do."""
+
+
+def test_a_sidecar_that_is_started_again_leaves_the_files_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pause() -> None:
+        raise _Paused
+
+    monkeypatch.setattr(signal, "pause", pause)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     image = write(tmp_path / "image", shop="SAYS = 'one'\n")
     volume = write(tmp_path / "volume", shop="SAYS = 'two'\n")
     (tmp_path / "marker").touch()
-    with running(program("start", image, volume, tmp_path / "marker", 0)) as process:
-        process.terminate()
-        process.wait(5)
+    with pytest.raises(_Paused):
+        start.main(str(image), str(volume), str(tmp_path / "marker"), "0")
     assert (volume / "shop.py").read_text() == "SAYS = 'two'\n"
 
 

@@ -69,10 +69,11 @@ def test_every_pod_gets_each_change(tmp_path: Path) -> None:
 def test_a_pod_that_comes_gets_what_has_been_edited_and_loses_what_was_deleted(tmp_path: Path) -> None:
     repository = write(tmp_path / "shop", shop="one", prices="1")
     with editing(tmp_path, pod("shop-a")):
-        write(repository, shop="two")
+        until("it has the files", lambda: in_pod(tmp_path, "shop-a", "prices.py") == "1")
         (repository / "prices.py").unlink()
-        until("it has both", lambda: in_pod(tmp_path, "shop-a", "shop.py") == "two")
-        until("it has both", lambda: in_pod(tmp_path, "shop-a", "prices.py") == "")
+        until("it is gone", lambda: in_pod(tmp_path, "shop-a", "prices.py") == "")
+        write(repository, shop="two")
+        until("it has changed", lambda: in_pod(tmp_path, "shop-a", "shop.py") == "two")
         # With what its image has: of the files that were deleted, and of those that the image's build has made.
         write(tmp_path / "cluster" / "shop-b", shop="one", prices="1", built="made")
         FakeRelease.set_pods(tmp_path, [pod("shop-a"), pod("shop-b")])

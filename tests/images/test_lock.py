@@ -187,6 +187,14 @@ def test_dependencies_that_a_setup_py_computes_are_asked_of_the_build_of_a_copy(
     assert sorted(each.name for each in (tmp_path / "repository").iterdir()) == ["setup.py", "shop.py"]
 
 
+def test_the_repository_itself_is_not_taken_from_an_index_for_a_plugin_that_asks_for_it(tmp_path: Path) -> None:
+    wheel(tmp_path / "repository" / "wheels", "test_of_a_plugin", "1.0", "shop", "iniconfig")
+    lines = "--find-links wheels\n-e .\n"
+    found = locked(tmp_path, {"requirements.txt": lines, "pyproject.toml": package("shop", "test-of-a-plugin")})
+    assert "iniconfig" in pins(found)
+    assert "shop" not in pins(found)
+
+
 def test_the_repository_itself_stands_for_its_dependencies(tmp_path: Path) -> None:
     found = locked(
         tmp_path, {"requirements.txt": "-e .\n", "pyproject.toml": package("shop", "iniconfig"), "shop.py": ""}
