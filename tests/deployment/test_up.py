@@ -45,10 +45,11 @@ class Machine:
         self.status = ""
         self.manifest = "the same"
 
-    def up(self, env: str = "", **surroundings: Any) -> dict[str, str]:
-        """Run it; returns the environment that the pods get."""
-        file = self.folder / "my.env"
-        file.write_text(env)
+    def up(self, env: str | None = "", **surroundings: Any) -> dict[str, str]:
+        """Run it with an env file, or with None; returns the environment that the pods get."""
+        file = None if env is None else self.folder / "my.env"
+        if file:
+            file.write_text(env or "")
         self.application = Application(described(self.folder, **surroundings))
         where = {"namespace": "default", "cluster": "trial", "port": 5099, "release": ""}
         up.up(argparse.Namespace(app="shop", env=file, values=None, timeout="5m", **where))
@@ -113,6 +114,12 @@ def test_what_is_missing_is_said_before_anything_is_changed(machine: Machine) ->
         machine.up("A=1\n", **NEEDS)
     assert machine.done == ["port 5099", "engine"]
     assert machine.kubectl.objects.keys() == {("Node", "trial-worker")}
+
+
+def test_an_env_file_of_the_repository_is_named_and_not_taken_by_itself(machine: Machine) -> None:
+    (machine.folder / ".env").write_text("PAYMENT_TOKEN=t\n")
+    with pytest.raises(DeploymentError, match=r"There is one in the repository: .*ENV=.*/\.env"):
+        machine.up(None, **NEEDS)
 
 
 def test_a_service_that_can_not_be_run_is_said_with_what_is_missing(machine: Machine) -> None:
