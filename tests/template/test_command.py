@@ -8,101 +8,117 @@ import pytest
 
 from detection.description import Problem, Undecided
 from ejection import __main__ as command
+from ejection.eject import Ejected
+from ejection.refusal import Refused
+from ejection.update import Updated
 from tests.serving_process import ROOT
-from tests.template.repositories import APP, commit, described, parts, write
+from tests.template.repositories import described
 
-DOCKERFILE = "template/ejected/[[dockerfile]].jinja"
+FILES = ("Dockerfile", "deploy/chart/Chart.yaml", "deploy/chart/values.yaml", "deploy/values.yaml")
 
 
 @pytest.fixture(autouse=True)
-def known(nodrop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is detected and locked, which other tests do."""
-    monkeypatch.setattr(command, "ROOT", nodrop)
-    monkeypatch.setattr(command, "parts", parts)
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is detected."""
     monkeypatch.setattr(command, "detect", lambda folder, _: described(folder))
 
 
-def expose(folder: Path, file: str, ports: str) -> None:
-    """Change the line that a conflict is to be about, and commit it."""
-    text = (folder / file).read_text()
-    (folder / file).write_text(text.replace("EXPOSE 5000 5001\n", f"EXPOSE {ports}\n"))
-    commit(folder)
+def outcome(monkeypatch: pytest.MonkeyPatch, name: str, given: object) -> None:
+    """Have a command end so."""
+
+    def end(*_: object, **__: object) -> object:
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    monkeypatch.setattr(command, name, end)
 
 
-def test_new_writes_an_application_and_with_eject_all_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shop = tmp_path / "shop"
-    assert command.main(["new", str(shop), "--eject"]) == 0
+def test_new_says_how_the_application_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome(monkeypatch, "new", ("app.py", "requirements.txt"))
+    assert command.main(["new", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    assert '"name": "shop"' in (shop / "app.py").read_text()
-    for line in ("  app.py\n", "  Dockerfile\n", "  deploy/chart/ (3 files)\n", "Commit these files."):
-        assert line in said
+    assert said.startswith(f"Wrote to {tmp_path}:\n  app.py\n  requirements.txt\n")
+    assert f"make up APP={tmp_path}" in said
 
 
-def test_eject_lists_the_files_and_what_is_left_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write(tmp_path, {"app.py": APP, "requirements.txt": "flask\n", "Makefile": "test:\n"})
+def test_eject_lists_the_files_and_what_is_left_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome(monkeypatch, "eject", Ejected(FILES, ("Do this.", "Do that.")))
     assert command.main(["eject", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == (
+        f"Wrote to {tmp_path}:\n  Dockerfile\n  deploy/values.yaml\n  deploy/chart/ (2 files)\n"
+        "\nDo this.\nDo that.\n\nCommit these files. deploy/README.md says how to build and deploy with them.\n"
+    )
+
+
+def test_an_update_that_changes_nothing_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome(monkeypatch, "update", Updated((), (), ()))
+    assert command.main(["update", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path} has what this version writes already\n"
+
+
+def test_an_update_says_how_it_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome(monkeypatch, "update", Updated(FILES, (), ()))
+    assert command.main(["update", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    assert said.startswith(f"Wrote to {tmp_path}:\n  .github/workflows/deploy.yml\n")
-    assert "  include deploy/nodrop.mk\n" in said
-
-
-def test_a_refusal_ends_with_1_and_the_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write(tmp_path, {"Dockerfile": "FROM scratch\n"})
-    assert command.main(["eject", str(tmp_path)]) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "FORCE=true" in said.err
-
-
-def test_an_update_that_changes_nothing_says_so(ejected: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["update", str(ejected)]) == 0
-    assert "has what this version writes already" in capsys.readouterr().out
+    assert said.startswith(f"Changed in {tmp_path}:\n  Dockerfile\n")
+    assert command.UNDO in said
 
 
 def test_an_update_with_conflicts_ends_with_1_and_lists_them(
-    ejected: Path, later: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    expose(ejected, "Dockerfile", "8000")
-    expose(later, DOCKERFILE, "9000")
-    monkeypatch.setattr(command, "ROOT", later)
-    assert command.main(["update", str(ejected)]) == 1
-    said = capsys.readouterr()
-    assert said.out == f"Changed in {ejected}:\n  Dockerfile\n  deploy/.answers.yml\n"
-    assert "change the same lines of:\n  Dockerfile\n" in said.err
-    assert "To undo the update" in said.err
-
-
-def test_what_is_undecided_ends_with_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def detect(*_: object) -> None:
-        raise Undecided(Problem("two applications", "choose one", line='serve = "shop:app"'))
+    outcome(monkeypatch, "update", Updated(FILES, ("Dockerfile",), ()))
+    assert command.main(["update", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "change the same lines of:\n  Dockerfile\n" in said
+    assert command.UNDO in said
 
-    monkeypatch.setattr(command, "detect", detect)
+
+def test_a_refusal_ends_with_1_and_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome(monkeypatch, "eject", Refused("there are files: FORCE=true"))
+    assert command.main(["eject", str(tmp_path)]) == 1
+    assert capsys.readouterr() == ("", "there are files: FORCE=true\n")
+
+
+def test_what_is_undecided_ends_with_2_and_the_line_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    undecided = Undecided(Problem("two applications", "choose one", line='serve = "shop:app"'))
+    outcome(monkeypatch, "detect", undecided)
     assert command.main(["eject", str(tmp_path)]) == 2
     assert 'serve = "shop:app"' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("app", "said"),
-    [("", "APP is not set"), ("/nowhere", "is not a folder"), ("https://example.com/shop.git", "clone the repository")],
+    [
+        ("", "APP is not set"),
+        ("/nowhere", "is not a folder"),
+        ("https://example.com/shop.git", "clone the repository"),
+        (str(ROOT / "app"), "inside of this checkout"),
+    ],
 )
-def test_an_app_that_is_no_folder_is_refused(app: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_app_that_is_no_folder_of_its_own_is_refused(
+    app: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert command.main(["eject", app]) == 1
     assert said in capsys.readouterr().err
 
 
-def test_a_folder_of_this_checkout_is_refused(nodrop: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["new", str(nodrop / "shop")]) == 1
-    assert "inside of this checkout" in capsys.readouterr().err
-
-
 @pytest.mark.long
-def test_what_is_detected_and_locked_in_this_checkout_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_this_checkout_detects_and_locks_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     shop = tmp_path / "shop"
     assert command.main(["new", str(shop), "--eject"]) == 0
     lock = (shop / "deploy" / "requirements.txt").read_text()
