@@ -84,7 +84,7 @@ RUN /opt/venv/bin/python -X no_debug_ranges -m compileall -q --invalidation-mode
       'gunicorn/(asgi|ctl|dirty|http2|instrument|uwsgi|app/pasterapp|workers/(base_async|gasgi|ggevent|gtornado|sync))\b' \
       'prometheus_(client/(aiohttp|bridge|django|twisted|parser|openmetrics/parser)|flask_exporter/multiprocess)\b' \
       'werkzeug/(testapp|_reloader|middleware/(http_proxy|lint|profiler))\b' \
-      'click/(testing|shell_completion|_termui_impl|_winconsole)\b' 'jinja2/(ext|meta|nativetypes|sandbox)\b')flask/testing\b" /opt/venv/lib \
+      'click/(testing|shell_completion|_termui_impl|_winconsole)\b' 'nodrop/commands/(dev|reload)\w*\b' 'jinja2/(ext|meta|nativetypes|sandbox)\b')flask/testing\b" /opt/venv/lib \
     || true
 
 # What the image has before the dependencies and the application.
