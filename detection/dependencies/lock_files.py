@@ -201,7 +201,8 @@ def _pipfile(data: dict[str, Any], groups: tuple[str, ...]) -> Pins:
     for section in ("default", *groups):
         packages += _pipfile_section(data.get(section, {}))
     meta = data.get("_meta", {})
-    urls = [source["url"] for source in meta.get("sources", []) if "//pypi.org/" not in source.get("url", "")]
+    # Pipenv writes the default index under this name.
+    urls = [source["url"] for source in meta.get("sources", []) if source.get("name") != "pypi"]
     return Pins(packages, indexes=urls)
 
 

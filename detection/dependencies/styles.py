@@ -111,9 +111,8 @@ def _project(repository: Repository) -> Chosen | None:
 
 def _elsewhere(repository: Repository) -> Chosen:
     """Nothing is in the repository's own folder."""
-    environments = repository.named("environment.yml", "environment.yaml")
-    if environments:
-        name = str(environments[0].path)
+    for environment in repository.named("environment.yml", "environment.yaml"):
+        name = str(environment.path)
         raise Undecided(
             Problem(
                 f"{name} is for conda alone: its packages are no packages of Python's index",
@@ -130,7 +129,6 @@ def _elsewhere(repository: Repository) -> Chosen:
         style = lock_files.FILES.get(inner[0].path.name, Style.REQUIREMENTS)
         if style is Style.REQUIREMENTS and name.endswith((".txt", ".lock")):
             return Chosen(style, (name,), name)
-    imports = imported.third_party(repository)
     if inner:
         raise Undecided(
             Problem(
@@ -140,6 +138,7 @@ def _elsewhere(repository: Repository) -> Chosen:
                 f'requirements = ["{inner[0].path}"]',
             )
         )
+    imports = imported.third_party(repository)
     if imports:
         place = next(iter(imports.values()))
         raise Undecided(
