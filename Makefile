@@ -233,7 +233,7 @@ deploy: $(TOOLS_VENV)/complete ## Deploy IMAGE=registry/name:tag of APP; rolls b
 
 .PHONY: plan
 plan: $(TOOLS_VENV)/complete ## Say what `make deploy` would change, and change nothing (as deploy; ARGS=--detailed-exitcode)
-	@$(with_tools) -m deployment.plan $(described) $(if $(filter command line,$(origin IMAGE)),--image '$(IMAGE)') $(ARGS)
+	@$(with_tools) -m deployment.plan $(described) $(if $(filter file,$(origin IMAGE)),,--image '$(IMAGE)') $(ARGS)
 
 .PHONY: doctor
 doctor: require-python ## Say what this machine lacks for `make run` and `make up`, and what to do

@@ -11,6 +11,7 @@ from pathlib import Path
 from detection.detect import detect
 from images.build import build
 from images.errors import ImageError
+from images.errors import ImageError
 from images.lock import LockError, lock
 
 from corpus.answers import difference
@@ -98,7 +99,7 @@ def _image(entry: Entry) -> str:
 
 
 def _lock(entry: Entry, description: Description, work: Path) -> None:  # noqa: ARG001  # all stages are called alike
-    lock(description, work / "requirements.txt")
+    lock(description, work)
 
 
 def _build(entry: Entry, description: Description, work: Path) -> None:  # noqa: ARG001

@@ -92,7 +92,8 @@ class Prepared:
         """Remove what is not needed any more."""
         if self.version and deployed:
             self.secrets.prune(self.version)
-        elif self.version:
+        # Where the rollback failed too, pods still name it.
+        elif self.version and _current_secret(self.wanted) != self.version.name:
             self.secrets.withdraw(self.version)
 
 

@@ -12,7 +12,7 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,9 +89,17 @@ def check(wanted: Wanted) -> list[Service]:
         try:
             required.refuse_missing(settings, known, wanted.env)
         except DeploymentError as error:
-            raise DeploymentError("\n".join([str(error), *unavailable])) from None
+            raise DeploymentError("\n".join([str(error), *_own_env_file(wanted), *unavailable])) from None
     say(tuple(unavailable))
     return services
+
+
+def _own_env_file(wanted: Wanted) -> Iterator[str]:
+    """A word about the env file that many repositories have. It is not taken by itself: it may be for another place."""
+    assert wanted.application
+    file = wanted.application.description.folder / ".env"
+    if not wanted.env and file.is_file():
+        yield f"There is one in the repository: if it fits a cluster, where localhost is the pod itself, ENV={file}"
 
 
 def provide(wanted: Wanted, services: Sequence[Service]) -> Wanted:

@@ -71,7 +71,9 @@ def _beside(surroundings: Surroundings) -> list[Row]:
     rows = _found("migration", surroundings.migration)
     for each in surroundings.processes:
         when = f"{each.schedule}  " if each.schedule else ""
-        rows.append((f"{each.role.value} {each.name}", f"{when}{each.command}", each.place))
+        # A worker is often called worker.
+        label = each.name if each.role.value in each.name else f"{each.role.value} {each.name}"
+        rows.append((label, f"{when}{each.command}", each.place))
     return rows
 
 

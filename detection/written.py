@@ -11,7 +11,11 @@ from collections.abc import Iterable, Iterator
 from detection.configuration import FILE, TABLE
 from detection.description import Description, Found, Problem, Role, Surroundings, Undecided
 from detection.repository import Repository
+from detection.surroundings.writes import DATABASE, LOG
+from detection.surroundings.writes import FILE as ONE_FILE
 
+FILES = (DATABASE, LOG, ONE_FILE)
+"""What is written to and no folder, so that it isn't to be mounted."""
 HEAD = """\
 # How this application runs in production. Each key takes precedence over what is detected in the code: delete a key to
 # have it detected again.
@@ -41,13 +45,16 @@ def content(description: Description) -> str:
     lines.append(_line("serve", quoted(served.value.reference), served.place))
     if served.value.root != ".":
         lines.append(_line("root", quoted(served.value.root), served.place))
-    lines.append(_line("python", quoted(description.dependencies.python.value), description.dependencies.python.place))
+    python = description.dependencies.python
+    # The default moves with the image's.
+    lines.append(f"{'# ' * (python.place == 'default')}{_line('python', quoted(python.value), python.place)}")
     for key, one in (("migrate", surroundings.migration), ("health", surroundings.health)):
         if one:
             lines.append(_line(key, quoted(one.value), one.place))
     lines += _list("build", surroundings.build_steps)
     lines += _list("services", surroundings.services)
-    lines += _list("writable", [Found(each.path, f"{each.what}, {each.place}") for each in surroundings.writes])
+    folders = [each for each in surroundings.writes if each.what not in FILES]
+    lines += _list("writable", [Found(each.path, f"{each.what}, {each.place}") for each in folders])
     lines += _variables(surroundings)
     lines += _processes(surroundings)
     return "\n".join(lines) + "\n"

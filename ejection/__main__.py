@@ -20,6 +20,7 @@ from ejection.update import update
 from images.lock import LockError
 
 ROOT = Path(__file__).resolve().parents[1]
+UNDO = "To undo the update, run in that folder: git checkout HEAD -- . && git clean -fd ."
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -94,11 +95,11 @@ def _update(folder: Path) -> int:
         print(
             f"\nYour edits and this version change the same lines of:{listed}\n"
             "Both are there, between <<<<<<< and >>>>>>>. Keep what you want, then git add and git commit. "
-            "To undo the update: git reset --hard",
+            f"{UNDO}",
             file=sys.stderr,
         )
         return 1
-    print("\nLook at them with git diff, then commit them. To undo the update: git checkout . && git clean -d deploy")
+    print(f"\nLook at them with git diff, then commit them. {UNDO}")
     return 0
 
 

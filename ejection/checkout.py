@@ -15,8 +15,10 @@ from ejection.refusal import Refused
 
 NAME = "nodrop"
 """The name of the copy, which the answers file records as the template's source: it is the same on every machine."""
-USED = ("copier.yml", "template", "charts/flask-app", "nodrop", "pyproject.toml")
+USED = ("copier.yml", "template", "charts/flask-app", "nodrop", "pyproject.toml", "LICENSE")
 """What the written files are made from."""
+WHEEL = ("nodrop", "pyproject.toml", "LICENSE")
+"""What the wheel is made from."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class Checkout:
 
     @property
     def date(self) -> str:
-        """Of the commit, in seconds since 1970."""
-        return git(self.folder, "log", "-1", "--format=%ct")
+        """When the wheel's source was last changed, in seconds since 1970."""
+        return git(self.folder, "log", "-1", "--format=%ct", "--", *WHEEL)
 
     @property
     def server(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +22,16 @@ class Compiled:
     folder: Path
     locked: Locked
 
-    def replace(self, repository: Path) -> None:
-        """Put them in the place of what an earlier version has made."""
+    def replace(self, repository: Path, before: Mapping[str, object]) -> None:
+        """Put them in the place of what an earlier version has made. before: its answers; empty if there is none."""
         deploy = repository / DEPLOY
-        for old in (*deploy.glob("nodrop-*.whl"), deploy / "requirements-unhashed.txt"):
-            old.unlink(missing_ok=True)
-        shutil.rmtree(deploy / "local", ignore_errors=True)
+        if before:
+            for old in deploy.glob("nodrop-*.whl"):
+                old.unlink()
+        if before.get("unhashed"):
+            (deploy / "requirements-unhashed.txt").unlink(missing_ok=True)
+        if before.get("local"):
+            shutil.rmtree(deploy / "local", ignore_errors=True)
         shutil.copytree(self.folder, deploy, dirs_exist_ok=True)
 
 

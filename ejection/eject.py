@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,15 +34,17 @@ def eject(description: Description, parts: Parts, *, root: Path, dockerfile: str
     """
     repository = description.folder
     _require_new(repository, force=force)
+    before = recorded(repository) if (repository / ANSWERS).exists() else {}
     with committed(root) as checkout, TemporaryDirectory(prefix="nodrop-ejected-") as temporary:
         staged, made = Path(temporary, "repository"), Path(temporary, "made")
         made.mkdir()
         pinned = compiled(made, description, checkout, parts)
-        render(checkout, staged, known(description, parts, checkout, pinned) | _chosen(repository, dockerfile))
-        pinned.replace(staged)
+        chosen = _chosen(repository, dockerfile, before)
+        render(checkout, staged, known(description, parts, checkout, pinned) | chosen)
+        pinned.replace(staged, {})
         files = sorted(str(each.relative_to(staged)) for each in staged.rglob("*") if not each.is_dir())
         _require_free(repository, staged, files, force=force)
-        pinned.replace(repository)
+        pinned.replace(repository, before)
         shutil.copytree(staged, repository, dirs_exist_ok=True)
         return Ejected(
             tuple(files), (*pinned.locked.notes, *advice(description, files, checkout, pinned.locked.pip_conf))
@@ -62,9 +65,8 @@ def _require_new(repository: Path, *, force: bool) -> None:
         )
 
 
-def _chosen(repository: Path, dockerfile: str) -> dict[str, object]:
-    """What depends on what the repository has; what it was, if it has these files already."""
-    before = recorded(repository) if (repository / ANSWERS).exists() else {}
+def _chosen(repository: Path, dockerfile: str, before: Mapping[str, object]) -> dict[str, object]:
+    """What depends on what the repository has; what it was before, if it has these files already."""
     return {
         "dockerfile": dockerfile or before.get("dockerfile", "Dockerfile"),
         "makefile": before.get("makefile", makefile(repository) is None),

@@ -36,8 +36,9 @@ def update(description: Description, parts: Parts, *, root: Path) -> Updated:
     with committed(root) as checkout, TemporaryDirectory(prefix="nodrop-compiled-") as temporary:
         _require_known(repository, checkout)
         pinned = compiled(Path(temporary), description, checkout, parts)
+        before = recorded(repository)
         merge(checkout, repository, known(description, parts, checkout, pinned))
-        pinned.replace(repository)
+        pinned.replace(repository, before)
         conflicts = paths(repository, "diff", "--name-only", "--relative", "--diff-filter=U")
         changed = paths(repository, "ls-files", "--modified", "--others", "--exclude-standard", "--deduplicate")
         return Updated(tuple(sorted({*changed})), tuple(conflicts), (*pinned.locked.notes, *left_out(checkout)))

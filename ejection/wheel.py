@@ -19,7 +19,7 @@ HEADER = """\
 
 
 def build(checkout: Checkout, folder: Path) -> Path:
-    """Build the wheel of the checkout in `folder`. The same commit gives the same bytes. Raises Refused."""
+    """Build the wheel of the checkout in `folder`. The same source gives the same bytes. Raises Refused."""
     done = subprocess.run(
         [
             sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps",

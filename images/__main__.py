@@ -45,10 +45,10 @@ def _build_application(given: argparse.Namespace) -> int:
 
     try:
         description = detect(folder_of(given.app), python_version(pinned()["PYTHON_IMAGE"]))
+        build(description, given.image, version=given.version, revision=given.revision)
     except Undecided as undecided:
         print(explain(undecided.problems), file=sys.stderr)
         return 2
-    build(description, given.image, version=given.version, revision=given.revision)
     return 0
 
 

@@ -159,11 +159,16 @@ def load_once(name: str, *images: str, nodes: Sequence[str] = ()) -> None:
 
     kind itself compares the images' digests, which differ between some engines and containerd, and copies them anew.
     """
-    for node in nodes or workers(name):
-        there = _run("docker", "exec", node, "ctr", "--namespace", "k8s.io", "images", "ls", "--quiet").split()
-        missing = [each for each in images if f"docker.io/library/{each}" not in there and each not in there]
-        if missing:
-            load(name, *missing, nodes=[node])
+    for image in images:
+        lacking = [node for node in nodes or workers(name) if not _has(node, image)]
+        if lacking:
+            load(name, image, nodes=lacking)
+
+
+def _has(node: str, image: str) -> bool:
+    listed = _run("docker", "exec", node, "ctr", "--namespace", "k8s.io", "images", "ls", "--quiet", quiet=True)
+    # Docker leaves out what containerd writes in full.
+    return not {image, f"docker.io/{image}", f"docker.io/library/{image}"}.isdisjoint(listed.split())
 
 
 def workers(name: str) -> list[str]:

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nodrop.logs.masking import urls
 from nodrop.logs.masking.redaction import redact_text
 from sizing.figures import Figures
 from sizing.measuring.measurement import Wanted, measure
@@ -41,8 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and write the file. Exit code: 0, or 1 if it can't be done."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     given = _parser().parse_args(words)
-    # So that the server is stopped as with Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         if not given.busy:
             require_idle(idle_cores(lambda: time.sleep(IDLE_SECONDS)))
@@ -58,13 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     values = derive(figures, Assumed(given.rate, given.growth / 100), Defaults())
-    lines = header(
-        name,
-        figures,
-        command=redact_text(shown_command(words)),
-        machine=machine(application.python, os.cpu_count() or 1),
-        when=datetime.now(UTC),
-    )
+    here = machine(application.python, os.cpu_count() or 1)
+    # Paths with their queries, so that the measurement can be repeated, but not what is named like a secret in them.
+    urls.configure("all", ())
+    lines = [
+        redact_text(line)
+        for line in header(name, figures, command=shown_command(words), machine=here, when=datetime.now(UTC))
+    ]
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(written(lines, values, Defaults()))
     _report(lines, values, output)
@@ -103,6 +102,10 @@ def _application(given: argparse.Namespace) -> tuple[str, Application, str]:
     """The application with its name and its health route. Raises Unmeasurable."""
     if given.python and given.wsgi_app:
         folder = Path(given.app).resolve()
+        if not given.python.exists():
+            raise Unmeasurable(f"--python {given.python} is not there", "name the program bin/python of an environment")
+        if not folder.is_dir():
+            raise Unmeasurable(f"{given.app} is no folder", "name the folder of the application")
         # Not resolve(), since the program of an environment is a link to the Python it was made with.
         return folder.name, Application(given.python.absolute(), folder, os.environ, given.wsgi_app), ""
     if given.python or given.wsgi_app:
@@ -160,4 +163,6 @@ def _report(lines: Sequence[str], values: Sequence[Value], output: Path) -> None
 
 
 if __name__ == "__main__":
+    # So that the server is stopped as with Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main())

@@ -114,8 +114,9 @@ class Figures:
 
     @property
     def disturbed(self) -> float:
-        """The share of the time of requests sent alone in which other processes had the CPU."""
-        return statistics.fmean(each.delay for each in self.series) / self.mean
+        """For which share of the time in which the server could have run, other processes had the CPU."""
+        delay = statistics.fmean(each.delay for each in self.series)
+        return delay / (delay + self.cpu) if self.cpu else 0.0
 
     @property
     def wait(self) -> float | None:

@@ -23,6 +23,10 @@ def test_the_base_image_is_the_pinned_one(file: str) -> None:
     assert f"ARG PYTHON_IMAGE={versions()['PYTHON_IMAGE']}\n" in (ROOT / file).read_text()
 
 
+def test_the_image_with_node_is_the_pinned_one() -> None:
+    assert f"ARG NODE_IMAGE={versions()['NODE_IMAGE']}\n" in (ROOT / "Dockerfile").read_text()
+
+
 @pytest.mark.parametrize(
     ("manifest", "images"),
     [

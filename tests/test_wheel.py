@@ -220,3 +220,27 @@ def test_the_commands_work_from_any_folder(programs: Path, empty: Path, tmp_path
     code = "import os; print(os.environ['DATABASE_URL'])"
     said = run(programs, empty, "nodrop", "run", "--", "python", "-c", code, SECRETS_DIR=str(tmp_path / "secrets"))
     assert said.stdout == "postgres://hush\n", said.stderr
+
+
+# --- Its description ------------------------------------------------------------------------------------------------
+
+
+def test_the_commands_of_its_description_install_it_with_pip(wheel: Path, tmp_path: Path) -> None:
+    text = (ROOT / "nodrop" / "README.md").read_text()
+    commands = [each.split("#")[0] for each in re.findall(r"pip install [^`\n]+", text)]
+    assert len(commands) == 2
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "wheel").symlink_to(wheel.parent)
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    variables["PATH"] = f"{tmp_path / 'venv' / 'bin'}:{os.environ['PATH']}"
+    for command in commands:
+        installed = subprocess.run(
+            ["sh", "-c", command], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
+        )
+        if "Could not find a version" in installed.stderr:
+            pytest.skip(f"the packages can't be installed: {installed.stderr.strip()[-500:]}")
+        assert installed.returncode == 0, installed.stderr
+    listed = subprocess.run(["pip", "list"], env=variables, capture_output=True, text=True, check=True).stdout
+    assert re.search(r"^nodrop +\d", listed, re.MULTILINE)
+    assert re.search(r"^opentelemetry-sdk +\d", listed, re.MULTILINE)

@@ -26,7 +26,7 @@ CODE = PurePosixPath("/srv")
 """Where the image has the repository."""
 WRITABLE = tuple(map(PurePosixPath, ("/tmp", "/dev", "/proc")))
 SQLITE = "SQLite database"
-FILES = {SQLITE, "log file"}
+FILES = {SQLITE, "log file", "file"}
 """What is a file, so that its folder must be writable."""
 
 
@@ -191,7 +191,7 @@ def _folder(written: Written, description: Description, code: PurePosixPath) -> 
         return None
     path = code / written.path
     local = description.folder / written.path
-    is_file = local.is_file() or (written.what in FILES and not local.is_dir() and bool(path.suffix))
+    is_file = local.is_file() or (written.what in FILES and not local.is_dir())
     path = PurePosixPath("/" + "/".join(_normal((path.parent if is_file else path).parts[1:])))
     if path == PurePosixPath("/"):
         raise DeploymentError(

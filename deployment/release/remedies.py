@@ -10,7 +10,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
         "{0} is not set: write {0}=... into your env file and name the file with ENV=<path>",
     ),
     (
-        r"(?:Read-only file system|Permission denied): ['\"](?:/srv/)?([^'\"]+?)(?:/[^/'\"]*)?['\"]",
+        r"(?:Read-only file system: |Permission denied: |wants )['\"](?:/srv/)?([^'\"]+?)(?:/[^/'\"]*)?['\"]",
         'only folders that are declared can be written to: writable = ["{0}"] in flask-app.toml',
     ),
     (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 from typing import Any
 
@@ -26,12 +27,11 @@ def claim(release: str, name: str, size: str, *, many: bool = False) -> dict[str
     }
 
 
-def node_claim(release: str, namespace: str, name: str, size: str, node: str) -> list[dict[str, Any]]:
+def node_claim(release: str, namespace: str, name: str, size: str, node: str, volume: str) -> list[dict[str, Any]]:
     """A claim with a volume that is a folder of this node: no provisioner is needed, and pods are placed on the node.
 
-    Its name is that of one cluster, and the claim is reserved, so that nothing else takes the volume.
+    The claim is reserved, so that nothing else takes the volume.
     """
-    volume = f"{namespace}-{name}"
     claimed = claim(release, name, size, many=True)
     claimed["spec"] |= {"storageClassName": "", "volumeName": volume}
     host = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
@@ -69,9 +69,9 @@ def storage_node(kubectl: Kubectl) -> str:
     return str(fit[0])
 
 
-def make_folder(node: str, namespace: str, name: str) -> None:
+def make_folder(node: str, volume: str) -> None:
     """Make the folder on a kind node, which is a container. The kubelet gives it the group of the pods."""
-    folder = f"{FOLDER}/{namespace}-{name}"
+    folder = f"{FOLDER}/{volume}"
     made = subprocess.run(["docker", "exec", node, "mkdir", "-p", folder], capture_output=True, text=True, check=False)
     if made.returncode:
         raise DeploymentError(f"{folder} can't be made on the node {node}: {made.stderr.strip()}")
@@ -82,8 +82,10 @@ def provide_on_node(kubectl: Kubectl, release: str, name: str, size: str) -> Non
     if kubectl.find("persistentvolumeclaim", name):
         return
     node = storage_node(kubectl)
-    make_folder(node, kubectl.namespace, name)
-    kubectl.apply(*node_claim(release, kubectl.namespace, name, size, node))
+    # One of its own: whoever has deleted the claim, or the namespace, wants to begin anew.
+    volume = f"{kubectl.namespace}-{name}-{secrets.token_hex(3)}"
+    make_folder(node, volume)
+    kubectl.apply(*node_claim(release, kubectl.namespace, name, size, node, volume))
 
 
 def provide(kubectl: Kubectl, release: str, name: str, size: str, *, many: bool) -> None:

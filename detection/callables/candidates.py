@@ -43,6 +43,10 @@ class Candidate:
     """The factory; None for an object."""
     call: str = ""
     """The arguments of a factory with their parentheses."""
+    modules: Modules | None = None
+    """Those that it is imported with."""
+    is_required: bool = True
+    """Its framework is among what the repository requires, or nothing tells what it requires."""
     by_name_alone: bool = False
     """What it is bound to can't be told; its name and its module say that it is one."""
     lacks: list[Lack] = field(default_factory=list)
@@ -55,6 +59,13 @@ class Candidate:
         """As WSGI_APP takes it."""
         attribute = f".{self.made.attribute}" if self.made.attribute and not self.function else ""
         return f"{self.module_name}:{self.name}{attribute}{self.call}"
+
+    def is_imported_with(self, other: Candidate) -> bool:
+        """Whether importing one of the two imports the other: they are then parts of one application."""
+        return any(
+            one.modules is not None and two.module.name in one.modules.imported_by(one.module)
+            for one, two in ((self, other), (other, self))
+        )
 
     @property
     def written(self) -> str:
@@ -92,7 +103,7 @@ def below_root(repository: Repository, root: PurePosixPath) -> Below:
         for file in repository.files.values()
         if file.path.suffix == ".py" and (root == PARENT or file.path.is_relative_to(root))
     ]
-    below = _below(Modules(repository, root, inside))
+    below = _below(Modules(repository, root, inside), beside=True)
     for each in below.found:
         each.root, each.module_name = root, each.module.name
     return below
@@ -118,6 +129,7 @@ def _below(modules: Modules, *, beside: bool = False) -> Below:
         announced |= carrying
     completion = Completion(making, below.looked_into)
     for each in below.found:
+        each.modules = modules
         each.lacks = lacks(making, completion, each.module, each.name, each.made, each.function)
     return below
 

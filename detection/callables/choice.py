@@ -31,6 +31,8 @@ FOR_A_QUEUE = -30
 """Above the weight of an object in a module of QUEUES."""
 FOR_ANOTHER_JOB = -10
 """Above the weight of an object in a module of OTHER_JOBS."""
+DEPTH = 3
+"""Packages that a module may lie deeper in than another without being the less likely one for that."""
 NAMED = 40
 """The weight of what a file names that starts it. What production starts so works without what it seems to lack."""
 
@@ -61,20 +63,34 @@ def weigh(candidate: Candidate, named: list[Declared], requires: set[str]) -> No
     candidate.weight -= len(parts) - 1
     if candidate.module.file.beside:
         candidate.weight -= 60
-    if requires and not _is_required(candidate.made.kind, requires):
+    candidate.is_required = not requires or _is_required(candidate.made.kind, requires)
+    if not candidate.is_required:
         candidate.weight -= 50
 
 
 def choose(found: list[Candidate]) -> tuple[Candidate | None, list[Candidate]]:
     """The one that is meant, or None; and those that could be meant, the likeliest first."""
-    own = [each for each in found if _is_part(each)] or found
+    own = [each for each in found if is_part(each)] or found
     pool = sorted((each for each in own if _is_usable(each)), key=order)
     if not pool or any(_is_likelier(each, pool[0]) for each in own if not _is_usable(each)):
         return None, []
     pool = [each for each in pool if not _is_superseded(each, pool)]
-    best = [each for each in pool if each.weight == pool[0].weight]
+    best = [each for each in pool if each.weight == pool[0].weight or _is_as_likely(each, pool[0])]
     objects = {(each.root, each.made.origin) for each in best}
     return (best[0] if len(objects) == 1 else None), best
+
+
+def _is_as_likely(other: Candidate, first: Candidate) -> bool:
+    """Whether only its depth speaks against an object that has nothing to do with the first one."""
+    return (
+        first.weight - other.weight <= DEPTH
+        and first.weight < NAMED
+        and first.root == other.root
+        and other.is_required
+        and not first.function
+        and not other.function
+        and not first.is_imported_with(other)
+    )
 
 
 def _is_superseded(candidate: Candidate, pool: list[Candidate]) -> bool:
@@ -97,7 +113,7 @@ def _is_likelier(lacking: Candidate, usable: Candidate) -> bool:
     return lacking.weight > usable.weight or (lacking.weight == usable.weight and not lacking.function)
 
 
-def _is_part(candidate: Candidate) -> bool:
+def is_part(candidate: Candidate) -> bool:
     """Whether it belongs to the application, and is no example or test beside it."""
     file = candidate.module.file
     outermost = {*candidate.root.parts, candidate.module.name.partition(".")[0], file.path.name.partition("_")[0]}

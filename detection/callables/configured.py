@@ -14,7 +14,7 @@ from detection.callables.required import normalized, required
 from detection.callables.roots import HERE, Roots
 from detection.configuration import Configuration
 from detection.description import Found, Problem, Served, Undecided
-from detection.repository import Repository
+from detection.repository import File, Repository
 from nodrop.config.references import Reference, reference
 
 FACTORIES = ("create_app", "make_app")
@@ -56,11 +56,12 @@ def served(
             "write it as gunicorn takes it",
             found,
         )
-    roots = Roots(repository)
-    possible = [at] if at else list(dict.fromkeys([*roots.all, HERE]))
-    for each in possible:
-        if module := _module(repository, each, parts.module):
-            return Found(_checked(configuration, parts, module, each, found), configuration.place)
+    possible = [at] if at else list(dict.fromkeys([*Roots(repository).all, HERE]))
+    files = {each: _file(repository, each, parts.module) for each in possible}
+    if there := {each: file for each, file in files.items() if file}:
+        where = _only(configuration, there)
+        module = _parsed(repository, configuration, where, there[where], parts.module)
+        return Found(_checked(configuration, parts, module, where, found), configuration.place)
     if normalized(parts.module.partition(".")[0]) in required(repository) and at is None:
         # Installed with the dependencies: what is in it can't be read here.
         return Found(Served(written, str(HERE), Kind.WSGI.value), configuration.place)
@@ -74,9 +75,31 @@ def served(
     )
 
 
-def _module(repository: Repository, at: PurePosixPath, name: str) -> Module | None:
-    files = [each for each in repository.files.values() if each.path.suffix == ".py"]
-    return Modules(repository, at, files).get(name)
+def _file(repository: Repository, at: PurePosixPath, name: str) -> File | None:
+    """The file of a module that is imported from this root."""
+    return _modules(repository, at).files.get(name)
+
+
+def _modules(repository: Repository, at: PurePosixPath) -> Modules:
+    return Modules(repository, at, [each for each in repository.files.values() if each.path.suffix == ".py"])
+
+
+def _only(configuration: Configuration, there: dict[PurePosixPath, File]) -> PurePosixPath:
+    """The root that a module is meant to be imported from: the repository's own, or the only one that has it."""
+    own = [each for each in there if each in (HERE, PARENT)]
+    if not own and len(there) > 1:
+        listed = ", ".join(str(file.path) for file in there.values())
+        line = f'root = "{next(iter(there))}"'
+        raise _refused(configuration, f"could mean each of {listed}", "say which with `root`", [], line)
+    return next(iter(own or there))
+
+
+def _parsed(repository: Repository, configuration: Configuration, at: PurePosixPath, file: File, name: str) -> Module:
+    module = _modules(repository, at).get(name)
+    if module is None:
+        why = repository.unreadable.get(str(file.path), "it can't be read")
+        raise _refused(configuration, f"names {file.path}, which can't be parsed: {why}", "mend the file", [])
+    return module
 
 
 def _checked(

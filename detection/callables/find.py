@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from detection.callables import configured, refusals
 from detection.callables.candidates import Candidate, below_each_root, below_root, own_classes
-from detection.callables.choice import choose, weigh
+from detection.callables.choice import NAMED, choose, is_part, weigh
 from detection.callables.code.kinds import Kind
 from detection.callables.production.declared import declared
 from detection.callables.required import required
@@ -37,6 +37,9 @@ def find_callable(repository: Repository, configuration: Configuration) -> Found
     chosen, possible = choose(wsgi)
     if refusals.is_served_as_asgi(asgi, chosen):
         raise Undecided(refusals.asgi(asgi))
+    is_example = chosen is not None and not is_part(chosen) and chosen.weight < NAMED and root is None
+    if is_example and refusals.has_more_than_examples(repository):
+        raise Undecided(refusals.only_examples(possible))
     if chosen:
         return found_as(chosen)
     if possible:

@@ -9,12 +9,14 @@ from detection.callables.candidates import Below, Candidate
 from detection.callables.choice import order
 from detection.callables.code.kinds import MAKERS, Kind
 from detection.callables.code.modules import PARENT
-from detection.callables.code.statements import calls, of_function
+from detection.callables.code.statements import MAIN_GUARD, calls, of_function, when_run
 from detection.callables.production.own_commands import own_commands, paste_factory
 from detection.callables.roots import Roots
 from detection.description import Found, Problem
 from detection.repository import Repository
 
+PACKAGING = ("setup.py", "conftest.py", "noxfile.py", "tasks.py")
+"""Files that are no part of what a repository holds."""
 MOST = 8
 """Candidates that are listed. More are of one repository with many scripts, and are not read."""
 
@@ -29,10 +31,26 @@ def several(possible: list[Candidate]) -> Problem:
     )
 
 
+def has_more_than_examples(repository: Repository) -> bool:
+    """Whether the repository has modules of its own, so that the applications in its examples show how to use them."""
+    python = [file for path, file in repository.files.items() if path.endswith(".py") and path not in PACKAGING]
+    return any(not file.beside and repository.content(file).strip() for file in python)
+
+
+def only_examples(possible: list[Candidate]) -> Problem:
+    """The applications are all in examples or tests of something else, which is likely a library."""
+    return Problem(
+        "the only applications are in folders of examples and tests, so that the repository is likely a library",
+        "serve an application that uses it; if one of these is meant, name it in flask-app.toml",
+        _listed(possible),
+        _line(possible),
+    )
+
+
 def _line(possible: list[Candidate]) -> str:
     """The line that decides for the first; by its root where all have the same name."""
     first = possible[0]
-    if len({each.reference for each in possible}) == 1:
+    if len(possible) > 1 and len({each.reference for each in possible}) == 1:
         return f'root = "{first.root}"'
     return first.written
 
@@ -80,9 +98,8 @@ def nothing(repository: Repository, below: list[Below], wsgi: list[Candidate], a
     if inside := next((each for part in below for each in _made_inside(part)), None):
         function, place = inside
         return Problem(
-            f"the application is made inside {function}() ({place}), which does not return it, so that no server can "
-            "have it",
-            f"have {function}() return it, or bind it to a name in a module{_by_its_command(repository)}, and name it",
+            f"the application is made inside {function} ({place}) and stays there, so that no server can import it",
+            f"have a function return it, or bind it to a name of a module{_by_its_command(repository)}, and name that",
             line='serve = "module:name"',
         )
     return _none(repository)
@@ -130,14 +147,14 @@ def _by_its_command(repository: Repository) -> str:
 
 
 def _made_inside(below: Below) -> Iterator[tuple[str, str]]:
-    """The functions that make an application and keep it, and their places."""
+    """What makes an application and keeps it, and the places: functions, and blocks that are not run on import."""
     for module in below.looked_into:
         if module.file.beside:
             continue
-        for function in module.statements:
-            if isinstance(function, ast.FunctionDef):
-                for statement in of_function(function):
-                    for call in calls(statement):
-                        kind = MAKERS.get(below.making.modules.full_name(module, call.func))
-                        if kind and kind.is_wsgi:
-                            yield f"{module.name}.{function.name}", f"{module.file.path}:{call.lineno}"
+        functions = [node for node in module.statements if isinstance(node, ast.FunctionDef)]
+        bodies = [(f"{module.name}.{each.name}()", of_function(each)) for each in functions]
+        for what, body in [*bodies, (MAIN_GUARD, when_run(module.tree))]:
+            for call in (call for statement in body for call in calls(statement)):
+                kind = MAKERS.get(below.making.modules.full_name(module, call.func))
+                if kind and kind.is_wsgi:
+                    yield what, f"{module.file.path}:{call.lineno}"

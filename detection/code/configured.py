@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from detection.code.application import Application
-from detection.code.modules import Module, is_configuration, text_of
+from detection.code.modules import Module, is_configuration, source_of, text_of
 
 Value = tuple[Module, ast.expr]
 FROM_OUTSIDE = ("from_pyfile", "from_envvar", "from_prefixed_env", "from_file", "from_json", "from_toml")
@@ -74,7 +74,7 @@ def _passed(call: ast.Call, method: str) -> Iterator[tuple[str, ast.expr]]:
                         yield key, value
     elif method == "setdefault" and len(call.args) == 2 and isinstance(call.func, ast.Attribute):
         key = text_of(call.args[0])
-        if key and key.isupper() and not ast.unparse(call.func.value).endswith("environ"):
+        if key and key.isupper() and not source_of(call.func.value).endswith("environ"):
             yield key, call.args[1]
 
 

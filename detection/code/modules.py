@@ -14,6 +14,8 @@ from detection.repository import File
 
 WITHOUT_MEANING = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.alias)
 """Nodes that say nothing apart from the node they belong to. They are a third of a tree."""
+LONGEST_CHAIN = 20
+"""Attributes and calls of a name. What means something has a few; chains of thousands are in tables that are made."""
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 SCOPES = (*FUNCTIONS, ast.ClassDef)
 
@@ -117,9 +119,11 @@ class Module:
 
         What is assigned in the module has its name in front.
         """
-        # Not by recursion: a chain of calls can be long.
-        rest = ""
+        rest, links = "", 0
         while isinstance(node, ast.Attribute | ast.Call):
+            links += 1
+            if links > LONGEST_CHAIN:
+                return ""
             rest = f".{node.attr}{rest}" if isinstance(node, ast.Attribute) else f"(){rest}"
             node = node.value if isinstance(node, ast.Attribute) else node.func
         if not isinstance(node, ast.Name):
@@ -161,7 +165,7 @@ def is_main_guard(node: ast.If) -> bool:
     return (
         isinstance(node.test, ast.Compare)
         and isinstance(node.test.ops[0], ast.Eq)
-        and {ast.unparse(each) for each in (node.test.left, *node.test.comparators)} == {"__name__", "'__main__'"}
+        and {source_of(each) for each in (node.test.left, *node.test.comparators)} == {"__name__", "'__main__'"}
     )
 
 
@@ -177,6 +181,14 @@ def argument(call: ast.Call, position: int, *names: str) -> ast.expr | None:
 def text_of(node: ast.AST | None) -> str | None:
     """The text of a literal; None if it is something else."""
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def source_of(node: ast.AST) -> str:
+    """The source of a node; empty if it is nested too deeply, as only made code is."""
+    try:
+        return ast.unparse(node)
+    except RecursionError:
+        return ""
 
 
 def is_configuration(node: ast.AST) -> bool:

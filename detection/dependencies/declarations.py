@@ -29,6 +29,14 @@ class Line:
         except InvalidRequirement:
             return ""
 
+    def concerns(self, python: str) -> bool:
+        """Its marker, if it has one, is true for this Python on Linux."""
+        try:
+            marker = None if self.local else Requirement(self.text).marker
+        except InvalidRequirement:
+            return True
+        return marker is None or marker.evaluate(environment(python))
+
 
 @dataclass
 class Declarations:

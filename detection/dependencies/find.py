@@ -170,7 +170,8 @@ def _system(
     configuration: Configuration, declared: Declarations, pins: lock_files.Pins | None, python: str
 ) -> tuple[tuple[Found[str], ...], tuple[Found[str], ...]]:
     """Debian's packages: those that flask-app.toml lists, or those that are known to be needed."""
-    names = [Found(each.name, each.place) for each in declared.requirements if each.name]
+    lines = [each for each in declared.requirements if each.concerns(python)]
+    names = [Found(each.name, each.place) for each in lines if each.name]
     if pins is not None and pins.complete:
         names += [Found(each.name, "lock file") for each in pins.packages if each.fits(python)]
     apt, apt_build = system_packages.needed(names)

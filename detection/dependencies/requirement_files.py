@@ -109,7 +109,9 @@ def _take_requirement(repository: Repository, found: Declarations, text: str, pl
     bare = shlex.split(bare)[0] if bare[:1] in ("'", '"') else bare
     address = re.match(r"(?:[\w.-]+\s*(?:\[[^\]]*\])?\s*@\s*)?((?:git|hg|svn|bzr)\+\S+|https?://\S+)", bare)
     if address:
-        found.requirements.append(Line(_with_name(bare, address[1]), place, hashes=hashes))
+        # HEAD is what is taken anyway, and uv knows no such reference.
+        named = re.sub(r"@HEAD(?=#|$|\s)", "", _with_name(bare, address[1]))
+        found.requirements.append(Line(named, place, hashes=hashes))
         return
     path = _local_path(bare)
     if path is not None:

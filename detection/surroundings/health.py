@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from detection.code.application import Application
-from detection.code.modules import FUNCTIONS, Module, argument, text_of
+from detection.code.modules import FUNCTIONS, Module, argument, source_of, text_of
 from detection.configuration import Configuration
 from detection.description import Found
 
@@ -53,7 +53,7 @@ def _routes(module: Module) -> Iterator[tuple[str, ast.expr, ast.AST]]:
         if isinstance(node, FUNCTIONS):
             decorators = [each for each in node.decorator_list if isinstance(each, ast.Call)]
             if any(
-                PROTECTED.search(ast.unparse(each).lower())
+                PROTECTED.search(source_of(each).lower())
                 for each in node.decorator_list
                 if each not in _routing(decorators)
             ):

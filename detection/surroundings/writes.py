@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from detection.code.application import Application
 from detection.code.configured import Configured
-from detection.code.modules import Module, argument, text_of
+from detection.code.modules import Module, argument, source_of, text_of
 from detection.code.paths import Known, Paths, is_temporary
 from detection.configuration import Configuration
 from detection.description import Written
@@ -93,8 +93,9 @@ class _Writes:
         path = self.paths.relative(known)
         if not path or path in (".", "/") or "{" in path or "<" in path:
             return
+        is_file = what == FILE and known.whole and not known.path.endswith("/")
         if what in (FILE, FOLDER) or not known.whole:
-            what = self._telling(path, FILE if what == FILE and known.whole else FOLDER)
+            what = self._telling(path, FILE if is_file else FOLDER)
         yield Written(path, module.place(node), what, shared=False)
 
     def _key(self, module: Module, value: ast.expr, what: str) -> Iterator[Written]:
@@ -103,6 +104,8 @@ class _Writes:
             return
         if what == DATABASE and not known.path.endswith(DATABASES):
             return
+        if what == LOG and not posixpath.splitext(known.path)[1]:
+            what = LOGS
         yield from self._written(module, value, known, what)
 
     def _address(self, module: Module, node: ast.AST) -> Iterator[Written]:
@@ -139,9 +142,9 @@ class _Writes:
         for above in (node, *module.above(node)):
             parent = module.parents.get(above)
             if isinstance(parent, ast.Assign) and any(
-                "URI" in ast.unparse(each) or "URL" in ast.unparse(each) for each in parent.targets
+                "URI" in source_of(each) or "URL" in source_of(each) for each in parent.targets
             ):
-                keyed = any(ast.unparse(each).isupper() for each in parent.targets)
+                keyed = any(source_of(each).isupper() for each in parent.targets)
                 return keyed and id(above) not in counted
         return False
 

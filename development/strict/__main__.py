@@ -12,6 +12,8 @@ from deployment.application import describe
 from deployment.chart.folders import find_folders
 from deployment.errors import DeploymentError
 from deployment.services.connections import DATABASE_URL
+from detection.description import Undecided
+from detection.report import explain
 from development.errors import DevelopmentError
 from development.local import read_env_file
 from development.strict.advice import CODE
@@ -32,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         strict = of_application(given.app, given.env) if given.app else of_example(given.env)
         return serve(replace(strict, port=given.port, address=given.address))
+    except Undecided as undecided:
+        print(explain(undecided.problems), file=sys.stderr)
+        return 2
     except (ImageError, DeploymentError, DevelopmentError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from images.lock.inputs import key_of
 from images.lock.resolution import Package, Resolver
@@ -59,17 +60,20 @@ def _name(block: str) -> str:
 
 
 def _hashable(packages: Mapping[str, Package]) -> set[str]:
-    return {each.name for each in packages.values() if each.table.get("archive", {}).get("url") or _from_index(each)}
-
-
-def _from_index(package: Package) -> bool:
-    return package.indexed and not _file(package)
+    """Those that have a hash at an address that the build reaches too."""
+    bare = ("vcs", "directory")
+    return {each.name for each in packages.values() if not _file(each) and not any(kind in each.table for kind in bare)}
 
 
 def _file(package: Package) -> str:
     """The path of a wheel or a source archive on this machine, which no index of the image has."""
     archives = [*package.wheels, package.table.get("sdist", {}), package.table.get("archive", {})]
-    return next((str(each["path"]) for each in archives if each.get("path")), "")
+    for each in archives:
+        if each.get("path"):
+            return str(each["path"])
+        if str(each.get("url", "")).startswith("file:"):
+            return unquote(urlsplit(each["url"]).path)
+    return ""
 
 
 def _with_hashes(block: str, allowed: Mapping[str, tuple[str, ...]]) -> str:
@@ -79,7 +83,9 @@ def _with_hashes(block: str, allowed: Mapping[str, tuple[str, ...]]) -> str:
         return block
     comments = re.findall(r"^ +#.*\n", block, re.MULTILINE)
     return (
-        " \\\n".join([block.split()[0], *(f"    --hash={each}" for each in sorted(hashes))]) + "\n" + "".join(comments)
+        " \\\n".join([block.split(maxsplit=1)[0], *(f"    --hash={each}" for each in sorted(hashes))])
+        + "\n"
+        + "".join(comments)
     )
 
 

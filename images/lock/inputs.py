@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
 
-from detection.dependencies import find, lock_files
+from detection.dependencies import find, lock_files, projects
 from detection.dependencies.declarations import Line
 from detection.description import Description, Problem, Undecided
 from detection.repository import Repository
@@ -42,6 +42,8 @@ class Inputs:
     itself: bool = False
     """Only the repository's build backend tells what the repository depends on."""
     extras: tuple[str, ...] = ()
+    name: str = ""
+    """The repository's own package, which no index may replace, though another package asks for it."""
 
     def place_of(self, name: str) -> str:
         """Where a package is asked for; empty if only other packages ask for it."""
@@ -49,7 +51,7 @@ class Inputs:
 
     def identity(self) -> Iterable[str]:
         """All of it in text, without passwords."""
-        yield from (self.python, self.lock, *self.extras, *map(indexes.without_passwords, self.options))
+        yield from (self.python, self.lock, self.name, *self.extras, *map(indexes.without_passwords, self.options))
         for lines in (self.requirements, self.constraints, self.overrides):
             yield from (f"{each.text} {each.local} {each.hashes}" for each in lines)
             yield "-"
@@ -69,7 +71,7 @@ def gather(description: Description, variables: Mapping[str, str]) -> Inputs:
     options = [indexes.expand(option, description.folder, variables) for option in declared.options]
     found = Inputs(
         description.folder, python, declared.requirements, declared.constraints, declared.overrides, options,
-        itself=bool(declared.dynamic), extras=dependencies.extras,
+        itself=bool(declared.dynamic), extras=dependencies.extras, name=projects.project_name(repository),
     )  # fmt: skip
     found.lock = next((name for name in dependencies.files if PurePosixPath(name).name in lock_files.FILES), "")
     if found.lock:

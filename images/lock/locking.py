@@ -110,21 +110,22 @@ def _resolve(resolver: Resolver, description: Description, folder: Path) -> Lock
     built = sources.check(resolver, packages.values())
     files.write(resolver, text, packages, folder)
     notes += _unpinned(resolver.inputs, set(application))
-    apt, apt_build = _debian(description, list(packages), sources.debian(packages.values(), built, ()))
+    apt, apt_build = _debian(description, sources.debian(packages.values(), built, ()))
     return Locked(Path(files.HASHED), tuple(notes), None, apt, apt_build, built)
 
 
 def _debian(
     description: Description,
-    names: list[str],
     needed: tuple[tuple[Found[str], ...], tuple[Found[str], ...]],
 ) -> tuple[tuple[Found[str], ...], tuple[Found[str], ...]]:
-    """Those of the description with those that are needed; without those that a wheel has made superfluous."""
-    suffixes = tuple(f"({name})" for name in names)
+    """Those of the description with those that are needed.
+
+    What detection found for a package, which its place names in brackets, is decided again now that all are known.
+    """
     both = []
     for mine, theirs in zip((description.dependencies.apt, description.dependencies.apt_build), needed, strict=True):
         chosen = {each.value: each for each in theirs}
-        chosen |= {each.value: each for each in mine if not each.place.endswith(suffixes)}
+        chosen |= {each.value: each for each in mine if not each.place.endswith(")")}
         both.append(tuple(chosen[name] for name in sorted(chosen)))
     return both[0], both[1]
 

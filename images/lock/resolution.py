@@ -71,6 +71,7 @@ class Resolver:
             extras = f"[{','.join(self.inputs.extras)}]" if self.inputs.extras else ""
             lines.append(f"{self._copy(Line('', '', local='.'))}{extras}")
         self.write("application.in", lines)
+        self.write("excludes.in", [self.inputs.name] if self.inputs.name and not self.inputs.itself else [])
         self.write("constraints.in", [each.text for each in self.inputs.constraints])
 
     def write(self, name: str, lines: list[str]) -> None:
@@ -96,13 +97,21 @@ class Resolver:
 
     def compile(self, sources: list[str], *more: str, form: str = "pylock.toml", where: Sequence[str] = ()) -> str:
         """What uv writes. where: what it is for, if not for the image. Raises Unsatisfiable."""
-        done = run(
-            [
-                "pip", "compile", *sources, *(where or target(self.inputs.python)), *interpreter(), f"--format={form}",
-                "--no-emit-index-url", "--no-header", *(["--refresh"] if self.refresh else []), *more,
-            ],
-            self.folder, self.variables,
-        )  # fmt: skip
+        image = where or target(self.inputs.python)
+        output = (f"--format={form}", "--no-emit-index-url", "--no-header")
+        fresh = ("--refresh",) if self.refresh else ()
+        arguments = [
+            "pip",
+            "compile",
+            *sources,
+            *image,
+            *interpreter(),
+            *output,
+            "--excludes=excludes.in",
+            *fresh,
+            *more,
+        ]
+        done = run(arguments, self.folder, self.variables)
         if done.returncode:
             raise Unsatisfiable(indexes.without_passwords(_cause(done.stderr)))
         return done.stdout
@@ -124,13 +133,16 @@ class Resolver:
         path = package.table.get("directory", {}).get("path", "")
         return self.inputs.itself and os.path.normpath(path) == f"local/{self.inputs.folder.resolve().name}"
 
-    def ask(self, requirement: str, *more: str, where: Sequence[str] = ()) -> Package | None:
-        """The newest release that meets a requirement, whatever it depends on; None if there is none."""
-        self.write("asked.in", [*self.inputs.options, requirement])
+    def ask(self, requirements: Sequence[str], *more: str, where: Sequence[str] = ()) -> dict[str, Package]:
+        """The newest releases that meet requirements, whatever they depend on; without those that there are not."""
+        self.write("asked.in", [*self.inputs.options, *requirements])
         try:
-            return next(iter(self.packages(["asked.in"], "--no-deps", *more, where=where).values()), None)
+            return self.packages(["asked.in"], "--no-deps", *more, where=where)
         except Unsatisfiable:
-            return None
+            found: dict[str, Package] = {}
+            for requirement in requirements if len(requirements) > 1 else ():
+                found |= self.ask([requirement], *more, where=where)
+            return found
 
 
 def copy_files(source: Path, copy: Path) -> None:

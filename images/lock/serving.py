@@ -63,7 +63,7 @@ def together(resolver: Resolver, application: dict[str, Package], notes: list[st
         if package is None or not package.version or Version(package.version) in requirement.specifier:
             continue
         if name == APPLICATIONS:
-            raise LockError(_old_flask(resolver.inputs, package, requirement))
+            raise LockError(_old_flask(resolver, package, requirement))
         replaced.append(str(requirement))
         notes.append(_replaced(resolver, package, requirement))
     free = set(ours) - {APPLICATIONS}
@@ -73,11 +73,12 @@ def together(resolver: Resolver, application: dict[str, Package], notes: list[st
     return ("--constraints=held.in", *_overrides(resolver, tuple(replaced)))
 
 
-def _old_flask(inputs: Inputs, package: Package, requirement: Requirement) -> Problem:
-    place = inputs.place_of(package.name) or "the application"
+def _old_flask(resolver: Resolver, package: Package, requirement: Requirement) -> Problem:
+    place = resolver.inputs.place_of(package.name)
+    requirers = place or _requirers(resolver, package.name)
     return Problem(
-        f"{place} asks for Flask {package.version}, and nodrop serves {requirement}",
-        f"Raise it: `flask{requirement.specifier}`",
+        f"{requirers} asks for Flask {package.version}, and nodrop serves {requirement}",
+        f"Raise it: `{requirement}`" if place else f"Replace {requirers}, or take a release that allows {requirement}",
     )
 
 

@@ -38,29 +38,31 @@ def check(resolver: Resolver, packages: Iterable[Package]) -> tuple[str, ...]:
     """The names of the packages to be built. Raises LockError for those that know only other versions of Python."""
     bare = [each for each in packages if each.indexed and not each.wheels and "sdist" in each.table]
     doubtful = [each for each in bare if each.name not in WITHOUT_COMPILER | COMPILED_IF_POSSIBLE]
-    known = {each: _known(resolver, each) for each in doubtful}
-    foreign = [each for each, versions in known.items() if versions]
+    known = _known(resolver, doubtful)
+    foreign = [each for each in doubtful if each.name in known]
     if foreign:
-        common = [python for python in reversed(OFFERED) if all(python in known[each] for each in foreign)]
-        raise LockError(_foreign(resolver, foreign[0], known[foreign[0]]), common[0] if common else "")
+        common = [python for python in reversed(OFFERED) if all(python in known[each.name] for each in foreign)]
+        raise LockError(_foreign(resolver, foreign[0], known[foreign[0].name]), common[0] if common else "")
     return tuple(each.name for each in bare)
 
 
-def _known(resolver: Resolver, package: Package) -> list[str]:
-    """The versions of Python that a release has wheels for on Linux: those of now, else older ones."""
+def _known(resolver: Resolver, packages: list[Package]) -> dict[str, list[str]]:
+    """The versions of Python that releases have wheels for on Linux, by names: those of now, else older ones."""
+    known: dict[str, list[str]] = {}
     for oldest in (OFFERED[0], OLDEST):
+        left = [f"{each.name}=={each.version}" for each in packages if each.name not in known]
         where = ("--universal", f"--python-version={oldest}")
-        found = resolver.ask(f"{package.name}=={package.version}", where=where)
-        names = [str(each.get("url", each.get("path", ""))) for each in found.wheels] if found else []
-        versions = {int(minor) for name in names for minor in re.findall(r"-cp3(\d+)-[^/]*linux", name)}
-        if versions:
-            return [f"3.{minor}" for minor in sorted(versions)]
-    return []
+        for name, package in resolver.ask(left, where=where).items() if left else ():
+            addresses = [str(each.get("url", each.get("path", ""))) for each in package.wheels]
+            versions = {int(minor) for each in addresses for minor in re.findall(r"-cp3(\d+)-[^/]*linux", each)}
+            if versions:
+                known[name] = [f"3.{minor}" for minor in sorted(versions)]
+    return known
 
 
 def _foreign(resolver: Resolver, package: Package, known: list[str]) -> Problem:
     image = resolver.inputs.python
-    newer = resolver.ask(package.name, "--only-binary=:all:")
+    newer = resolver.ask([package.name], "--only-binary=:all:").get(package.name)
     place = resolver.inputs.place_of(package.name)
     asked = f" ({place})" if place else ""
     offered = [python for python in known if python in OFFERED]

@@ -11,11 +11,11 @@ from sizing.figures import Burst, Figures, MemoryUse, Series, Skipped
 from sizing.measuring.http_client import REQUEST_SECONDS, Answer, Client, at_once, in_turn
 from sizing.measuring.processes import Memory, Usage, memory, usage
 from sizing.measuring.routes import harmless
-from sizing.serving.server import Application, Place, Server, serving, told_routes
+from sizing.serving.server import THREADS, Application, Place, Server, serving, told_routes
 from sizing.unmeasurable import Unmeasurable
 
-CLIENTS = 8
-"""At once, as many as the server has threads by default."""
+CLIENTS = THREADS
+"""At once."""
 IDLE_SECONDS = 0.5
 SERIES_SECONDS = 20.0
 BURST_SECONDS = 10.0

@@ -12,6 +12,7 @@ LINES = 5
 """Of the log, where no line of it says what is wrong."""
 _GENERAL = re.compile(r"Worker \(pid:\d+\)|Shutting down|Reason: Worker failed to boot|Exception in worker process$")
 """What gunicorn logs whatever the reason is."""
+_FAILING = re.compile(r"was answered 5\d\d")
 _MISSING = re.compile(r"KeyError: '([A-Z][A-Z0-9_]*)'")
 
 
@@ -21,16 +22,24 @@ def ended(log: str, code: int) -> Unmeasurable:
     return Unmeasurable(f"the application does not start (exit status {code}): {why}", _remedy(why))
 
 
-def too_slow(log: str, probe: str, limit: float) -> Unmeasurable:
-    """The server runs, but has not become ready in `limit` seconds. probe: the last answer of /readyz."""
+def is_failing(probe: str) -> bool:
+    """Whether the application answers the first request with an error. probe: the last answer of /readyz."""
+    return _FAILING.search(probe) is not None
+
+
+def not_ready(log: str, probe: str, seconds: float) -> Unmeasurable:
+    """The server runs, but has not become ready in so many seconds. probe: the last answer of /readyz."""
     answer = probe.strip() or "the management port does not answer"
     why = reason(log)
+    remedy = "give it more time with --start-timeout"
+    if is_failing(probe):
+        remedy = (
+            "prepare what it needs, such as its database with the tables; or set STARTUP_PATH, in the environment, to "
+            "a path that it answers"
+        )
     return Unmeasurable(
-        f"the application was not ready within {limit:.0f} s: {answer}{f'; its log says: {why}' if why else ''}",
-        _remedy(why)
-        if _MISSING.search(why)
-        else "start what it connects to, such as its database; set STARTUP_PATH "
-        "to a path that it answers; or give it more time with --start-timeout",
+        f"the application was not ready within {seconds:.0f} s: {answer}{f'; its log says: {why}' if why else ''}",
+        _remedy(why) if _MISSING.search(why) else remedy,
     )
 
 

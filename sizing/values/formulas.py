@@ -10,7 +10,7 @@ LEAST_THREADS, MOST_THREADS = 4, 64
 """The least is what gunicorn advises for one core at the most (docs.gunicorn.org/en/stable/settings.html#threads: 2 to
 4 for each core), so that one slow request holds up no other. The most bounds the database connections that threads
 hold."""
-OVERLAP = 0.5
+OVERLAP = 0.3
 """Requests that wait overlap if clients get at least this share of the concurrency that is possible."""
 JUDGED_SECONDS = 0.01
 """The shortest wait of which that is judged. With shorter ones, it is the clients that bound the rate."""

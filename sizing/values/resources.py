@@ -6,7 +6,7 @@ from sizing.figures import MemoryUse
 from sizing.values import formulas
 from sizing.values.basis import Basis
 from sizing.values.formulas import MIB
-from sizing.values.value import Value, mib, ms, unread
+from sizing.values.value import Value, mib, ms, number, unread
 
 
 def cpu(basis: Basis) -> Value:
@@ -18,11 +18,11 @@ def cpu(basis: Basis) -> Value:
     wanted, idle, least = basis.assumed.rate, basis.figures.idle or 0.0, basis.defaults.cores(path)
     served = f"{wanted:g}/s (--rate)"
     if request.rate < wanted:
-        served = f"{100 * formulas.USABLE:g} % of that, {request.rate:.3g}/s, since {wanted:g}/s (--rate) are more"
+        served = f"{100 * formulas.USABLE:g} % of that, {number(request.rate)}/s, since {wanted:g}/s (--rate) are more"
     why = [
-        f"A pod can serve {basis.capacity:.3g} requests/s. At the autoscaler's target it is to serve {served}.",
-        f"({request.rate:.3g}/s x {ms(basis.request_cpu)} of CPU time + {ms(idle)}/s while idle) / {basis.target} % "
-        f"(the target) = {request.needed * 1000:.0f}m, in steps of 10m.",
+        f"A pod can serve {number(basis.capacity)} requests/s. At the autoscaler's target it is to serve {served}.",
+        f"({number(request.rate)}/s x {ms(basis.request_cpu)} of CPU time + {ms(idle)}/s while idle) / {basis.target} "
+        f"% (the target) = {request.needed * 1000:.0f}m, in steps of 10m.",
     ]
     if request.millicores > request.needed * 1000 + 10:
         bound = "" if request.millicores >= least * 1000 else ", as far as the target stays within reach"

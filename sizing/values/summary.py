@@ -9,12 +9,12 @@ from datetime import datetime
 from pathlib import Path
 
 from sizing.figures import Figures
-from sizing.values.value import mib, ms
+from sizing.values.value import mib, ms, number
 
 FIRST_WORDS = "Values for"
 """With which the comment begins, so that the file is known again."""
-DISTURBED = 0.25
-"""The share of the requests' time in which others had the CPU, from which the figures are not to be relied on."""
+DISTURBED = 0.3
+"""From which share of disturbed time on the figures are not to be relied on. On an idle machine it is below 0.1."""
 
 
 def header(name: str, figures: Figures, *, command: str, machine: str, when: datetime) -> list[str]:
@@ -66,7 +66,7 @@ def _table(figures: Figures) -> list[str]:
         ),
         (
             f"{burst.clients} clients",
-            f"{burst.requests} requests: {burst.rate:.3g}/s, {ms(burst.slowest)} the slowest"
+            f"{burst.requests} requests: {number(burst.rate)}/s, {ms(burst.slowest)} the slowest"
             + (f", {ms(burst.cpu)} CPU each" if burst.cpu is not None else ""),
         ),
     ]
@@ -85,8 +85,8 @@ def _warnings(figures: Figures) -> list[str]:
         lines.append(f"WARNING: {figures.failed} of these requests were not answered 2xx, though the first ones were.")
     if figures.disturbed > DISTURBED:
         lines.append(
-            f"WARNING: during {100 * figures.disturbed:.0f} % of the requests' time, other processes had the CPU. "
-            "Measure again on an idle machine."
+            f"WARNING: for {100 * figures.disturbed:.0f} % of the time in which the server could have run, other "
+            "processes had the CPU. Measure again on an idle machine."
         )
     return ["", *lines] if lines else []
 

@@ -27,7 +27,7 @@ def startup_timeout(basis: Basis) -> Value:
     least = basis.defaults.number(path)
     times = [each.first_request for each in basis.figures.starts if each.first_request is not None]
     if not times:
-        return left(path, "the first request was not seen: the application's settings turn the access log off.")
+        return left(path, "the log has no access line of the first request, in JSON.")
     return Value(
         path,
         formulas.startup_timeout(max(times), least),

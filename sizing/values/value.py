@@ -32,6 +32,11 @@ def ms(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.3g} ms"
 
 
-def mib(number: float) -> str:
+def number(value: float) -> str:
+    """A number with three digits, or all those before the point."""
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def mib(size: float) -> str:
     """Memory in MiB."""
-    return f"{number / MIB:.0f} MiB"
+    return f"{size / MIB:.0f} MiB"

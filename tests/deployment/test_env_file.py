@@ -19,7 +19,7 @@ def given(folder: Path, text: str) -> Given:
 def test_what_people_write_is_read(tmp_path: Path) -> None:
     found = given(
         tmp_path,
-        "\ufeff# settings\r\nexport SECRET_ONE=one\n\nTWO=\"two words\" # a comment\nTHREE='pa$$ # word'\n"
+        "\ufeffexport SECRET_ONE=one\r\n# settings\n\nTWO=\"two words\" # a comment\nTHREE='pa$$ # word'\n"
         'KEY="-----BEGIN\nabc=\n-----END"\nEMPTY=\nJOINED=${SECRET_ONE}/x\n',
     )
     assert found.secret == {

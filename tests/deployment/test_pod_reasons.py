@@ -132,6 +132,7 @@ def test_of_a_long_log_the_end_is_shown() -> None:
     [
         ("OSError: [Errno 30] Read-only file system: '/srv/uploads/a.png'", 'writable = ["uploads"]'),
         ("OSError: [Errno 30] Read-only file system: '/srv/instance'", 'writable = ["instance"]'),
+        ("/srv/shop/__init__.py, line 56, wants 'uploads', which is on a read-only file system", '["uploads"]'),
         ("sqlite3.OperationalError: unable to open database file", "SQLite"),
         ("ModuleNotFoundError: No module named 'celery'", "the module celery"),
         ("ImportError: libpq.so.5: cannot open shared object file: No such file", "libpq.so.5"),

@@ -145,6 +145,19 @@ def test_without_an_env_file_the_settings_that_are_deployed_stay(
     assert (prepared.version.name, prepared.version.new) == ("shop-env-3", False)
 
 
+def test_settings_that_were_not_deployed_are_withdrawn_unless_pods_still_name_them(
+    tmp_path: Path, nothing_deployed: dict[str, Any]
+) -> None:
+    prepared = prepare(wanted(tmp_path, env="A=1\n"))
+    prepared.put()
+    nothing_deployed["secrets"] = {"existingSecret": "shop-env-1"}
+    prepared.finish(deployed=False)
+    assert prepared.secrets.content("shop-env-1") == {"A": "1"}, "the rollback failed too"
+    nothing_deployed.clear()
+    prepared.finish(deployed=False)
+    assert prepared.secrets.content("shop-env-1") == {}
+
+
 @pytest.mark.parametrize("values", ["secrets: {existingSecret: mine}\n", "secrets: {values: {A: b}}\n"])
 def test_two_secrets_are_refused(tmp_path: Path, values: str) -> None:
     asked = wanted(tmp_path, env="A=1\n", values=values)

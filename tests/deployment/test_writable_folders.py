@@ -33,6 +33,7 @@ def paths(found: Folders) -> list[str]:
         ("instance", "instance folder", ["/srv/instance"]),
         ("instance/shop.db", SQLITE, ["/srv/instance"]),
         ("logs/shop.log", "log file", ["/srv/logs"]),
+        ("data/counter", "file", ["/srv/data"]),
         ("./cache/../files", "cache", ["/srv/files"]),
         ("/var/lib/shop", "upload folder", ["/var/lib/shop"]),
         ("~/.cache", "cache", []),

@@ -91,6 +91,23 @@ def test_a_mistake_is_named_with_the_line_to_write(tmp_path: Path, serve: str, c
     assert said.line == f'serve = "{line}"'
 
 
+def test_a_file_that_can_not_be_parsed_is_named_with_the_reason(tmp_path: Path) -> None:
+    said = problem(made(tmp_path, {"shop.py": "print 'Python 2'\n"}), serve="shop:app")
+    assert "names shop.py, which can't be parsed: Missing parentheses" in said.cause
+
+
+def test_a_module_that_lies_below_two_roots_needs_the_root_too(tmp_path: Path) -> None:
+    said = problem(made(tmp_path, {"one/app.py": SHOP, "two/app.py": SHOP}), serve="app:app")
+    assert said.cause.endswith("could mean each of one/app.py, two/app.py")
+    assert said.line == 'root = "one"'
+
+
+def test_an_example_may_be_named_by_its_root(tmp_path: Path) -> None:
+    repository = made(tmp_path, {"examples/app.py": SHOP, "library.py": "class Shop: ..."})
+    found = find_callable(repository, Configuration(root="examples")).value
+    assert (found.reference, found.root) == ("app:app", "examples")
+
+
 def test_the_file_that_was_looked_for_is_named_below_the_root(tmp_path: Path) -> None:
     said = problem(made(tmp_path, {"shop.py": SHOP, "src/other.py": ""}), serve="shop:app", root="src")
     assert "there is neither src/shop.py nor src/shop/__init__.py" in said.cause

@@ -38,7 +38,13 @@ LAYOUTS: dict[str, tuple[dict[str, str], tuple[str, str, str]]] = {
         {"shop.py": "from flask import Flask\ndef make() -> 'Flask':\n    return build_it()\n"},
         ("shop:make()", ".", "Flask"),
     ),
-    "a src layout": ({"src/shop/__init__.py": "", "src/shop/app.py": FLASK}, ("shop.app:app", "src", "Flask")),
+    "a src layout": (
+        {
+            "src/shop/__init__.py": "from importlib.metadata import version\n__version__ = version('shop')\n",
+            "src/shop/app.py": FLASK,
+        },
+        ("shop.app:app", "src", "Flask"),
+    ),
     "a folder that setuptools names": (
         {
             "pyproject.toml": "[tool.setuptools.packages.find]\nwhere = ['lib']\n",
@@ -80,6 +86,10 @@ LAYOUTS: dict[str, tuple[dict[str, str], tuple[str, str, str]]] = {
     "the blueprints are in a package, each of which imports the application": (
         {"shop/__init__.py": "", "shop/core.py": FLASK, "shop/views.py": "from shop.core import app\n"},
         ("shop.core:app", ".", "Flask"),
+    ),
+    "a repository that is nothing but a demonstration": (
+        {"demo/app.py": FLASK, "setup.py": ""},
+        ("app:app", "demo", "Flask"),
     ),
     "Django": (
         {
@@ -188,6 +198,15 @@ DECOYS: dict[str, tuple[dict[str, str], str]] = {
             "shop/wsgi.py": "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n",
         },
         "app:app",
+    ),
+    "another that it imports lies deeper": (
+        {
+            "shop/__init__.py": "",
+            "shop/web.py": FLASK + "from shop.admin import pages\n",
+            "shop/admin/__init__.py": "",
+            "shop/admin/pages.py": FLASK,
+        },
+        "shop.web:app",
     ),
     "an ASGI twin wraps it": (
         {

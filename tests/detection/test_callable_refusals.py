@@ -29,6 +29,13 @@ def test_two_applications_are_listed_each_with_its_place_and_why(tmp_path: Path)
     assert (said.remedy, said.line) == ("name one in flask-app.toml", 'serve = "one:app"')
 
 
+def test_two_that_have_nothing_to_do_with_each_other_are_as_likely_at_any_depth(tmp_path: Path) -> None:
+    said = problem(
+        tmp_path, {"shop/__init__.py": "", "shop/web.py": FLASK, "shop/a/__init__.py": "", "shop/a/b.py": FLASK}
+    )
+    assert [each.value for each in said.candidates] == ["shop.web:app", "shop.a.b:app"]
+
+
 def test_two_of_one_name_are_told_apart_by_their_roots(tmp_path: Path) -> None:
     said = problem(tmp_path, {"one/app.py": FLASK, "two/app.py": FLASK})
     assert said.line == 'root = "one"'
@@ -148,7 +155,16 @@ def test_an_example_to_fill_in_is_not_served(tmp_path: Path) -> None:
 
 def test_an_application_that_stays_inside_of_a_function(tmp_path: Path) -> None:
     said = problem(tmp_path, {"shop.py": "import flask\ndef main():\n    app = flask.Flask('shop')\n    app.run()\n"})
-    assert said.cause.startswith("the application is made inside shop.main() (shop.py:3), which does not return it")
+    assert said.cause == (
+        "the application is made inside shop.main() (shop.py:3) and stays there, so that no server can import it"
+    )
+
+
+def test_an_application_that_is_made_only_when_the_module_is_started(tmp_path: Path) -> None:
+    said = problem(tmp_path, {"shop.py": "import flask\nif __name__ == '__main__':\n    flask.Flask('shop').run()\n"})
+    assert said.cause.startswith(
+        "the application is made inside the block under `if __name__ == '__main__':` (shop.py:3)"
+    )
 
 
 def test_the_likelier_application_is_not_passed_over_for_lacking_something(tmp_path: Path) -> None:
@@ -195,10 +211,14 @@ def test_a_library_has_no_application(tmp_path: Path) -> None:
     assert said.line == 'serve = "module:name"'
 
 
-def test_a_library_whose_examples_are_applications_is_not_served_by_chance(tmp_path: Path) -> None:
-    files = {"flask_shop/__init__.py": "", "examples/one.py": FLASK, "examples/two.py": FLASK}
+def test_a_library_is_not_served_by_its_example(tmp_path: Path) -> None:
+    files = {"setup.py": "", "flask_shop/__init__.py": "class Shop: ...", "examples/one.py": FLASK}
     said = problem(tmp_path, files)
-    assert [each.value for each in said.candidates] == ["one:app", "two:app"]
+    assert said.cause == (
+        "the only applications are in folders of examples and tests, so that the repository is likely a library"
+    )
+    assert [each.value for each in said.candidates] == ["one:app"]
+    assert said.line == 'serve = "one:app"'
 
 
 def test_files_that_can_not_be_parsed_are_said(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tests.detection.declared import find, refusal, write
 
 PROJECT = '[project]\nname = "shop"\nversion = "1"\ndependencies = ["flask>=3"]\n'
 BUILT = PROJECT + '[build-system]\nrequires = ["flit_core"]\nbuild-backend = "flit_core.buildapi"\n'
+BOTH = ("requirements.txt", "pyproject.toml")
 POETRY = """
 [tool.poetry]
 name = "shop"
@@ -44,7 +45,7 @@ def texts(folder: Path, files: dict[str, str], *names: str, extras: tuple[str, .
         ({"requirements.in": "flask", "requirements.txt": "flask==3"}, Style.REQUIREMENTS, ("requirements.txt",)),
         ({"requirements.lock": "flask==3", "requirements.txt": "flask"}, Style.REQUIREMENTS, ("requirements.lock",)),
         ({"pyproject.toml": PROJECT}, Style.PYPROJECT, ("pyproject.toml",)),
-        ({"pyproject.toml": PROJECT, "requirements.txt": ""}, Style.REQUIREMENTS, ("requirements.txt", "pyproject.toml")),
+        ({"requirements.txt": "", "pyproject.toml": PROJECT}, Style.REQUIREMENTS, BOTH),
         ({"pyproject.toml": "[tool.ruff]", "requirements.txt": "x"}, Style.REQUIREMENTS, ("requirements.txt",)),
         ({"setup.py": "from setuptools import setup\nsetup(install_requires=['flask'])"}, Style.SETUP, ("setup.py",)),
         ({"setup.cfg": "[options]\ninstall_requires =\n  flask"}, Style.SETUP, ("setup.cfg",)),
@@ -247,6 +248,6 @@ def test_what_wheels_leave_to_the_system(tmp_path: Path, requirements: str, apt:
 
 
 def test_the_configuration_s_packages_replace_those_that_are_found(tmp_path: Path) -> None:
-    found = find(tmp_path, {"requirements.txt": "psycopg2"}, Configuration(apt=("libpq5",), apt_build=()))
-    assert [each.value for each in found.apt] == ["libpq5"]
+    found = find(tmp_path, {"requirements.txt": "psycopg2"}, Configuration(apt=("curl",), apt_build=()))
+    assert [each.value for each in found.apt] == ["curl"]
     assert found.apt_build == ()

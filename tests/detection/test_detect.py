@@ -52,7 +52,10 @@ AROUND = Surroundings(
         Setting("SHOP_NAME", "src/shop/config.py:6", required=True, secret=False),
     ),
     health=Found("/healthz", "src/shop/views.py:9"),
-    writes=(Written("instance", "src/shop/__init__.py:8", "instance folder", shared=True),),
+    writes=(
+        Written("instance", "src/shop/__init__.py:8", "instance folder", shared=True),
+        Written("shop.db", "src/shop/config.py:7", "SQLite database", shared=True),
+    ),
     services=(Found("postgresql", "requirements.txt:2"), Found("redis", "src/shop/tasks.py:1")),
     notes=("src/shop/config.py:9 makes a SECRET_KEY anew for each process.",),
 )
@@ -137,6 +140,7 @@ def test_each_fact_is_printed_with_its_place() -> None:
         "",
         "Written to",
         "  instance folder  instance (all pods must see the same)  src/shop/__init__.py:8",
+        "  SQLite database  shop.db (all pods must see the same)   src/shop/config.py:7",
         "",
         "Notes",
         "  - requirements.txt:1 pins gunicorn 20.1.0, which nodrop's own replaces.",
@@ -177,6 +181,7 @@ def test_what_is_written_is_read_again_as_it_was_found(tmp_path: Path, parts: Pa
     assert found.jobs == {"report": Job("0 3 * * *", 'flask report --title "A"')}
     text = (folder / "flask-app.toml").read_text()
     assert 'serve = "shop.wsgi:app"  # src/shop/wsgi.py:3' in text
+    assert '# python = "3.13"  # default' in text
     assert '# SHOP_NAME = ""  # src/shop/config.py:6' in text
 
 

@@ -183,6 +183,12 @@ def test_celery_that_is_no_dependency_is_an_option_of_operators(tmp_path: Path) 
             'rq worker --url "$REDIS_URL" mails',
             "worker",
         ),
+        (
+            {"shop/jobs.py": "from rq import Worker\nif '__main__' == __name__:\n    Worker(['default']).work()\n"},
+            "python -m shop.jobs",
+            "worker",
+        ),
+        ({"app.py": f"{FLASK}from flask_rq2 import RQ\nRQ(app)\n"}, "flask rq worker", "worker"),
         ({"mails.py": "import dramatiq\n@dramatiq.actor\ndef mail(): ...\n"}, "dramatiq mails", "worker"),
         (
             {"mails.py": "from huey import RedisHuey\nqueue = RedisHuey()\n@queue.task()\ndef mail(): ...\n"},
@@ -195,11 +201,18 @@ def test_celery_that_is_no_dependency_is_an_option_of_operators(tmp_path: Path) 
             "scheduler",
         ),
     ],
-    ids=["rq script", "rq queue", "dramatiq", "huey", "huey with a schedule"],
+    ids=["rq script", "rq queue", "rq module", "flask-rq2", "dramatiq", "huey", "huey with a schedule"],
 )
 def test_other_task_queues(tmp_path: Path, files: dict[str, str], command: str, role: str) -> None:
     [process] = processes(tmp_path, files)
     assert process[1:3] == (role, command)
+
+
+def test_a_queue_whose_redis_is_not_known_is_noted(tmp_path: Path) -> None:
+    code = f"{FLASK}from redis import Redis\nfrom rq import Queue\nmails = Queue('mails', connection=Redis('queue'))\n"
+    [note] = found(tmp_path, {"app.py": code}).notes
+    assert note.startswith("app.py:5: RQ is used, but not where its Redis is.")
+    assert 'workers.rq = "rq worker --url redis://HOST mails"' in note
 
 
 def test_what_a_procfile_has_is_not_looked_for_in_the_code(tmp_path: Path) -> None:

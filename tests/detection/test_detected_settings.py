@@ -133,6 +133,21 @@ def test_a_helper_of_another_module_is_known(tmp_path: Path) -> None:
     assert settings(tmp_path, files) == ["MAIL_TOKEN!*"]
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"SECRET_KEY = {' + '.join(['x'] * 900)}",
+        f"UPLOAD_FOLDER = {' + '.join(['x'] * 900)}",
+        f"x = a{'.b()' * 900}",
+        "a = b\nb = a\nopen(a, 'w')",
+        "def (",
+    ],
+)
+def test_code_that_nobody_writes_is_read_too(tmp_path: Path, code: str) -> None:
+    files = {"app.py": f"import other, os\n{FLASK}x = os.environ['A_B']\n", "other.py": f"{code}\n"}
+    assert settings(tmp_path, files) == ["A_B!"]
+
+
 def test_names_in_a_sample_file_are_optional(tmp_path: Path) -> None:
     files = {
         "app.py": "import os\nx = os.environ['A_B']\n",

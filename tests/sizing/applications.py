@@ -67,6 +67,12 @@ NEVER_LOADED = """
 import time
 time.sleep(60)
 """
+WITHOUT_TABLES = """
+import sqlite3, flask
+app = flask.Flask(__name__)
+@app.get("/")
+def index(): return sqlite3.connect(":memory:").execute("select * from posts").fetchall()
+"""
 MEMBERS_ONLY = """
 import flask
 app = flask.Flask(__name__)
@@ -121,6 +127,6 @@ def place(folder: Path, start_seconds: float = 30.0) -> Place:
     return Place(written, start_seconds)
 
 
-def measured(folder: Path, source: str, *, requests: int = 20) -> Figures:
+def measured(folder: Path, source: str, *, requests: int = 20, **environment: str) -> Figures:
     """The figures of a short measurement."""
-    return measure(application(folder, source), Wanted(requests=requests, starts=2), place(folder))
+    return measure(application(folder, source, **environment), Wanted(requests=requests, starts=2), place(folder))

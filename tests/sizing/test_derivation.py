@@ -58,6 +58,16 @@ def test_a_higher_rate_gets_more_cpu_up_to_what_a_pod_can_serve() -> None:
     assert "it is to serve 80 % of that, 160/s, since 500/s (--rate) are more." in found.why[0]
 
 
+def test_what_a_pod_can_serve_is_written_without_an_exponent() -> None:
+    quick = replace(
+        ORDINARY,
+        series=(Series("/", (0.0005,), 0.0005),),
+        burst=replace(ORDINARY.burst, cpu=0.0005),
+    )
+    # One core / 0.5 ms
+    assert values(quick)["resources.requests.cpu"].why[0].startswith("A pod can serve 2000 requests/s.")
+
+
 def test_requests_that_wait_in_a_row_leave_the_threads_alone_and_bound_the_rate() -> None:
     # 20 requests/s x 50 ms = 1 request in flight, where 8 were possible
     row = replace(ORDINARY, burst=Burst(clients=8, requests=100, seconds=5.0, slowest=0.4, cpu=0.005))
@@ -68,19 +78,24 @@ def test_requests_that_wait_in_a_row_leave_the_threads_alone_and_bound_the_rate(
 
 
 def test_short_waits_are_not_judged_since_the_clients_bound_the_rate() -> None:
-    # 300/s x 2 ms = 0.6 requests in flight, where 2 ms / 1 ms = 2 were possible
+    # 250/s x 2 ms = 0.5 requests in flight, where 2 ms / 1 ms = 2 were possible
     short = replace(
         ORDINARY,
         series=(Series("/", (0.002, 0.002), 0.001),),
-        burst=Burst(clients=8, requests=300, seconds=1.0, slowest=0.03, cpu=0.001),
+        burst=Burst(clients=8, requests=250, seconds=1.0, slowest=0.03, cpu=0.001),
     )
-    assert values(short)["config.WEB_THREADS"].value == 4
+    found = values(short)["config.WEB_THREADS"]
+    assert found.value == 4
+    assert "in flight" not in " ".join(found.why)
 
 
 def test_time_in_which_other_processes_had_the_cpu_is_no_wait() -> None:
     # 50 ms - 5 ms - 40 ms = 5 ms: 1 + 5 / 5 = 2, and 4 at the least
     disturbed = replace(ORDINARY, series=tuple(replace(each, delay=0.04) for each in ORDINARY.series))
-    assert values(disturbed)["config.WEB_THREADS"].value == 4
+    found = values(disturbed)
+    assert found["config.WEB_THREADS"].value == 4
+    # One core / 5 ms, and not 4 threads / 50 ms = 80
+    assert found["resources.requests.cpu"].why[0].startswith("A pod can serve 200 requests/s.")
 
 
 def test_without_proc_what_depends_on_it_is_left_at_its_default() -> None:

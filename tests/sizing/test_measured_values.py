@@ -8,6 +8,7 @@ import pytest
 
 from sizing.figures import Figures
 from sizing.measuring.measurement import Wanted, measure
+from sizing.serving import server
 from sizing.unmeasurable import Unmeasurable
 from sizing.values.basis import Assumed
 from sizing.values.defaults import Defaults
@@ -22,6 +23,7 @@ from tests.sizing.applications import (
     ONE_AT_A_TIME,
     SLOW_AND_LARGE,
     WAITS,
+    WITHOUT_TABLES,
     application,
     measured,
     place,
@@ -42,7 +44,8 @@ def amount(value: Value) -> int:
 
 @pytest.mark.alone
 def test_requests_that_wait_get_many_threads_and_little_cpu(tmp_path: Path) -> None:
-    figures = measured(tmp_path, WAITS)
+    # Its own number of threads is what is to be found.
+    figures = measured(tmp_path, WAITS, WEB_THREADS="1")
     assert 0.050 <= figures.mean < 0.060
     assert figures.cpu is not None
     assert figures.cpu < 0.005
@@ -97,11 +100,21 @@ def test_memory_that_grows_with_each_request_is_warned_of(tmp_path: Path) -> Non
     assert "WARNING: memory grew by" in " ".join(values(figures)["resources.limits.memory"].why)
 
 
-@pytest.mark.alone
-def test_an_application_that_is_not_ready_in_time_is_stopped_and_told(tmp_path: Path) -> None:
+def test_an_application_that_is_not_ready_in_time_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Unmeasurable, match=r"^the application was not ready within \d+ s: ") as raised:
+        measure(application(tmp_path, NEVER_LOADED), Wanted(), place(tmp_path, start_seconds=1.0))
+    assert raised.value.problem.remedy == "give it more time with --start-timeout"
+
+
+def test_an_application_whose_first_page_fails_is_given_up_before_its_time_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "FAILING_SECONDS", 0.2)
     with pytest.raises(Unmeasurable) as raised:
-        measure(application(tmp_path, NEVER_LOADED), Wanted(), place(tmp_path, start_seconds=2.0))
-    assert "was not ready within 2 s: not ready: no worker has loaded the application yet" in raised.value.problem.cause
+        measured(tmp_path, WITHOUT_TABLES)
+    assert "the first request, GET /, was answered 500" in raised.value.problem.cause
+    assert raised.value.problem.cause.endswith("its log says: sqlite3.OperationalError: no such table: posts")
+    assert raised.value.problem.remedy.startswith("prepare what it needs, such as its database with the tables")
 
 
 def test_paths_that_ask_for_a_login_are_named_if_none_is_left(tmp_path: Path) -> None:

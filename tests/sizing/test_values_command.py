@@ -46,12 +46,16 @@ def command(folder: Path, source: str, *arguments: str) -> subprocess.Popen[str]
 def test_the_file_has_the_command_the_figures_and_values_that_the_chart_accepts(tmp_path: Path, helm4: Path) -> None:
     folder, output = tmp_path / "shop", tmp_path / "new" / "values.yaml"
     folder.mkdir()
-    ran = command(folder, MANY_ROUTES, "--requests", "8", "--url", "/articles?page=2", "--output", str(output))
+    ran = command(
+        folder, MANY_ROUTES, "--requests", "8", "--url", "/articles?q=a&token=s3cret", "--output", str(output)
+    )
     told, problems = ran.communicate()
     assert ran.returncode == 0, problems
     text = output.read_text()
     assert text.startswith(f"# Values for shop, computed from a measurement by:\n#   python -m sizing {folder} ")
-    assert "#   GET /articles?page=2  8 requests: " in text
+    assert "--url '/articles?q=a&token=REDACTED'" in text
+    assert "#   GET /articles?q=a&token=REDACTED  8 requests: " in text
+    assert "s3cret" not in text + told
     assert "/articles/delete-all" not in text
     rendered = render(helm4, values=yaml.safe_load(text))
     assert int(rendered.env["WEB_THREADS"]) >= 4
@@ -84,6 +88,10 @@ def test_a_command_that_is_stopped_leaves_no_server(tmp_path: Path) -> None:
     ("arguments", "problem"),
     [
         (["--python", sys.executable], "--python and --wsgi-app belong together\n=> give both of them or none\n"),
+        (
+            ["--python", "nowhere/python", "--wsgi-app", "shop:app"],
+            "--python nowhere/python is not there\n=> name the program bin/python of an environment\n",
+        ),
         (
             ["--python", sys.executable, "--wsgi-app", "shop:app", "--url", "search"],
             "--url search is no path\n=> write what follows the host, such as /search?q=x\n",

@@ -92,10 +92,10 @@ def test_the_header_has_the_figures_and_what_was_not_measured() -> None:
 
 
 def test_a_disturbed_measurement_says_so() -> None:
-    # 20 ms of 50 ms
-    figures = replace(ORDINARY, series=tuple(replace(each, delay=0.02) for each in ORDINARY.series))
+    # 5 ms of CPU time, 15 ms of delay: 15 / 20
+    figures = replace(ORDINARY, series=tuple(replace(each, delay=0.015) for each in ORDINARY.series))
     lines = header("shop", figures, command="", machine="", when=WHEN)
-    assert lines[-1].startswith("WARNING: during 40 % of the requests' time, other processes had the CPU.")
+    assert lines[-1].startswith("WARNING: for 75 % of the time in which the server could have run, other")
 
 
 def test_the_command_is_told_without_the_values_of_headers() -> None:

@@ -11,7 +11,7 @@ import pytest
 from ejection import compiled, wheel
 from ejection.checkout import Checkout
 from ejection.eject import eject
-from tests.template.repositories import APP, checkout, commit, described, git, parts, write
+from tests.template.repositories import APP, PIN, checkout, commit, described, git, parts, write
 
 pytest.importorskip("copier", reason="copier is not installed: make test installs it")
 
@@ -54,7 +54,7 @@ def once_ejected(tmp_path_factory: pytest.TempPathFactory, nodrop: Path) -> Path
     shop = tmp_path_factory.mktemp("repositories") / "shop"
     write(shop, {"app.py": APP, "requirements.txt": "flask\n"})
     commit(shop)
-    eject(described(shop), parts(), root=nodrop)
+    eject(described(shop), parts(lock=f"# uv pip compile {shop}/requirements.txt\n{PIN}"), root=nodrop)
     return commit(shop)
 
 

@@ -26,25 +26,25 @@ OF_THE_CHART = ("Chart.yaml", "default-values.yaml", "icon.svg", "deployment.yam
 PIN = f"flask==3.1.3 \\\n    --hash=sha256:{'0' * 64}\n"
 
 
-def git(folder: Path, *arguments: str) -> str:
+def git(folder: Path, *arguments: str, **variables: str) -> str:
     """What git prints, as somebody whose configuration is empty."""
     identity = {
         f"GIT_{role}_{what}": f"{what.lower()}@example"
         for role in ("AUTHOR", "COMMITTER")
         for what in ("NAME", "EMAIL")
     }
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1", **identity}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1", **identity, **variables}
     return subprocess.run(
         ["git", "-C", str(folder), *arguments], env=environment, check=True, capture_output=True, text=True
     ).stdout.strip()
 
 
-def commit(folder: Path) -> Path:
+def commit(folder: Path, *, date: str = "2033-01-02T03:04:05Z") -> Path:
     """Commit all that is in the folder, which becomes a repository if it is none."""
     if not (folder / ".git").exists():
         git(folder, "init", "--quiet", "--initial-branch", "main")
     git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "a change")
+    git(folder, "commit", "--quiet", "--message", "a change", GIT_COMMITTER_DATE=date)
     return folder
 
 

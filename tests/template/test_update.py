@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from detection.description import Found
+from ejection.answers import Parts
+from ejection.eject import eject
 from ejection.refusal import Refused
 from ejection.update import Updated, update
 from tests.template.repositories import PIN, Lock, commit, content, described, git, parts, write
@@ -30,62 +33,70 @@ def run(shop: Path, nodrop: Path) -> Updated:
 # --- Merged ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_later_version_is_merged_with_the_users_edits(ejected: Path, later: Path) -> None:
-    edit(ejected / "Dockerfile", "EXPOSE 5000 5001\n", "EXPOSE 5000 5001\nENV MINE=kept\n")
-    edit(ejected / "deploy" / "values.yaml", "CURRENCY: EUR", "CURRENCY: CHF")
-    commit(ejected)
-    edit(later / DOCKERFILE, 'ARG APT_BUILD="', 'ENV THEIRS=new\nARG APT_BUILD="')
-    edit(later / "charts" / "flask-app" / "Chart.yaml", "type: application", "type: application # later")
-    commit(later)
+@dataclass(frozen=True)
+class After:
+    """A repository after an update, and what the update said."""
 
-    done = run(ejected, later)
+    shop: Path
+    said: Updated
 
-    assert done.conflicts == ()
-    dockerfile = (ejected / "Dockerfile").read_text()
-    assert "ENV MINE=kept\n" in dockerfile
-    assert "ENV THEIRS=new\n" in dockerfile
-    assert "CURRENCY: CHF" in (ejected / "deploy" / "values.yaml").read_text()
-    assert "# later" in (ejected / "deploy" / "chart" / "Chart.yaml").read_text()
-    assert {"Dockerfile", "deploy/chart/Chart.yaml", "deploy/.answers.yml"} <= {*done.changed}
-    assert not {"deploy/values.yaml", "app.py", "Makefile"} & {*done.changed}
+    def text(self, name: str) -> str:
+        return (self.shop / name).read_text()
 
 
-def test_the_same_line_changed_by_both_is_marked_and_named(ejected: Path, later: Path) -> None:
-    edit(ejected / "Dockerfile", "EXPOSE 5000 5001\n", "EXPOSE 8000\n")
-    edit(ejected / "deploy" / "nodrop.mk", "# Builds, runs", "# We build, run")
-    commit(ejected)
+@pytest.fixture(scope="module")
+def after(once_ejected: Path, nodrop: Path, tmp_path_factory: pytest.TempPathFactory) -> After:
+    """The user and a later version have both changed much, and the Dockerfile in the same line."""
+    folder = tmp_path_factory.mktemp("merged")
+    shop = Path(shutil.copytree(once_ejected, folder / "shop"))
+    edit(shop / "Dockerfile", "EXPOSE 5000 5001\n", "EXPOSE 8000\n")
+    edit(shop / "deploy" / "values.yaml", "CURRENCY: EUR", "CURRENCY: CHF")
+    edit(shop / "deploy" / "README.md", "# How shop is", "# How my shop is")
+    (shop / ".github" / "workflows" / "deploy.yml").unlink()
+    commit(shop)
+
+    later = Path(shutil.copytree(nodrop, folder / "later", symlinks=True))
+    template = later / "template" / "ejected"
     edit(later / DOCKERFILE, "EXPOSE 5000 5001\n", "EXPOSE 5000 5001 5002\n")
-    edit(later / "template" / "ejected" / "deploy" / "README.md.jinja", "| file |", "| later |")
+    edit(template / "deploy" / "README.md.jinja", "| file |", "| the file |")
+    edit(template / ".github" / "workflows" / "deploy.yml", "name: deploy", "name: later")
+    (template / "deploy" / "later.md").write_text("new\n")
+    edit(later / "charts" / "flask-app" / "Chart.yaml", "type: application", "type: application # later")
+    (later / "charts" / "flask-app" / "icon.svg").unlink()
     commit(later)
+    return After(shop, run(shop, later))
 
-    done = run(ejected, later)
 
-    assert done.conflicts == ("Dockerfile",)
-    lines = (ejected / "Dockerfile").read_text().splitlines()
+def test_a_later_version_is_merged_with_the_users_edits(after: After) -> None:
+    text = after.text("deploy/README.md")
+    assert "# How my shop is" in text
+    assert "| the file |" in text
+    assert "# later" in after.text("deploy/chart/Chart.yaml")
+    assert "CURRENCY: CHF" in after.text("deploy/values.yaml")
+
+
+def test_what_changed_is_named_and_nothing_else(after: After) -> None:
+    assert after.said.changed == (
+        "Dockerfile", "deploy/.answers.yml", "deploy/README.md", "deploy/chart/Chart.yaml", "deploy/chart/icon.svg",
+        "deploy/later.md",
+    )  # fmt: skip
+
+
+def test_the_same_line_changed_by_both_is_marked_and_named(after: After) -> None:
+    assert after.said.conflicts == ("Dockerfile",)
+    lines = after.text("Dockerfile").splitlines()
     start, end = lines.index("<<<<<<< before updating"), lines.index(">>>>>>> after updating")
     assert lines[start + 1] == "EXPOSE 8000"
     assert lines[end - 1] == "EXPOSE 5000 5001 5002"
-    # What does not conflict is merged all the same.
-    assert "| later |" in (ejected / "deploy" / "README.md").read_text()
-    assert "# We build, run" in (ejected / "deploy" / "nodrop.mk").read_text()
 
 
-def test_a_file_that_the_user_deleted_stays_away(ejected: Path, later: Path) -> None:
-    (ejected / ".github" / "workflows" / "deploy.yml").unlink()
-    commit(ejected)
-    edit(later / "template" / "ejected" / ".github" / "workflows" / "deploy.yml", "name: deploy", "name: later")
-    commit(later)
-    run(ejected, later)
-    assert not (ejected / ".github").exists()
+def test_a_file_that_the_user_deleted_stays_away(after: After) -> None:
+    assert not (after.shop / ".github").exists()
 
 
-def test_a_file_that_a_later_version_adds_is_written_and_one_that_it_drops_goes(ejected: Path, later: Path) -> None:
-    (later / "template" / "ejected" / "deploy" / "later.md").write_text("new\n")
-    (later / "charts" / "flask-app" / "icon.svg").unlink()
-    commit(later)
-    run(ejected, later)
-    assert (ejected / "deploy" / "later.md").read_text() == "new\n"
-    assert not (ejected / "deploy" / "chart" / "icon.svg").exists()
+def test_a_file_that_a_later_version_adds_is_written_and_one_that_it_drops_goes(after: After) -> None:
+    assert after.text("deploy/later.md") == "new\n"
+    assert not (after.shop / "deploy" / "chart" / "icon.svg").exists()
 
 
 def test_what_is_detected_later_is_merged_too(ejected: Path, nodrop: Path) -> None:
@@ -96,6 +107,12 @@ def test_what_is_detected_later_is_merged_too(ejected: Path, nodrop: Path) -> No
     values = yaml.safe_load((ejected / "deploy" / "values.yaml").read_text())
     assert values == {"replicaCount": 3, "config": {"CURRENCY": "EUR"}, "workers": {"mail": {}}}
     assert 'ARG APT="libpq5"' in (ejected / "Dockerfile").read_text()
+
+
+def test_the_wheel_and_the_lock_stay_where_nodrop_is_the_same(ejected: Path, later: Path) -> None:
+    edit(later / "template" / "ejected" / "Makefile", "help", "help image")
+    commit(later)
+    assert run(ejected, later).changed == ("Makefile", "deploy/.answers.yml")
 
 
 def test_a_later_nodrop_replaces_the_wheel_and_its_pin(ejected: Path, later: Path) -> None:
@@ -110,18 +127,17 @@ def test_a_later_nodrop_replaces_the_wheel_and_its_pin(ejected: Path, later: Pat
 
 
 def test_packages_without_a_hash_are_replaced_too(ejected: Path, nodrop: Path) -> None:
-    write(ejected, {"deploy/requirements-unhashed.txt": "./local/old\n", "deploy/local/old/setup.py": ""})
+    def from_folder(name: str) -> Parts:
+        files = {"requirements.txt": PIN, "requirements-unhashed.txt": f"./local/{name}\n", f"local/{name}/x": ""}
+        return replace(parts(), lock=lambda _, folder: write(folder, files) and Lock(notes=(f"{name} is a folder",)))
+
+    eject(described(ejected), from_folder("old"), root=nodrop, force=True)
     commit(ejected)
-
-    def lock(_: object, folder: Path) -> Lock:
-        write(folder, {"requirements.txt": PIN, "requirements-unhashed.txt": "./local/new\n", "local/new/setup.py": ""})
-        return Lock(notes=("new is from a folder",))
-
-    done = update(described(ejected), replace(parts(), lock=lock), root=nodrop)
+    done = update(described(ejected), from_folder("new"), root=nodrop)
     assert (ejected / "deploy" / "requirements-unhashed.txt").read_text() == "./local/new\n"
     assert [path.name for path in (ejected / "deploy" / "local").iterdir()] == ["new"]
     assert "COPY deploy/local local" in (ejected / "Dockerfile").read_text()
-    assert done.notes == ("new is from a folder",)
+    assert done.notes == ("new is a folder",)
 
 
 def test_the_same_version_changes_nothing(ejected: Path, nodrop: Path) -> None:
@@ -131,6 +147,7 @@ def test_the_same_version_changes_nothing(ejected: Path, nodrop: Path) -> None:
     assert git(ejected, "status", "--short") == ""
 
 
+@pytest.mark.long
 def test_the_choices_of_the_first_time_are_kept(ejected: Path, later: Path) -> None:
     git(ejected, "mv", "Dockerfile", "Dockerfile.mine")
     edit(ejected / "deploy" / ".answers.yml", "workflow: true", "workflow: false")
@@ -143,6 +160,7 @@ def test_the_choices_of_the_first_time_are_kept(ejected: Path, later: Path) -> N
     assert not (ejected / "Dockerfile").exists()
 
 
+@pytest.mark.long
 def test_a_folder_of_a_repository_is_updated_alone(ejected: Path, later: Path) -> None:
     top = ejected.parent
     git(ejected, "rev-parse", "HEAD")

@@ -177,8 +177,9 @@ def test_the_requirements_are_named_for_the_lock(
     once_ejected: Path, tmp_path: Path, nodrop: Path, programs: Path
 ) -> None:
     package = write(tmp_path / "package", {"app.py": APP, "pyproject.toml": ""})
-    facts = {"style": Style.PYPROJECT, "files": ("pyproject.toml",), "extras": ("web",), "groups": ("prod",)}
-    eject(described(package, **facts), parts(), root=nodrop)
+    files, extras, groups = ("pyproject.toml",), ("web",), ("prod",)
+    its = described(package, style=Style.PYPROJECT, files=files, extras=extras, groups=groups)
+    eject(its, parts(), root=nodrop)
     for folder, named in ((once_ejected, "requirements.txt"), (package, "pyproject.toml --extra web --group prod")):
         assert make(folder, programs, "lock").returncode == 0
         assert f"--output-file deploy/requirements.txt {named} -" in (programs / "asked").read_text()

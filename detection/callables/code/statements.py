@@ -10,6 +10,9 @@ BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 OWN_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 CONDITIONAL = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Match, ast.ExceptHandler)
 
+MAIN_GUARD = "the block under `if __name__ == '__main__':`"
+"""What runs only when the module is the program that is started, for messages."""
+
 
 def everywhere(tree: ast.AST) -> Iterator[ast.stmt]:
     """All of them, those in functions and classes too."""

@@ -10,6 +10,7 @@ from detection.callables.code import signatures
 from detection.callables.code.made import Made
 from detection.callables.code.making import Making
 from detection.callables.code.module import Module
+from detection.callables.code.statements import MAIN_GUARD
 from detection.callables.lacking.arguments import used_untested
 from detection.callables.lacking.command_line import reads_command_line
 from detection.callables.lacking.completion import Completion, Step
@@ -125,7 +126,7 @@ def _by_command_line(module: Module, name: str, place: str) -> Lack:
 
 def _incomplete(module: Module, name: str, function: ast.FunctionDef | None, step: Step) -> Lack:
     reference = f"{module.name}:{name}{'()' if function else ''}"
-    done_by = f"{step.function}()" if step.function else "the block under `if __name__ == '__main__':`"
+    done_by = f"{step.function}()" if step.function else MAIN_GUARD
     return Lack(
         f"{reference} is completed by {done_by}, which {step.what} ({step.place}) and is not run when a server imports "
         f"{module.name}",

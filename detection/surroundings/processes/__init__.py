@@ -43,11 +43,12 @@ def find_processes(
     workers = _unique([*_configured_workers(configuration)])
     if configuration.workers is None:
         workers = _unique(_declared(repository, notes))
-        notes += command_notes(repository)
         kinds = {kind for each in workers for kind in _kinds(each.command)}
         workers = _unique(
             [*workers, *(each for each in in_code(repository, application, notes) if not _kinds(each.command) & kinds)]
         )
+    if not workers and configuration.workers is None:
+        notes += command_notes(repository)
     jobs = (
         [
             Process(name, Role.JOB, each.command, configuration.place, each.schedule)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from detection.code.application import Application
-from detection.code.modules import FUNCTIONS, Module, text_of
+from detection.code.modules import FUNCTIONS, Module, source_of, text_of
 from detection.description import Process, Role
 from detection.repository import Repository
 from detection.surroundings.declared import declares
@@ -140,7 +140,7 @@ def _defines_tasks(module: Module) -> bool:
     """Whether a module defines tasks, or names the modules that do, as `include` and autodiscover_tasks() do."""
     for node in module.nodes:
         if isinstance(node, FUNCTIONS):
-            names = [ast.unparse(each.func if isinstance(each, ast.Call) else each) for each in node.decorator_list]
+            names = [source_of(each.func if isinstance(each, ast.Call) else each) for each in node.decorator_list]
             if any(re.fullmatch(r"(?:.*\.)?(?:task|shared_task|periodic_task)", each) for each in names):
                 return True
         elif (isinstance(node, ast.keyword) and node.arg in ("include", "imports")) or (

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from detection.description import Found
 from detection.repository import Repository
 
-SOUNDING = re.compile(
-    r"worker|schedul|beat|notif|consum|sync|seed|daemon|metricd|statsd|amqpd|poll|cron|listen|housekeep"
-)
+SOUNDING = re.compile(r"worker|schedul|beat|notif|consum|sync|daemon|metricd|statsd|amqpd|poll|cron|listen|housekeep")
 _SCRIPT = re.compile(r"^\s*[\"']?(?P<name>[A-Za-z][\w.-]*)[\"']?\s*=\s*[\"']?[\w.]+:[\w.]+")
 _HEADING = re.compile(r"^\s*(?:\[(?:project|tool\.poetry)\.scripts\]|[\"']?console_scripts[\"']?\s*[:=])")
 

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator
 
 from detection.code.application import Application
-from detection.code.modules import FUNCTIONS, Module, argument, is_main_guard, text_of
+from detection.code.modules import FUNCTIONS, Module, argument, is_main_guard, source_of, text_of
 from detection.description import Process, Role
 from detection.repository import Repository
 from detection.surroundings.processes.celery import celery_workers
@@ -77,7 +77,7 @@ def _worker_of(module: Module) -> ast.AST | None:
     if not any(isinstance(node, ast.Attribute) and node.attr == "work" for node in nodes):
         return None
     return next(
-        (node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Worker")), None
+        (node for node in nodes if isinstance(node, ast.Call) and source_of(node.func).endswith("Worker")), None
     )
 
 
@@ -93,7 +93,7 @@ def _dramatiq(application: Application) -> Iterator[Process]:
         module
         for module in application.naming("dramatiq")
         if any(
-            isinstance(node, FUNCTIONS) and any("actor" in ast.unparse(each) for each in node.decorator_list)
+            isinstance(node, FUNCTIONS) and any("actor" in source_of(each) for each in node.decorator_list)
             for node in module.nodes
         )
     ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from detection.code.application import Application
-from detection.code.modules import FUNCTIONS, Module, argument
+from detection.code.modules import FUNCTIONS, Module, argument, source_of
 from detection.description import Setting
 from detection.surroundings.settings.python import READERS, is_environ
 from detection.surroundings.settings.variables import is_at_start, is_guarded, literal, setting
@@ -71,7 +71,7 @@ def _key(module: Module, node: ast.AST) -> tuple[str, bool]:
     key: ast.AST | None = None
     is_strict = False
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and is_environ(module, node.value):
-        key, is_strict = node.slice, not is_guarded(module, node, ast.unparse(node.slice) + " in ")
+        key, is_strict = node.slice, not is_guarded(module, node, source_of(node.slice) + " in ")
     elif isinstance(node, ast.Call) and module.dotted(node.func) in READERS:
         key = argument(node, 0, "key")
     return (key.id, is_strict) if isinstance(key, ast.Name) else ("", False)

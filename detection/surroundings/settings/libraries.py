@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from detection.code.application import Application
-from detection.code.modules import Module, argument, text_of
+from detection.code.modules import Module, argument, source_of, text_of
 from detection.description import Setting
 from detection.surroundings.settings.variables import is_guarded, literal, setting
 
@@ -77,7 +77,7 @@ def _fields(application: Application, module: Module, node: ast.ClassDef) -> Ite
         ):
             continue
         name, value = f"{prefix}{each.target.id}".upper(), each.value
-        annotation = ast.unparse(each.annotation)
+        annotation = source_of(each.annotation)
         if annotation.startswith(("ClassVar", "typing.ClassVar")):
             continue
         if isinstance(value, ast.Call) and module.dotted(value.func).endswith("Field"):

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator
 
 from detection.code.application import Application
-from detection.code.modules import Module, argument
+from detection.code.modules import Module, argument, source_of
 from detection.description import Setting
 from detection.surroundings.settings.variables import is_at_start, is_guarded, literal, setting
 
@@ -31,7 +31,7 @@ def by_python(application: Application, module: Module) -> Iterator[Setting]:
         if isinstance(node, ast.Subscript) and is_environ(module, node.value):
             name = application.text(module, node.slice)
             if name and isinstance(node.ctx, ast.Load):
-                guarded = is_guarded(module, node, repr(name), ast.unparse(node.slice))
+                guarded = is_guarded(module, node, repr(name), source_of(node.slice))
                 yield setting(name, module.place(node), required=is_at_start(module, node) and not guarded)
         elif isinstance(node, ast.Call) and module.dotted(node.func) in READERS:
             name = application.text(module, argument(node, 0, "key"))
@@ -90,6 +90,6 @@ def _is_absent(test: ast.expr, names: set[str], call: ast.Call) -> bool:
 def _fails(body: Iterable[ast.stmt]) -> bool:
     return any(
         isinstance(each, ast.Raise)
-        or (isinstance(each, ast.Expr) and ast.unparse(each).startswith(("sys.exit(", "exit(", "quit(")))
+        or (isinstance(each, ast.Expr) and source_of(each).startswith(("sys.exit(", "exit(", "quit(")))
         for each in body
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from detection.code.modules import FUNCTIONS, Module
+from detection.code.modules import FUNCTIONS, Module, source_of
 from detection.description import Setting
 from nodrop.logs.masking.names import is_secret
 
@@ -52,7 +52,7 @@ def is_guarded(module: Module, node: ast.AST, *names: str) -> bool:
         if isinstance(above, ast.If | ast.IfExp | ast.While) and _mentions(above.test, names):
             return True
         if isinstance(above, ast.Try) and below in above.body:
-            caught = " ".join(ast.unparse(each.type) if each.type else "Exception" for each in above.handlers)
+            caught = " ".join(source_of(each.type) if each.type else "Exception" for each in above.handlers)
             if re.search(r"\b(KeyError|LookupError|Exception|BaseException)\b", caught):
                 return not all(any(isinstance(each, ast.Raise) for each in handler.body) for handler in above.handlers)
         if isinstance(above, ast.BoolOp) and any(_mentions(each, names) for each in above.values if each is not below):
@@ -62,5 +62,5 @@ def is_guarded(module: Module, node: ast.AST, *names: str) -> bool:
 
 
 def _mentions(test: ast.expr, names: tuple[str, ...]) -> bool:
-    source = ast.unparse(test)
+    source = source_of(test)
     return any(each in source for each in names)
