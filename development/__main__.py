@@ -12,13 +12,12 @@ from pathlib import Path
 from deployment.application import describe
 from deployment.errors import DeploymentError
 from deployment.prepare import Application
-from deployment.settings import env_file
 from development.cluster import Release
 from development.environment import ROOT, environment
 from development.errors import DevelopmentError
 from development.live.files import Files
 from development.live.session import Session
-from development.local import DEVELOPMENT_SERVER, SERVER, Local, become, local, serve_with_workers
+from development.local import DEVELOPMENT_SERVER, SERVER, Local, become, local, read_env_file, serve_with_workers
 from development.logs import Logs
 from development.shell import shell_command
 from images.context import place
@@ -74,8 +73,7 @@ def _prepared(application: Application, arguments: argparse.Namespace) -> Local:
         _tell(*locked.notes, f"installed what {description.name} needs in {time.monotonic() - began:.0f} s")
     if made.note:
         _tell(made.note)
-    given = env_file.read(arguments.env) if arguments.env else env_file.Given()
-    variables = {**application.environment, **given.config, **given.secret}
+    variables = {**application.environment, **read_env_file(arguments.env)}
     return local(description, made, given=variables, port=arguments.port, address=arguments.address)
 
 

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from honcho.manager import Manager
 
+from deployment.settings import env_file
 from detection.description import Description, Process, Role
 from development.environment import ROOT, Environment
 from images.context import place
@@ -62,6 +63,12 @@ def local(
     for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONHOME"):
         variables.pop(name, None)
     return Local(folder, variables)
+
+
+def read_env_file(path: Path | None) -> dict[str, str]:
+    """What an env file sets, but for what the chart sets in a pod; nothing without one. Raises DeploymentError."""
+    given = env_file.read(path) if path else env_file.Given()
+    return {**given.config, **given.secret}
 
 
 def become(start: Local, command: list[str]) -> NoReturn:

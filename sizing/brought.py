@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from deployment.errors import DeploymentError
+from detection.configuration import read
+from detection.description import Undecided
 from detection.detect import detect
 from detection.report import explain
+from detection.repository import Repository
 from detection.source import folder_of
 from development.environment import environment
 from development.errors import DevelopmentError
@@ -15,10 +19,6 @@ from images.arguments import pinned, python_version
 from images.build import CONTEXTS
 from images.errors import ImageError
 from images.lock import LockError, lock
-
-from detection.configuration import read
-from detection.description import Undecided
-from detection.repository import Repository
 from sizing.serving.server import Application
 from sizing.unmeasurable import Unmeasurable
 
@@ -45,11 +45,11 @@ def bring(app: str, env_file: Path | None) -> Brought:
         description = detect(folder, python_version(pinned()["PYTHON_IMAGE"]))
         given = {**read(Repository(description.folder)).environment, **read_env_file(env_file)}
         locked = lock(description, CONTEXTS.parent / "lock" / description.name)
-        made = environment(description, locked.requirements)
+        made = environment(description, locked)
         start = local(description, made, given=given)
     except Undecided as undecided:
         raise Unmeasurable(explain(undecided.problems), "") from undecided
-    except (LockError, DevelopmentError, ImageError) as error:
+    except (LockError, DevelopmentError, DeploymentError, ImageError) as error:
         raise Unmeasurable(str(error), "") from error
     health = description.surroundings.health
     return Brought(

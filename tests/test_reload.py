@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nodrop.server.replacement import FOLDER, Replacements
 from tests.probing import errors, probing, records_in
 from tests.serving_process import Server, at_full_speed, environment, own_application, serving, until
 
@@ -72,6 +73,22 @@ def test_no_request_is_lost_or_late_while_the_application_is_loaded_anew(tmp_pat
             assert errors(records) == {}
             # With SIGHUP they wait for as long as the application takes to load.
             assert max(record.done - record.scheduled for record in records) < 0.8
+
+
+def test_a_worker_that_ends_leaves_the_replacement_of_another_alone(tmp_path: Path) -> None:
+    """As when the first one still has a request in flight while the second one is replaced."""
+    replacements, folder = Replacements(tmp_path), tmp_path / FOLDER
+    for number, pid in ((3, 1), (4, 2)):
+        (folder / str(pid)).touch()
+        replacements.number_changed(number, number - 1, {1, 2})
+    assert replacements.next_replaces() == 1
+    assert replacements.worker_gone(1, 0, is_serving=lambda _: True)
+    replacements.number_changed(3, 4, {2})
+    assert (folder / "2").exists()
+    assert replacements.next_replaces() == 2
+    # The next change of the number is an operator's again.
+    replacements.number_changed(2, 3, {2})
+    assert not (folder / "2").exists()
 
 
 def test_a_server_that_does_not_run_is_told(tmp_path: Path) -> None:

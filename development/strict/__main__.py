@@ -12,10 +12,10 @@ from deployment.application import describe
 from deployment.chart.folders import find_folders
 from deployment.errors import DeploymentError
 from deployment.services.connections import DATABASE_URL
-from deployment.settings import env_file
 from detection.description import Undecided
 from detection.report import explain
 from development.errors import DevelopmentError
+from development.local import read_env_file
 from development.strict.advice import CODE
 from development.strict.container import PORT, Strict, serve
 from images.build import build, build_example
@@ -48,14 +48,14 @@ def of_example(env: Path | None) -> Strict:
     """The example, built. Raises ImageError, DeploymentError."""
     image = "flask-app:strict"
     build_example(image, {})
-    return Strict(image, variables=_variables(env))
+    return Strict(image, variables=read_env_file(env))
 
 
 def of_application(app: str, env: Path | None) -> Strict:
     """An application, built, with the folders that the chart mounts. Raises ImageError, DeploymentError."""
     application = describe(app)
     description = application.description
-    variables = {**application.environment, **_variables(env)}
+    variables = {**application.environment, **read_env_file(env)}
     folders = find_folders(
         description,
         development=True,
@@ -72,11 +72,6 @@ def of_application(app: str, env: Path | None) -> Strict:
         variables={**variables, **dict(each.value for each in folders.settings)},
         code=CODE / place(description),
     )
-
-
-def _variables(env: Path | None) -> dict[str, str]:
-    given = env_file.read(env) if env else env_file.Given()
-    return {**given.config, **given.secret}
 
 
 if __name__ == "__main__":

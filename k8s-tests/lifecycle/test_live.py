@@ -104,7 +104,7 @@ def test_every_pod_serves_an_edit_within_2_s_and_the_image_afterwards(
             assert prober.figures().errors == {}
         # A pod that comes has the edits before its application starts.
         before = {pod.metadata.name for pod in release.pods()}
-        release.target.core.delete_namespaced_pod(min(before), release.namespace)
+        release.target.core.delete_namespaced_pod(min(addresses), release.namespace)
         wait.until("another comes", lambda: {pod.metadata.name for pod in release.pods()} - before, timeout=60)
         release.wait_rolled_out()
         with reached(release) as addresses:
