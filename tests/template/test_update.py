@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from detection.description import Found
+from detection.description import Description, Found
 from ejection.answers import Parts
 from ejection.eject import eject
 from ejection.refusal import Refused
@@ -128,8 +128,12 @@ def test_a_later_nodrop_replaces_the_wheel_and_its_pin(ejected: Path, later: Pat
 
 def test_packages_without_a_hash_are_replaced_too(ejected: Path, nodrop: Path) -> None:
     def from_folder(name: str) -> Parts:
-        files = {"requirements.txt": PIN, "requirements-unhashed.txt": f"./local/{name}\n", f"local/{name}/x": ""}
-        return replace(parts(), lock=lambda _, folder: write(folder, files) and Lock(notes=(f"{name} is a folder",)))
+        def lock(_: Description, folder: Path) -> Lock:
+            unhashed = {"requirements-unhashed.txt": f"./local/{name}\n", f"local/{name}/x": ""}
+            write(folder, {"requirements.txt": PIN, **unhashed})
+            return Lock(notes=(f"{name} is a folder",))
+
+        return replace(parts(), lock=lock)
 
     eject(described(ejected), from_folder("old"), root=nodrop, force=True)
     commit(ejected)
