@@ -78,10 +78,10 @@ require-python:
 run: $(if $(STRICT)$(APP),$(TOOLS_VENV)/complete,$(app_venv)/runtime) ## Serve APP=../shop on http://localhost:5000 (ENV, PORT, BIND_ADDRESS; STRICT=1 as in a pod; WORKERS=1)
 	@$(if $(STRICT),$(run_strictly),$(if $(APP),$(call developing,run) $(locally) --address '$(BIND_ADDRESS)',$(run_here)))
 
-developing = exec env $(with_tools) -m development $(1)
+developing = exec env $(with_tools) -m delivery.development $(1)
 locally  = --app '$(APP)' --port '$(PORT)' $(if $(env_file),--env '$(env_file)') $(if $(WORKERS),--workers)
 run_here = PORT=$(PORT) BIND_ADDRESS='$(BIND_ADDRESS)' WSGI_APP='$(app_name)' exec $(app_venv)/bin/gunicorn --config python:nodrop.gunicorn
-run_strictly = $(with_tools) -m development.strict $(if $(APP),'$(APP)') --port $(PORT) --address '$(BIND_ADDRESS)' $(if $(env_file),--env '$(env_file)')
+run_strictly = $(with_tools) -m delivery.development.strict $(if $(APP),'$(APP)') --port $(PORT) --address '$(BIND_ADDRESS)' $(if $(env_file),--env '$(env_file)')
 
 .PHONY: dev
 dev: $(if $(APP),$(TOOLS_VENV)/complete,$(app_venv)/runtime) ## Develop APP=../shop: serve as run, reload on change, show errors in a debugger
@@ -132,7 +132,7 @@ bench-publish: $(VENV)/development ## Show the figures and the picture of the la
 
 .PHONY: values
 values: $(VENV)/development ## Measure APP=../shop here, and compute values for the chart (PATHS='/ /search?q=x', ENV, VALUES)
-	@$(PY) -m sizing '$(APP)' $(foreach path,$(PATHS),--url '$(path)') $(if $(ENV),--env '$(ENV)') \
+	@$(PY) -m delivery.sizing '$(APP)' $(foreach path,$(PATHS),--url '$(path)') $(if $(ENV),--env '$(ENV)') \
 	  $(if $(VALUES),--output '$(VALUES)') $(ARGS)
 
 # What nodrop requires is in pyproject.toml alone. The image installs nodrop without looking at it again.
@@ -169,28 +169,28 @@ tools: require-python ## Get helm, kind and kubectl, and print the line that put
 .PHONY: image
 image: require-python $(app_lock) $(if $(APP),$(TOOLS_VENV)/complete) ## Build the image as IMAGE=name:tag (default flask-app:dev; APP=../shop, REQUIREMENTS)
 	@$(PYTHON) scripts/cluster.py require-engine
-	@$(if $(APP),$(with_tools),$(PYTHON)) -m images $(if $(APP),'$(APP)',$(app_args)) --image '$(IMAGE)' \
+	@$(if $(APP),$(with_tools),$(PYTHON)) -m delivery.images $(if $(APP),'$(APP)',$(app_args)) --image '$(IMAGE)' \
 	  $(if $(APP),$(if $(filter file,$(origin VERSION)),,--version '$(VERSION)'),--version '$(VERSION)' --revision $(REVISION))
 
 # --- In your own repository ----------------------------------------------------------------------------------------
 
 .PHONY: new
 new: $(VENV)/development ## Write a new application to APP=../shop (NAME=shop; EJECT=true for the files of eject too)
-	@PYTHONPATH='$(CURDIR):$(CURDIR)/scripts' $(PY) -m ejection new '$(APP)' $(if $(NAME),--name '$(NAME)') $(if $(EJECT),--eject)
+	@PYTHONPATH='$(CURDIR):$(CURDIR)/scripts' $(PY) -m delivery.ejection new '$(APP)' $(if $(NAME),--name '$(NAME)') $(if $(EJECT),--eject)
 
 .PHONY: eject
 eject: $(VENV)/development ## Write what builds and deploys APP=../shop without this checkout into it (DOCKERFILE, FORCE)
-	@PYTHONPATH='$(CURDIR):$(CURDIR)/scripts' $(PY) -m ejection eject '$(APP)' $(if $(DOCKERFILE),--dockerfile '$(DOCKERFILE)') $(if $(FORCE),--force)
+	@PYTHONPATH='$(CURDIR):$(CURDIR)/scripts' $(PY) -m delivery.ejection eject '$(APP)' $(if $(DOCKERFILE),--dockerfile '$(DOCKERFILE)') $(if $(FORCE),--force)
 
 .PHONY: update
 update: $(VENV)/development ## Merge what this version of eject writes with your edits in APP=../shop
-	@PYTHONPATH='$(CURDIR):$(CURDIR)/scripts' $(PY) -m ejection update '$(APP)'
+	@PYTHONPATH='$(CURDIR):$(CURDIR)/scripts' $(PY) -m delivery.ejection update '$(APP)'
 
 # --- On a kind cluster ---------------------------------------------------------------------------------------------
 
 .PHONY: up
 up: $(TOOLS_VENV)/complete ## Deploy APP=../shop to a kind cluster and serve it on http://localhost:5000 until Ctrl-C (ENV, VALUES)
-	@$(with_tools) -m deployment.up $(described) --cluster '$(CLUSTER)' --port '$(PORT)' \
+	@$(with_tools) -m delivery.deployment.up $(described) --cluster '$(CLUSTER)' --port '$(PORT)' \
 	  --timeout '$(TIMEOUT)'
 
 .PHONY: down
@@ -229,15 +229,15 @@ shell: $(TOOLS_VENV)/complete ## Open a shell in a pod of APP=../shop (as live; 
 
 .PHONY: deploy
 deploy: $(TOOLS_VENV)/complete ## Deploy IMAGE=registry/name:tag of APP; rolls back on failure (ENV, VALUES, RELEASE, NAMESPACE, TIMEOUT)
-	@$(with_tools) -m deployment.deploy $(described) --image '$(IMAGE)' --timeout '$(TIMEOUT)'
+	@$(with_tools) -m delivery.deployment.deploy $(described) --image '$(IMAGE)' --timeout '$(TIMEOUT)'
 
 .PHONY: plan
 plan: $(TOOLS_VENV)/complete ## Say what `make deploy` would change, and change nothing (as deploy; ARGS=--detailed-exitcode)
-	@$(with_tools) -m deployment.plan $(described) $(if $(filter file,$(origin IMAGE)),,--image '$(IMAGE)') $(ARGS)
+	@$(with_tools) -m delivery.deployment.plan $(described) $(if $(filter file,$(origin IMAGE)),,--image '$(IMAGE)') $(ARGS)
 
 .PHONY: doctor
 doctor: require-python ## Say what this machine lacks for `make run` and `make up`, and what to do
-	@PYTHONPATH='$(CURDIR)/scripts' $(PYTHON) -m deployment.doctor --port '$(PORT)'
+	@PYTHONPATH='$(CURDIR)/scripts' $(PYTHON) -m delivery.deployment.doctor --port '$(PORT)'
 
 .PHONY: push
 push: require-python ## Push IMAGE, and the chart to CHART_REGISTRY=oci://registry/path

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import cluster
-from deployment import up
-from deployment.release import helm
+from delivery.deployment import up
+from delivery.deployment.release import helm
 from tests.serving_process import ROOT, Server, free_port, until
 
 
@@ -246,7 +246,7 @@ def test_an_interrupted_deployment_lets_helm_roll_back_and_leaves_no_secret(
     (tmp_path / "helm").write_text(SLOW_HELM.format(version=version[1], folder=tmp_path))
     state = tmp_path / "state"
     process = subprocess.Popen(
-        [sys.executable, "-m", "deployment.deploy", "--image", "a:1", "--release", "r", "--namespace", "n"],
+        [sys.executable, "-m", "delivery.deployment.deploy", "--image", "a:1", "--release", "r", "--namespace", "n"],
         cwd=ROOT,
         env={
             **os.environ, "PATH": path, "PYTHONPATH": str(ROOT / "scripts"), "KUBECONFIG_CONTENT": "secret",

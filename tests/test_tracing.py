@@ -89,7 +89,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, C
     with collecting() as collector, serving(
         tmp_path_factory.mktemp("traced"), WSGI_APP="tests.talkative:app",
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint, OTEL_BSP_SCHEDULE_DELAY="50",
-        OTEL_SERVICE_NAME="shop", OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=test",
+        OTEL_SERVICE_NAME="shop", OTEL_RESOURCE_ATTRIBUTES="delivery.deployment.environment.name=test",
     ) as server:  # fmt: skip
         yield server, collector
 
@@ -115,7 +115,7 @@ def test_a_request_is_a_span_with_the_conventions_attributes(traced: tuple[Serve
     }
     assert "s3cret" not in str(span)
     assert collector.resources[0]["service.name"] == "shop"
-    assert collector.resources[0]["deployment.environment.name"] == "test"
+    assert collector.resources[0]["delivery.deployment.environment.name"] == "test"
 
 
 def test_it_is_the_callers_child_and_the_parent_of_the_applications_spans(traced: tuple[Server, Collector]) -> None:

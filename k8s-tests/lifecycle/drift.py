@@ -66,7 +66,7 @@ def stable(live: Object) -> Object:
         metadata.pop("resourceVersion")
     # A Deployment's, which its controller writes.
     if "annotations" in metadata:
-        written = {"deployment.kubernetes.io/revision"}
+        written = {"delivery.deployment.kubernetes.io/revision"}
         metadata["annotations"] = {k: v for k, v in metadata["annotations"].items() if k not in written}
     return {**kept, "metadata": metadata}
 

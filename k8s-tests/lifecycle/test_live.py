@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from development import cluster
-from development.live.files import Files
-from development.live.session import Session
+from delivery.development import cluster
+from delivery.development.live.files import Files
+from delivery.development.live.session import Session
 from harness.cluster import wait
 from harness.cluster.forward import port_forward
 from harness.cluster.images import ROOT, Images

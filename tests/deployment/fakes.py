@@ -9,8 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deployment.release.kubectl import Kubectl
-from detection.description import Dependencies, Description, Found, Served, Setting, Style, Surroundings, Written
+from delivery.deployment.release.kubectl import Kubectl
+from delivery.detection.description import (
+    Dependencies,
+    Description,
+    Found,
+    Served,
+    Setting,
+    Style,
+    Surroundings,
+    Written,
+)
 
 
 def described(folder: Path = Path("/nowhere/shop"), files: Sequence[str] = (), **surroundings: Any) -> Description:

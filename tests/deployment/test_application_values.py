@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 import tools
-from deployment.chart.commented import Value, render
-from deployment.chart.folders import find_folders
-from deployment.chart.values import Circumstances, fullname, values
-from deployment.release.helm import CHART
-from detection.description import Description, Found, Process, Role
+from delivery.checkout import CHART
+from delivery.deployment.chart.commented import Value, render
+from delivery.deployment.chart.folders import find_folders
+from delivery.deployment.chart.values import Circumstances, fullname, values
+from delivery.detection.description import Description, Found, Process, Role
 from tests.deployment.fakes import described, written
 
 SHOP = described(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deployment.services.connections import Place, postgresql, redis, scheme_for
+from delivery.deployment.services.connections import Place, postgresql, redis, scheme_for
 from tests.deployment.fakes import setting
 
 DATABASE = Place("shop-postgresql", 5432, "flask", "p@ss/word", "flask")

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from deployment.chart.commands import RUN, container_command
+from delivery.deployment.chart.commands import RUN, container_command
 
 
 @pytest.mark.parametrize(

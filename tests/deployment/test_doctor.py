@@ -10,8 +10,8 @@ import pytest
 
 import cluster
 import tools
-from deployment import doctor
-from deployment.doctor import Finding, lines
+from delivery.deployment import doctor
+from delivery.deployment.doctor import Finding, lines
 
 
 def command(folder: Path, name: str, body: str) -> None:

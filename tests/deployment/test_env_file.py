@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deployment.errors import DeploymentError
-from deployment.settings.env_file import Given, read
+from delivery.deployment.errors import DeploymentError
+from delivery.deployment.settings.env_file import Given, read
 
 
 def given(folder: Path, text: str) -> Given:

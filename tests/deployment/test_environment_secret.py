@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from deployment.release.kubectl import Kubectl
-from deployment.services.databases import PASSWORD, wanted
-from deployment.services.provided import addresses, make_up, services_of
-from deployment.settings.secret import KEPT, EnvironmentSecrets, MadeUp, decoded
-from detection.description import Found
+from delivery.deployment.release.kubectl import Kubectl
+from delivery.deployment.services.databases import PASSWORD, wanted
+from delivery.deployment.services.provided import addresses, make_up, services_of
+from delivery.deployment.settings.secret import KEPT, EnvironmentSecrets, MadeUp, decoded
+from delivery.detection.description import Found
 from tests.deployment.fakes import FakeKubectl, described, setting
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from deployment import plan as module
-from deployment.errors import DeploymentError
-from deployment.plan import changes, environment_changes, plan, resources
-from deployment.prepare import Application, Prepared, Wanted
-from deployment.release.helm import Helm
-from deployment.settings.secret import EnvironmentSecrets
+from delivery.deployment import plan as module
+from delivery.deployment.errors import DeploymentError
+from delivery.deployment.plan import changes, environment_changes, plan, resources
+from delivery.deployment.prepare import Application, Prepared, Wanted
+from delivery.deployment.release.helm import Helm
+from delivery.deployment.settings.secret import EnvironmentSecrets
 from tests.deployment.fakes import FakeKubectl, described
 
 BEFORE = """

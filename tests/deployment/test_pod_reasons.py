@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from deployment.release.reasons import Watch, readable
-from deployment.release.remedies import remedy
+from delivery.deployment.release.reasons import Watch, readable
+from delivery.deployment.release.remedies import remedy
 from tests.deployment.fakes import FakeKubectl
 
 IMAGE = "shop:1"

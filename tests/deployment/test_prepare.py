@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from deployment import prepare as module
-from deployment.errors import DeploymentError
-from deployment.prepare import Application, Wanted, prepare
-from deployment.release.helm import Helm
-from deployment.settings.secret import decoded
+from delivery.deployment import prepare as module
+from delivery.deployment.errors import DeploymentError
+from delivery.deployment.prepare import Application, Wanted, prepare
+from delivery.deployment.release.helm import Helm
+from delivery.deployment.settings.secret import decoded
 from tests.deployment.fakes import FakeKubectl, described, setting, written
 
 

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 import cluster
-from deployment import prepare, up
-from deployment.errors import DeploymentError
-from deployment.prepare import Application
-from deployment.release.helm import Helm
-from deployment.services import databases, storage
-from deployment.settings.secret import decoded
-from detection.description import Found
+from delivery.deployment import prepare, up
+from delivery.deployment.errors import DeploymentError
+from delivery.deployment.prepare import Application
+from delivery.deployment.release.helm import Helm
+from delivery.deployment.services import databases, storage
+from delivery.deployment.settings.secret import decoded
+from delivery.detection.description import Found
 from tests.deployment.fakes import FakeKubectl, described, setting
 
 NEEDS: dict[str, Any] = {

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from deployment.chart.folders import Folders, find_folders
-from deployment.errors import DeploymentError
-from detection.description import Description, Found
+from delivery.deployment.chart.folders import Folders, find_folders
+from delivery.deployment.errors import DeploymentError
+from delivery.detection.description import Description, Found
 from tests.deployment.fakes import described, setting, written
 
 SQLITE = "SQLite database"

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from detection.configuration import Configuration
-from detection.dependencies import find_dependencies
-from detection.description import Dependencies, Problem, Undecided
-from detection.repository import Repository
+from delivery.detection.configuration import Configuration
+from delivery.detection.dependencies import find_dependencies
+from delivery.detection.description import Dependencies, Problem, Undecided
+from delivery.detection.repository import Repository
 
 
 def write(folder: Path, files: dict[str, str]) -> Repository:

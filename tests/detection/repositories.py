@@ -3,7 +3,7 @@
 import textwrap
 from pathlib import Path
 
-from detection.repository import Repository
+from delivery.detection.repository import Repository
 
 
 def made(folder: Path, files: dict[str, str]) -> Repository:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from detection.configuration import read
-from detection.description import Served, Surroundings
-from detection.surroundings import find_surroundings
+from delivery.detection.configuration import read
+from delivery.detection.description import Served, Surroundings
+from delivery.detection.surroundings import find_surroundings
 from tests.detection.repositories import made
 
 FLASK = """

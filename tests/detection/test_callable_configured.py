@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from detection.callables import find_callable
-from detection.configuration import Configuration
-from detection.description import Problem, Undecided
-from detection.repository import Repository
+from delivery.detection.callables import find_callable
+from delivery.detection.configuration import Configuration
+from delivery.detection.description import Problem, Undecided
+from delivery.detection.repository import Repository
 from tests.detection.repositories import made
 
 SHOP = "from flask import Flask\napp = Flask('shop')\ndef create_app(mode):\n    return Flask(mode)\ndef plain(): ...\n"

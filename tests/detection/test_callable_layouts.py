@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from detection.callables import find_callable
-from detection.configuration import Configuration
+from delivery.detection.callables import find_callable
+from delivery.detection.configuration import Configuration
 from tests.detection.repositories import made
 
 FLASK = "from flask import Flask\napp = Flask(__name__)\n"
@@ -285,7 +285,7 @@ def test_scripts_beside_a_stray_init_are_imported_from_the_repository(tmp_path: 
 
 
 def test_the_example_of_this_project_is_found() -> None:
-    from detection.repository import Repository
+    from delivery.detection.repository import Repository
 
     found = find_callable(Repository(Path(__file__).resolve().parents[2] / "app"), Configuration())
     assert (found.value.reference, found.value.root) == ("app:create_app()", "..")

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from detection.callables import find_callable
-from detection.callables.production.commands import of_command
-from detection.callables.production.declared import declared
-from detection.callables.production.own_commands import own_commands
-from detection.configuration import Configuration
+from delivery.detection.callables import find_callable
+from delivery.detection.callables.production.commands import of_command
+from delivery.detection.callables.production.declared import declared
+from delivery.detection.callables.production.own_commands import own_commands
+from delivery.detection.configuration import Configuration
 from tests.detection.repositories import made
 
 TWO = {

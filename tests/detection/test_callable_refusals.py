@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from detection import repository as reading
-from detection.callables import find_callable
-from detection.configuration import Configuration
-from detection.description import Problem, Undecided
+from delivery.detection import repository as reading
+from delivery.detection.callables import find_callable
+from delivery.detection.configuration import Configuration
+from delivery.detection.description import Problem, Undecided
 from tests.detection.repositories import made
 
 FLASK = "from flask import Flask\napp = Flask(__name__)\n"

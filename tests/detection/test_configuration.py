@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from detection.configuration import Configuration, Job, read
-from detection.cron import problem_of
-from detection.description import Undecided
-from detection.keys import KEYS
+from delivery.detection.configuration import Configuration, Job, read
+from delivery.detection.cron import problem_of
+from delivery.detection.description import Undecided
+from delivery.detection.keys import KEYS
 from tests.detection.repositories import made
 
 EVERY_KEY = """

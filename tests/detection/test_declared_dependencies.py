@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from detection.configuration import Configuration
-from detection.dependencies import find as finding
-from detection.description import Style
+from delivery.detection.configuration import Configuration
+from delivery.detection.dependencies import find as finding
+from delivery.detection.description import Style
 from tests.detection.declared import find, refusal, write
 
 PROJECT = '[project]\nname = "shop"\nversion = "1"\ndependencies = ["flask>=3"]\n'

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from detection import detect as detection
-from detection.__main__ import image_python, main
-from detection.configuration import Job, read
-from detection.description import (
+from delivery.checkout import default_python
+from delivery.detection import detect as detection
+from delivery.detection.__main__ import main
+from delivery.detection.configuration import Job, read
+from delivery.detection.description import (
     Dependencies,
     Description,
     Found,
@@ -24,10 +25,10 @@ from detection.description import (
     Undecided,
     Written,
 )
-from detection.detect import detect, name_of
-from detection.report import describe, explain
-from detection.repository import Repository
-from detection.written import content
+from delivery.detection.detect import detect, name_of
+from delivery.detection.report import describe, explain
+from delivery.detection.repository import Repository
+from delivery.detection.written import content
 from tests.detection.repositories import made
 
 SERVED = Found(Served("shop.wsgi:app", "src", "Flask"), "src/shop/wsgi.py:3")
@@ -221,4 +222,4 @@ def test_what_is_undecided_ends_with_exit_code_2(tmp_path: Path, capsys: pytest.
 
 
 def test_the_default_python_is_that_of_the_image() -> None:
-    assert image_python().startswith("3.")
+    assert default_python().startswith("3.")

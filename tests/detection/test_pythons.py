@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from detection.configuration import Configuration
-from detection.dependencies.pythons import allowed
+from delivery.detection.configuration import Configuration
+from delivery.detection.dependencies.pythons import allowed
 from tests.detection.declared import find, refusal
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from detection import repository as reading
-from detection.repository import TooLarge
+from delivery.detection import repository as reading
+from delivery.detection.repository import TooLarge
 from tests.detection.repositories import made
 
 

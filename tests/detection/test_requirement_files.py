@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from detection.dependencies import requirement_files
-from detection.dependencies.declarations import Declarations
-from detection.description import Undecided
+from delivery.detection.dependencies import requirement_files
+from delivery.detection.dependencies.declarations import Declarations
+from delivery.detection.description import Undecided
 from tests.detection.declared import write
 
 

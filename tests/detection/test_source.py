@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from detection import source
-from detection.description import Undecided
-from detection.source import folder_of
+from delivery.detection import source
+from delivery.detection.description import Undecided
+from delivery.detection.source import folder_of
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from detection.description import Dependencies, Description, Found, Process, Served, Style, Surroundings
+from delivery.detection.description import Dependencies, Description, Found, Process, Served, Style, Surroundings
 
 SHOP = """
 import os, flask

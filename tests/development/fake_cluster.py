@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from development.cluster import COMPONENT, Release
+from delivery.development.cluster import COMPONENT, Release
 
 PROGRAM = Path(__file__).parent / "fake_kubectl.py"
 NOW = "2026-11-27T12:00:00Z"

@@ -7,7 +7,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from development.live.files import Files
+from delivery.development.live.files import Files
 from tests.development.applications import write
 
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from development.live import start
-from development.live.files import Files
+from delivery.development.live import start
+from delivery.development.live.files import Files
 from tests.development.applications import everything_in, write
 from tests.serving_process import ROOT, serving, until
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from development.errors import DevelopmentError
-from development.live.files import Files
-from development.live.session import CHART, Session
+from delivery.checkout import CHART
+from delivery.development.errors import DevelopmentError
+from delivery.development.live.files import Files
+from delivery.development.live.session import Session
 from tests.development.applications import write
 from tests.development.fake_cluster import FakeRelease, pod
 from tests.serving_process import until

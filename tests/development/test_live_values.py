@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from development.live.values import live_values, revision_before
+from delivery.development.live.values import live_values, revision_before
 from tests.serving_process import ROOT
 
 CHART = ROOT / "charts" / "flask-app"

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from development.environment import ROOT, Environment, environment
-from development.errors import DevelopmentError
-from development.python import find_python
-from images.lock import Locked
+from delivery.checkout import ROOT
+from delivery.development.environment import Environment, environment
+from delivery.development.errors import DevelopmentError
+from delivery.development.python import find_python
+from delivery.images.lock import Locked
 from tests.development.applications import described, everything_in, write
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from detection.description import Description, Process, Role
-from development.environment import Environment
-from development.local import DEVELOPMENT_SERVER, SERVER, local
+from delivery.detection.description import Description, Process, Role
+from delivery.development.environment import Environment
+from delivery.development.local import DEVELOPMENT_SERVER, SERVER, local
 from tests.development.applications import SHOP, described, everything_in, write
 from tests.serving_process import ROOT, Server, at_full_speed, environment, free_port, until
 
@@ -26,8 +26,8 @@ SAVED_SECONDS = 1.0
 START = """
 import json, sys
 from pathlib import Path
-from detection.description import Process, Role
-from development.local import Local, become, serve_with_workers
+from delivery.detection.description import Process, Role
+from delivery.development.local import Local, become, serve_with_workers
 folder, variables, command, workers = json.loads(sys.argv[1])
 start = Local(Path(folder), variables)
 if not workers:

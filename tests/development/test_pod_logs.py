@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from development.cluster import Release
-from development.errors import DevelopmentError
-from development.logs import Logs, readable
-from development.shell import SHELL, shell_command
+from delivery.development.cluster import Release
+from delivery.development.errors import DevelopmentError
+from delivery.development.logs import Logs, readable
+from delivery.development.shell import SHELL, shell_command
 from tests.development.fake_cluster import FakeRelease, pod
 
 

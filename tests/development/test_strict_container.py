@@ -5,9 +5,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from development.strict import container
-from development.strict.advice import advise
-from development.strict.container import Strict, command, serve
+from delivery.development.strict import container
+from delivery.development.strict.advice import advise
+from delivery.development.strict.container import Strict, command, serve
 from tests.images.applications import write
 from tests.serving_process import ROOT
 

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from detection.description import Dependencies, Description, Found, Served, Style, Surroundings
+from delivery.detection.description import Dependencies, Description, Found, Served, Style, Surroundings
 
 
 def write(folder: Path, files: Mapping[str, str]) -> Path:

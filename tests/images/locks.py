@@ -13,11 +13,11 @@ from threading import Thread
 
 import pytest
 
-from detection.configuration import Configuration
-from detection.dependencies import find_dependencies
-from detection.description import Description, Found, Served, Surroundings
-from detection.repository import Repository
-from images.lock import Locked, LockError, lock
+from delivery.detection.configuration import Configuration
+from delivery.detection.dependencies import find_dependencies
+from delivery.detection.description import Description, Found, Served, Surroundings
+from delivery.detection.repository import Repository
+from delivery.images.lock import Locked, LockError, lock
 
 
 def write(folder: Path, files: Mapping[str, str]) -> Path:

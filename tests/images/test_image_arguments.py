@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from images.arguments import arguments, node_image, package_version, pinned, python_image, python_version
+from delivery.checkout import default_python, pinned
+from delivery.images.arguments import arguments, node_image, package_version, python_image
 from tests.images.applications import commit, describe, git, write
 
 
@@ -25,7 +26,7 @@ def test_the_base_image_has_the_application_s_python(image: str, version: str, w
 
 def test_the_base_image_is_the_pinned_one_by_default() -> None:
     image = pinned()["PYTHON_IMAGE"]
-    assert python_image(python_version(image), {}) == image
+    assert python_image(default_python(), {}) == image
 
 
 def test_the_image_with_node_can_be_named() -> None:

@@ -23,12 +23,10 @@ from pathlib import Path
 
 import pytest
 
-import images.build
-from detection.description import Description
-from images.arguments import pinned
-from images.build import build_locked
-from images.context import ROOT
-from images.errors import ImageError
+from delivery.checkout import ROOT, pinned
+from delivery.detection.description import Description
+from delivery.images.build import build_locked
+from delivery.images.errors import ImageError
 from tests.images.applications import commit, describe, git, write
 
 pytestmark = [
@@ -53,7 +51,7 @@ BUILD_AGAIN_SECONDS = 10.0
 
 @pytest.fixture(autouse=True)
 def _contexts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(images.build, "CONTEXTS", tmp_path / "context")
+    monkeypatch.setattr("delivery.images.build.CONTEXTS", tmp_path / "context")
     yield
     subprocess.run(["docker", "image", "rm", "--force", IMAGE], capture_output=True, check=False)
 

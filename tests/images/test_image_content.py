@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from images.content import content
+from delivery.images.content import content
 from tests.images.applications import commit, write
 
 

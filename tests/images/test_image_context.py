@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from images.context import ROOT, Context, assemble, place
-from images.errors import ImageError
+from delivery.checkout import ROOT
+from delivery.images.context import Context, assemble, place
+from delivery.images.errors import ImageError
 from tests.images.applications import describe, write
 
 FLASK = "flask==3.1.3 --hash=sha256:aa\n"

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-import images.build
-from images.build import build_locked
-from images.errors import ImageError
+from delivery.images.build import build_locked
+from delivery.images.errors import ImageError
 from tests.images.applications import describe, write
 
 DOCKER = """#!/usr/bin/env python3
@@ -28,7 +27,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ASKED", str(tmp_path / "asked.json"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setattr(images.build, "CONTEXTS", tmp_path / "context")
+    monkeypatch.setattr("delivery.images.build.CONTEXTS", tmp_path / "context")
     return tmp_path / "asked.json"
 
 
@@ -71,6 +70,6 @@ def test_a_build_that_fails_ends_with_the_line_that_explains_it(
 def test_an_engine_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, {"shop/shop.py": "", "lock": ""})
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(images.build, "CONTEXTS", tmp_path / "context")
+    monkeypatch.setattr("delivery.images.build.CONTEXTS", tmp_path / "context")
     with pytest.raises(ImageError, match="docker is not on PATH: install Docker"):
         build_locked(describe(tmp_path / "shop"), "shop:dev", tmp_path / "lock")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from images.failures import HEADERS, explain
+from delivery.images.failures import HEADERS, explain
 
 
 def failed(stage: str, *output: str, error: str = "process did not complete successfully: exit code: 1") -> list[str]:

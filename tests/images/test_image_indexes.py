@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from images.errors import ImageError
-from images.indexes import Sources, secrets, take_login
+from delivery.images.errors import ImageError
+from delivery.images.indexes import Sources, secrets, take_login
 from tests.images.applications import write
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from images.requirements import Local, sort
+from delivery.images.requirements import Local, sort
 
 HASHED = "flask==3.1.3 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n    # via shop\n"
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from detection.configuration import Configuration
-from detection.dependencies import find_dependencies
-from detection.repository import Repository
-from images.lock import keep, lock, uv
+from delivery.detection.configuration import Configuration
+from delivery.detection.dependencies import find_dependencies
+from delivery.detection.repository import Repository
+from delivery.images.lock import keep, lock, uv
 from tests.images.locks import described, hashes, index, locked, pins, refusal, wheel, write
 
 GUNICORN = version("gunicorn")
@@ -226,7 +226,7 @@ def test_a_lock_is_kept_until_what_it_is_made_from_changes(tmp_path: Path, monke
         runs.append(arguments)
         return uv.run(arguments, folder, variables)
 
-    monkeypatch.setattr("images.lock.resolution.run", recorded)
+    monkeypatch.setattr("delivery.images.lock.resolution.run", recorded)
     description = described(tmp_path / "repository", {"requirements.txt": "iniconfig==2.0.0\n"})
 
     def made(upgrade: bool = False, output: str = "output") -> int:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from images.lock import LockError, indexes
+from delivery.images.lock import LockError, indexes
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-from sizing.figures import Figures
-from sizing.measuring.measurement import Wanted, measure
-from sizing.serving.server import Application, Place
+from delivery.sizing.figures import Figures
+from delivery.sizing.measuring.measurement import Wanted, measure
+from delivery.sizing.serving.server import Application, Place
 
 ROOT = Path(__file__).resolve().parents[2]
 BYTECODE = ROOT / "build" / "bytecode"

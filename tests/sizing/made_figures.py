@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sizing.figures import Burst, Figures, MemoryUse, Series, Start
+from delivery.sizing.figures import Burst, Figures, MemoryUse, Series, Start
 
 MIB = 1 << 20
 ORDINARY = Figures(

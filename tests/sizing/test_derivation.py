@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sizing.figures import Burst, Figures, Series, Start
-from sizing.values.basis import Assumed
-from sizing.values.defaults import Defaults
-from sizing.values.derivation import derive
-from sizing.values.value import Value
+from delivery.sizing.figures import Burst, Figures, Series, Start
+from delivery.sizing.values.basis import Assumed
+from delivery.sizing.values.defaults import Defaults
+from delivery.sizing.values.derivation import derive
+from delivery.sizing.values.value import Value
 from tests.sizing.made_figures import MIB, ORDINARY
 
 

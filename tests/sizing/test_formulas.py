@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sizing.values import formulas
+from delivery.sizing.values import formulas
 
 MIB = 1 << 20
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sizing.measuring.routes import MOST, Route, action, harmless
+from delivery.sizing.measuring.routes import MOST, Route, action, harmless
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from sizing.figures import Figures
-from sizing.measuring.measurement import Wanted, measure
-from sizing.serving import server
-from sizing.unmeasurable import Unmeasurable
-from sizing.values.basis import Assumed
-from sizing.values.defaults import Defaults
-from sizing.values.derivation import derive
-from sizing.values.value import Value
+from delivery.sizing.figures import Figures
+from delivery.sizing.measuring.measurement import Wanted, measure
+from delivery.sizing.serving import server
+from delivery.sizing.unmeasurable import Unmeasurable
+from delivery.sizing.values.basis import Assumed
+from delivery.sizing.values.defaults import Defaults
+from delivery.sizing.values.derivation import derive
+from delivery.sizing.values.value import Value
 from tests.sizing.applications import (
     COMPUTES,
     GROWS,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sizing.measuring import processes
+from delivery.sizing.measuring import processes
 
 MIB = 1 << 20
 BURN = "import time\nend = time.process_time() + {seconds}\nwhile time.process_time() < end: pass\n"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sizing.serving.start_errors import ended, not_ready, reason
+from delivery.sizing.serving.start_errors import ended, not_ready, reason
 
 TRACEBACK = """Traceback (most recent call last):
   File "/srv/shop.py", line 2, in <module>

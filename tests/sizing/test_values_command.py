@@ -1,4 +1,4 @@
-"""`python -m sizing`, as a user runs it."""
+"""`python -m delivery.sizing`, as a user runs it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sizing.__main__ import main, require_idle, require_own
-from sizing.unmeasurable import Unmeasurable
+from delivery.sizing.__main__ import main, require_idle, require_own
+from delivery.sizing.unmeasurable import Unmeasurable
 from tests.chart.rendering import render
 from tests.serving_process import until
 from tests.sizing.applications import BYTECODE, MANY_ROUTES, ROOT, WITHOUT_SETTING
@@ -34,7 +34,7 @@ def command(folder: Path, source: str, *arguments: str) -> subprocess.Popen[str]
         "HTTP_PROXY": "http://127.0.0.1:9",
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "sizing", str(folder), *words],
+        [sys.executable, "-m", "delivery.sizing", str(folder), *words],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -52,7 +52,9 @@ def test_the_file_has_the_command_the_figures_and_values_that_the_chart_accepts(
     told, problems = ran.communicate()
     assert ran.returncode == 0, problems
     text = output.read_text()
-    assert text.startswith(f"# Values for shop, computed from a measurement by:\n#   python -m sizing {folder} ")
+    assert text.startswith(
+        f"# Values for shop, computed from a measurement by:\n#   python -m delivery.sizing {folder} "
+    )
     assert "--url '/articles?q=a&token=REDACTED'" in text
     assert "#   GET /articles?q=a&token=REDACTED  8 requests: " in text
     assert "s3cret" not in text + told

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import yaml
 
-from sizing.figures import Skipped
-from sizing.values.basis import Assumed
-from sizing.values.defaults import Defaults
-from sizing.values.derivation import derive
-from sizing.values.summary import header, shown_command
-from sizing.values.value import Value
-from sizing.values.values_file import written
+from delivery.sizing.figures import Skipped
+from delivery.sizing.values.basis import Assumed
+from delivery.sizing.values.defaults import Defaults
+from delivery.sizing.values.derivation import derive
+from delivery.sizing.values.summary import header, shown_command
+from delivery.sizing.values.value import Value
+from delivery.sizing.values.values_file import written
 from tests.chart.rendering import render
 from tests.sizing.made_figures import ORDINARY
 
@@ -71,10 +71,10 @@ def test_a_file_without_a_single_value_sets_nothing() -> None:
 
 def test_the_header_has_the_figures_and_what_was_not_measured() -> None:
     figures = replace(ORDINARY, skipped=(Skipped("/bye", "answered 500"),), failed=3)
-    lines = header("shop", figures, command="python -m sizing ../shop", machine="Linux, 2 cores", when=WHEN)
+    lines = header("shop", figures, command="python -m delivery.sizing ../shop", machine="Linux, 2 cores", when=WHEN)
     assert lines == [
         "Values for shop, computed from a measurement by:",
-        "  python -m sizing ../shop",
+        "  python -m delivery.sizing ../shop",
         "on 2026-11-27 14:50 UTC, on Linux, 2 cores.",
         "They are as good as the paths are like what your users ask for, and your nodes like this machine.",
         "",
@@ -100,7 +100,9 @@ def test_a_disturbed_measurement_says_so() -> None:
 
 def test_the_command_is_told_without_the_values_of_headers() -> None:
     told = shown_command(["../shop", "--url", "/a?b=c", "--header", "Cookie: session=1", "--header=X-Key: 2"])
-    assert told == ("python -m sizing ../shop --url '/a?b=c' --header 'Cookie: ********' '--header=X-Key: ********'")
+    assert told == (
+        "python -m delivery.sizing ../shop --url '/a?b=c' --header 'Cookie: ********' '--header=X-Key: ********'"
+    )
 
 
 def test_defaults_are_those_of_the_chart_and_of_nodrop() -> None:

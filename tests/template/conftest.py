@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ejection import compiled, wheel
-from ejection.checkout import Checkout
-from ejection.eject import eject
+from delivery.ejection import compiled, wheel
+from delivery.ejection.checkout import Checkout
+from delivery.ejection.eject import eject
 from tests.template.repositories import APP, PIN, checkout, commit, described, git, parts, write
 
 pytest.importorskip("copier", reason="copier is not installed: make test installs it")

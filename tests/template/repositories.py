@@ -8,8 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from detection.description import Dependencies, Description, Found, Served, Style, Surroundings
-from ejection.answers import Parts
+from delivery.detection.description import Dependencies, Description, Found, Served, Style, Surroundings
+from delivery.ejection.answers import Parts
 from tests.serving_process import ROOT
 
 APP = """

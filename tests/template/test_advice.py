@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ejection.advice import advice
-from ejection.checkout import Checkout
+from delivery.ejection.advice import advice
+from delivery.ejection.checkout import Checkout
 from tests.template.repositories import commit, described, write
 
 WRITTEN = ["Dockerfile", "deploy/nodrop-0.2.0-py3-none-any.whl", "deploy/nodrop.mk", "deploy/values.yaml"]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from detection.description import Problem, Undecided
-from ejection import __main__ as command
-from ejection.eject import Ejected
-from ejection.refusal import Refused
-from ejection.update import Updated
+from delivery.detection.description import Problem, Undecided
+from delivery.ejection import __main__ as command
+from delivery.ejection.eject import Ejected
+from delivery.ejection.refusal import Refused
+from delivery.ejection.update import Updated
 from tests.serving_process import ROOT
 from tests.template.repositories import described
 

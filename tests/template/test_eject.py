@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from detection.description import Setting, Surroundings
-from ejection.answers import Parts
-from ejection.eject import Ejected, eject
-from ejection.refusal import Refused
+from delivery.detection.description import Setting, Surroundings
+from delivery.ejection.answers import Parts
+from delivery.ejection.eject import Ejected, eject
+from delivery.ejection.refusal import Refused
 from tests.serving_process import ROOT
 from tests.template.repositories import APP, Lock, checkout, commit, content, described, git, parts, write
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from detection.description import Description, Found, Served, Style, Surroundings
-from ejection.eject import eject
+from delivery.detection.description import Description, Found, Served, Style, Surroundings
+from delivery.ejection.eject import eject
 from tests.serving_process import ROOT, free_port, until
 from tests.template.repositories import Lock, described, parts, write
 

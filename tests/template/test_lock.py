@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ejection.checkout import committed
-from ejection.wheel import HEADER, build, with_wheel
+from delivery.ejection.checkout import committed
+from delivery.ejection.wheel import HEADER, build, with_wheel
 from tests.template.repositories import PIN, commit
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ejection.new import new
-from ejection.refusal import Refused
+from delivery.ejection.new import new
+from delivery.ejection.refusal import Refused
 
 
 def test_a_new_application_passes_its_own_tests(nodrop: Path, tmp_path: Path) -> None:

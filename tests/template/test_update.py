@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from detection.description import Description, Found
-from ejection.answers import Parts
-from ejection.eject import eject
-from ejection.refusal import Refused
-from ejection.update import Updated, update
+from delivery.detection.description import Description, Found
+from delivery.ejection.answers import Parts
+from delivery.ejection.eject import eject
+from delivery.ejection.refusal import Refused
+from delivery.ejection.update import Updated, update
 from tests.template.repositories import PIN, Lock, commit, content, described, git, parts, write
 
 DOCKERFILE = "template/ejected/[[dockerfile]].jinja"

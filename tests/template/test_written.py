@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from detection.description import Found, Served, Setting, Style, Surroundings
-from ejection.answers import detected
-from ejection.eject import eject
-from ejection.refusal import Refused
+from delivery.detection.description import Found, Served, Setting, Style, Surroundings
+from delivery.ejection.answers import detected
+from delivery.ejection.eject import eject
+from delivery.ejection.refusal import Refused
 from tests.serving_process import ROOT
 from tests.template.repositories import APP, PIN, Lock, described, parts, write
 

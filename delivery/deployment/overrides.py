@@ -1,0 +1,52 @@
+"""What a user's own values file (VALUES=path) says about the environment. It takes precedence over everything else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from delivery.deployment.errors import DeploymentError
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the file sets."""
+
+    names: frozenset[str] = field(default_factory=frozenset)
+    """Variables of the server."""
+    existing_secret: str = ""
+    has_secret_values: bool = False
+    has_more: bool = False
+    """It names Secrets and ConfigMaps, whose keys are variables too: which, the file doesn't say."""
+
+
+def read(file: Path | None) -> Overrides:
+    """Read the file. Raises DeploymentError if it is not there or no YAML."""
+    if file is None:
+        return Overrides()
+    if not file.is_file():
+        raise DeploymentError(f"VALUES={str(file)!r} is not a file")
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DeploymentError(f"VALUES={file} can't be read: {error}") from None
+    if not isinstance(values, dict):
+        raise DeploymentError(f"VALUES={file} has no values: write the chart's keys into it, such as `config:`")
+    secrets = _map(values, "secrets")
+    extra = values.get("extraEnv") or []
+    names = {*_map(values, "config"), *_map(secrets, "values")}
+    names |= {str(each["name"]) for each in extra if isinstance(each, dict) and "name" in each}
+    return Overrides(
+        frozenset(names),
+        str(secrets.get("existingSecret") or ""),
+        bool(secrets.get("values")),
+        bool(values.get("extraEnvFrom")),
+    )
+
+
+def _map(values: dict[str, Any], key: str) -> dict[str, Any]:
+    found = values.get(key)
+    return found if isinstance(found, dict) else {}

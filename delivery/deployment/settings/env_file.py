@@ -1,0 +1,96 @@
+"""The env file (ENV=path): read as python-dotenv reads it, and sorted into what a pod gets as a secret and what not.
+
+nodrop refuses a Secret that sets variables which decide what code runs or how the server is started, so that they are
+sorted out here, where a word can be said about each.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+
+from dotenv.main import dotenv_values
+from dotenv.parser import parse_stream
+
+from delivery.deployment.errors import DeploymentError
+from nodrop.config.reserved import IN_ANY_CASE, is_reserved
+from nodrop.config.settings import ServingSettings
+
+SET_BY_THE_CHART = {"PORT", "MANAGEMENT_PORT", "GRACEFUL_TIMEOUT", "PEER_SERVICE", "SECRETS_DIR", "BIND_ADDRESS"}
+SETTINGS = {each.variable for each in ServingSettings.declarations().values() if not each.secret}
+"""nodrop's own settings that are no secrets."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MOST_BYTES = 1_000_000
+"""A Secret holds 1 MiB."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What an env file gives."""
+
+    secret: dict[str, str] = field(default_factory=dict)
+    """Goes into the Secret."""
+    config: dict[str, str] = field(default_factory=dict)
+    """Goes into the chart's `config`: nodrop's own settings and proxies, which a Secret may not set."""
+    notes: tuple[str, ...] = ()
+    """What is left out, and why. No values in them."""
+
+    @property
+    def names(self) -> set[str]:
+        """All variables that the pods get."""
+        return self.secret.keys() | self.config.keys()
+
+
+def read(path: Path) -> Given:
+    """Read an env file. Raises DeploymentError if it can't be read or understood; no value is ever in the message."""
+    return sort_out(_values(path), str(path))
+
+
+def _values(path: Path) -> dict[str, str | None]:
+    try:
+        # What Windows' editors put first is no part of the first name.
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise DeploymentError(f"ENV={path} is not there: write NAME=value lines into it, or leave ENV out") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeploymentError(f"ENV={path} can't be read: {error}") from None
+    for binding in parse_stream(StringIO(text)):
+        line = binding.original.line + _blank_lines_before(binding.original.string)
+        if binding.error:
+            raise DeploymentError(
+                f"{path}:{line} is no NAME=value line: put a value of several words or lines into quotes, "
+                "and close them"
+            )
+        if binding.key is not None and not _NAME.fullmatch(binding.key):
+            raise DeploymentError(
+                f"{path}:{line}: {binding.key!r} can't be the name of a variable: use letters, digits and _"
+            )
+    if len(text) > MOST_BYTES:
+        raise DeploymentError(f"ENV={path} is larger than a Secret can be (1 MiB): put files into a volume instead")
+    return dict(dotenv_values(stream=StringIO(text)))
+
+
+def _blank_lines_before(text: str) -> int:
+    """A binding begins after the one before it: with the blank lines between them."""
+    return text[: len(text) - len(text.lstrip())].count("\n")
+
+
+def sort_out(values: dict[str, str | None], path: str) -> Given:
+    """Sort what a file of this path gives."""
+    secret: dict[str, str] = {}
+    config: dict[str, str] = {}
+    notes: list[str] = []
+    for name, value in values.items():
+        if value is None:
+            notes.append(f"{path}: {name} has no = and no value, and is left out")
+        elif name in SET_BY_THE_CHART:
+            notes.append(f"{path}: {name} is left out, since the chart sets it")
+        elif name in SETTINGS or name.upper() in IN_ANY_CASE:
+            config[name] = value
+        elif is_reserved(name):
+            notes.append(f"{path}: {name} is left out, since it would decide how the server is started in the image")
+        else:
+            secret[name] = value
+    return Given(secret, config, tuple(notes))

@@ -1,0 +1,67 @@
+"""The description of an application, from all that its repository says."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from delivery.detection.callables import find_callable
+from delivery.detection.configuration import read
+from delivery.detection.dependencies import find_dependencies
+from delivery.detection.description import Description, Problem, Undecided
+from delivery.detection.repository import Repository, TooLarge
+from delivery.detection.surroundings import find_surroundings
+
+LONGEST_NAME = 40
+"""Of a release. The chart puts the names of its parts behind it, within the 63 characters of a DNS label."""
+T = TypeVar("T")
+
+
+def detect(folder: Path, default_python: str) -> Description:
+    """Describe the application in a folder. default_python: the image's, such as 3.13, where nothing asks for another.
+
+    Raises Undecided with the problems of all parts.
+    """
+    repository = Repository(folder.resolve())
+    try:
+        configuration = read(repository)
+    except TooLarge as error:
+        raise Undecided(Problem(str(error), "name the folder of the application: APP=../shop/backend")) from error
+    problems: list[Problem] = []
+    served = _try(problems, lambda: find_callable(repository, configuration))
+    dependencies = _try(problems, lambda: find_dependencies(repository, configuration, default_python))
+    surroundings = None
+    if served:
+        application = served.value
+        surroundings = _try(problems, lambda: find_surroundings(repository, configuration, application))
+    if served is None or dependencies is None or surroundings is None:
+        # What two parts say of one cause is said once.
+        raise Undecided(*dict.fromkeys(problems))
+    return Description(
+        folder=repository.folder,
+        name=configuration.name or name_of(repository.folder),
+        served=served,
+        dependencies=dependencies,
+        surroundings=surroundings,
+    )
+
+
+def _try(problems: list[Problem], find: Callable[[], T]) -> T | None:
+    """What is found; None, and the problems in the list, where it can't be decided."""
+    try:
+        return find()
+    except Undecided as undecided:
+        problems += undecided.problems
+        return None
+
+
+def name_of(folder: Path) -> str:
+    """The name of image and release, after the folder: `My Shop` becomes my-shop, and 2048 app-2048."""
+    plain = unicodedata.normalize("NFKD", folder.name).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
+    if not name:
+        return "application"
+    return (name if name[0].isalpha() else f"app-{name}")[:LONGEST_NAME].rstrip("-")

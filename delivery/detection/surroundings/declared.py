@@ -1,0 +1,45 @@
+"""The names of the direct dependencies that a repository declares, read for what they tell of its surroundings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from delivery.detection.repository import Repository
+
+DECLARING = (
+    r"requirements(?:[-_.](?:prod|production|base|common|main|web|server))?\.(?:txt|in)"
+    r"|requirements/(?:prod|production|base|common|main|web|default|requirements)\.(?:txt|in)"
+    r"|pyproject\.toml|Pipfile|setup\.(?:py|cfg)|environment\.ya?ml"
+)
+"""Files of direct dependencies, but not those for development and tests."""
+_ENTRY = re.compile(
+    r"\s*[-\"']*\s*(?:(?:dependencies|install_requires)\s*=\s*\[\s*)?[\"']?"
+    r"(?P<name>[A-Za-z][\w.-]*)(?:\[(?P<extras>[\w,\s-]+)\])?"
+)
+
+
+def declared(repository: Repository) -> Iterator[tuple[str, str]]:
+    """Each name in lower case with hyphens, and its place. An extra counts as one too: `redis` in celery[redis].
+
+    Those of a package's own extras and of groups are choices, and don't count.
+    """
+    for file in repository.matching(DECLARING):
+        counts = file.path.suffix not in (".toml", ".cfg")
+        for number, line in file.lines():
+            if heading := re.match(r"\s*\[+([^\]\"']+)\]+\s*(?:#.*)?$", line):
+                counts = heading[1] in ("project", "tool.poetry.dependencies", "packages", "options")
+            if re.match(r"\s*(?:extras_require|tests_require|\w*optional\w*)\s*=", line):
+                counts = False
+            match = _ENTRY.match(line)
+            if not counts or not match or line.lstrip().startswith("#"):
+                continue
+            place = f"{file.path}:{number}"
+            yield match["name"].lower().replace("_", "-"), place
+            yield from ((each.strip().lower(), place) for each in (match["extras"] or "").split(",") if each.strip())
+
+
+def declares(repository: Repository, name: str) -> bool:
+    """Whether something of this name is a direct dependency, or nothing is declared at all."""
+    names = {each for each, _ in declared(repository)}
+    return name in names or not names

@@ -1,0 +1,121 @@
+"""The processes beside the server: workers, schedulers and cron jobs.
+
+What a file for operators says comes first: a Procfile, then docker-compose's commands. Only what is not in them is
+looked for in the code.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from delivery.detection.code.application import Application
+from delivery.detection.configuration import Configuration
+from delivery.detection.description import Process, Role
+from delivery.detection.repository import Repository
+from delivery.detection.surroundings.processes.commands import command_notes
+from delivery.detection.surroundings.processes.compose import services_of
+from delivery.detection.surroundings.processes.procfile import procfile
+from delivery.detection.surroundings.processes.queues import in_code
+from delivery.detection.surroundings.processes.schedules import cron_jobs
+
+SCHEDULER = re.compile(r"beat|clock|schedul(?:e|er|ing)|cron")
+SCHEDULES = re.compile(r"\bcelery\b.*(?:\bbeat|\s-B|\s--beat)\b|\brqscheduler\b|\brq\s+cron\b|\bapscheduler\b")
+SERVERS = re.compile(
+    r"\b(?:gunicorn|uvicorn|hypercorn|waitress-serve|uwsgi|daphne|granian|mod_wsgi-express|flower|runserver|nginx"
+    r"|flask\s+(?:--\S+\s+(?:\S+\s+)?)?run|npm|yarn|ng|streamlit|celery\s.*\bflower)\b"
+)
+"""Commands of servers: a second one is a release of its own, and not a worker."""
+BACKGROUND = re.compile(
+    r"\bcelery\b.*\b(?:worker|beat)\b|\brqworker\b|\brq\s+worker\b|\brqscheduler\b|\bdramatiq\b|\bhuey_consumer"
+    r"|\barq\b|\bflask\s+rq\s+worker\b|\bprocrastinate\b.*\bworker\b|\bmanage\.py\s+(?:qcluster|rqworker|process_tasks)"
+)
+"""Commands of task queues' workers, by which a process is known that nothing else names."""
+
+
+def find_processes(
+    repository: Repository, configuration: Configuration, application: Application
+) -> tuple[tuple[Process, ...], tuple[str, ...]]:
+    """All processes, each name once, and notes on those that are none. The configuration's replace those found."""
+    notes: list[str] = []
+    workers = _unique([*_configured_workers(configuration)])
+    if configuration.workers is None:
+        workers = _unique(_declared(repository, notes))
+        kinds = {kind for each in workers for kind in _kinds(each.command)}
+        workers = _unique(
+            [*workers, *(each for each in in_code(repository, application, notes) if not _kinds(each.command) & kinds)]
+        )
+    if not workers and configuration.workers is None:
+        notes += command_notes(repository)
+    jobs = (
+        [
+            Process(name, Role.JOB, each.command, configuration.place, each.schedule)
+            for name, each in configuration.jobs.items()
+        ]
+        if configuration.jobs is not None
+        else list(cron_jobs(repository, notes))
+    )
+    return tuple(_unique([*workers, *jobs])), tuple(notes)
+
+
+def _configured_workers(configuration: Configuration) -> Iterator[Process]:
+    for name, command in (configuration.workers or {}).items():
+        yield Process(name, role_of(name, command), command, configuration.place)
+
+
+def role_of(name: str, command: str) -> Role:
+    """Scheduler if there must be exactly one of the process, else worker."""
+    return Role.SCHEDULER if SCHEDULER.search(name.lower()) or SCHEDULES.search(command) else Role.WORKER
+
+
+def _kinds(command: str) -> set[str]:
+    """What a command runs of a task queue, such as `celery worker`: found once, it isn't looked for any more."""
+    kinds = {name for name in ("rq", "dramatiq", "huey", "arq") if re.search(rf"\b{name}", command)}
+    if "celery" in command:
+        kinds |= {f"celery {name}" for name in ("worker", "beat") if re.search(rf"\b{name}\b", command)}
+        kinds |= {"celery beat"} if re.search(r"\s(?:-B|--beat)\b", command) else set()
+    return kinds
+
+
+def _declared(repository: Repository, notes: list[str]) -> Iterator[Process]:
+    for name, (command, place) in procfile(repository).items():
+        if name in ("web", "release"):
+            continue
+        if SERVERS.search(command):
+            notes.append(f"{place}: {name!r} is a server of its own: deploy it as a second release with `serve` set.")
+            continue
+        yield Process(label(name), role_of(name, command), command, place)
+    for service in services_of(repository):
+        command = _text(service.get("command")) or _text(service.get("entrypoint"))
+        if service.is_own and BACKGROUND.search(command) and not SERVERS.search(command):
+            yield Process(label(service.name), role_of(service.name, command), command, service.place)
+
+
+def _text(command: Any) -> str:
+    """A command of a compose file, whose variables are written $$NAME where the container's are meant."""
+    text = shlex.join(str(each) for each in command) if isinstance(command, list) else str(command or "")
+    return re.sub(r"\s+", " ", text.replace("$$", "$")).strip()
+
+
+def label(name: str) -> str:
+    """The name as a DNS label, which the chart doesn't use for something else."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
+    plain = plain if plain and plain[0].isalpha() else f"worker-{plain}".strip("-")
+    return (
+        f"{plain}-worker"
+        if plain in ("data", "files", "flask-app", "migrations", "peers", "secrets", "test")
+        else plain
+    )
+
+
+def _unique(processes: Iterable[Process]) -> list[Process]:
+    """The processes without those whose name or command is there already."""
+    found: list[Process] = []
+    for each in processes:
+        if each.name not in {one.name for one in found} and (each.command, each.schedule) not in {
+            (one.command, one.schedule) for one in found
+        }:
+            found.append(each)
+    return found

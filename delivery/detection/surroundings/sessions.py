@@ -1,0 +1,74 @@
+"""What must be the same in every pod, or keeps a client with one: the key of sessions, and Socket.IO."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from delivery.detection.code.application import Application
+from delivery.detection.code.configured import Configured
+from delivery.detection.code.modules import source_of, text_of
+from delivery.detection.description import Found
+
+RANDOM = re.compile(
+    r"\b(?:os\.urandom|urandom|secrets\.token_\w+|token_(?:hex|bytes|urlsafe)|uuid4|get_random_secret_key|random\.\w+)\("
+)
+
+
+def find_affinity(application: Application) -> Found[str] | None:
+    """Why clients must stay with one pod."""
+    for module, call in application.calls("flask_socketio.SocketIO", "socketio.Server", "socketio.WSGIApp"):
+        return Found("Flask-SocketIO" if "flask" in module.dotted(call.func) else "Socket.IO", module.place(call))
+    return None
+
+
+def session_notes(application: Application, configured: Configured) -> Iterator[str]:
+    """What is wrong with the key that signs sessions, if anything."""
+    if application.served.kind != "Flask":
+        return
+    values = configured.values.get("SECRET_KEY", [])
+    for module, value in values:
+        if RANDOM.search(source_of(value)):
+            yield (
+                f"{module.place(value)}: SECRET_KEY is random, so each process has its own, and a session is lost when "
+                f"another one answers. {_all_the_same(value)}"
+            )
+            return
+    for module, value in values:
+        if text_of(value) is not None or _default(value):
+            name = _variable(value)
+            what = "has a default in the source" if name else "is in the source"
+            remedy = f"Set {name}" if name else 'Read it with os.environ["SECRET_KEY"], and set that'
+            yield (
+                f"{module.place(value)}: SECRET_KEY {what}, so whoever can read it can forge a session. {remedy} in "
+                "the env file."
+            )
+            return
+    used = None if values or configured.is_read_from_outside else next(application.uses_of_sessions, None)
+    if used:
+        place = used[0].place(used[1])
+        yield f'{place}: sessions are used, but no SECRET_KEY is set. Set app.secret_key = os.environ["SECRET_KEY"].'
+
+
+def _all_the_same(value: ast.expr) -> str:
+    name = _variable(value)
+    if name:
+        return f"Set {name} in the env file."
+    return 'Give all the same: os.environ["SECRET_KEY"], with the value in the env file.'
+
+
+def _variable(value: ast.expr) -> str:
+    """The variable that is read for the key; empty if none is."""
+    names = re.findall(r"(?:environ(?:\.get)?|getenv|config|env(?:\.str)?)[\(\[]+'(\w+)'", source_of(value))
+    return names[0] if names else ""
+
+
+def _default(value: ast.expr) -> str:
+    """The default of `os.environ.get("SECRET_KEY", "dev")` or `os.environ.get("SECRET_KEY") or "dev"`."""
+    if isinstance(value, ast.BoolOp) and isinstance(value.op, ast.Or):
+        return text_of(value.values[-1]) or ""
+    if isinstance(value, ast.Call) and re.search(r"environ\.get$|getenv$|config$", source_of(value.func)):
+        given = [*value.args[1:2], *(each.value for each in value.keywords if each.arg == "default")]
+        return (text_of(given[0]) or "") if given else ""
+    return ""

@@ -1,0 +1,96 @@
+"""flask-app.toml as `make detect WRITE=1` writes it: what was found and is likely to be changed, with its place.
+
+What changes with the code, such as the requirements, stays out: a key that is set is not detected any more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+
+from delivery.detection.configuration import FILE, TABLE
+from delivery.detection.description import Description, Found, Problem, Role, Surroundings, Undecided
+from delivery.detection.repository import Repository
+from delivery.detection.surroundings.writes import DATABASE, LOG
+from delivery.detection.surroundings.writes import FILE as ONE_FILE
+
+FILES = (DATABASE, LOG, ONE_FILE)
+"""What is written to and no folder, so that it isn't to be mounted."""
+HEAD = """\
+# How this application runs in production. Each key takes precedence over what is detected in the code: delete a key to
+# have it detected again.
+"""
+
+
+def write(description: Description) -> str:
+    """Write the file into the application's folder, and return its content. Raises Undecided if there is one."""
+    repository = Repository(description.folder)
+    text = content(description)
+    tool = repository.pyproject.get("tool")
+    in_table = isinstance(tool, dict) and "flask-app" in tool
+    file = description.folder / FILE
+    if file.exists() or in_table:
+        there = TABLE if in_table else FILE
+        raise Undecided(
+            Problem(f"{there} is there, and isn't overwritten", "change it by hand, or delete it and write it anew")
+        )
+    file.write_text(text, encoding="utf-8")
+    return text
+
+
+def content(description: Description) -> str:
+    """The text of the file."""
+    served, surroundings = description.served, description.surroundings
+    lines = [HEAD, _line("name", quoted(description.name), "the folder's name"), ""]
+    lines.append(_line("serve", quoted(served.value.reference), served.place))
+    if served.value.root != ".":
+        lines.append(_line("root", quoted(served.value.root), served.place))
+    python = description.dependencies.python
+    # The default moves with the image's.
+    lines.append(f"{'# ' * (python.place == 'default')}{_line('python', quoted(python.value), python.place)}")
+    for key, one in (("migrate", surroundings.migration), ("health", surroundings.health)):
+        if one:
+            lines.append(_line(key, quoted(one.value), one.place))
+    lines += _list("build", surroundings.build_steps)
+    lines += _list("services", surroundings.services)
+    folders = [each for each in surroundings.writes if each.what not in FILES]
+    lines += _list("writable", [Found(each.path, f"{each.what}, {each.place}") for each in folders])
+    lines += _variables(surroundings)
+    lines += _processes(surroundings)
+    return "\n".join(lines) + "\n"
+
+
+def quoted(text: str) -> str:
+    """The text as a basic string of TOML, whose escapes are those of JSON."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _line(key: str, value: str, place: str) -> str:
+    return f"{key} = {value}  # {place}"
+
+
+def _list(key: str, found: Iterable[Found[str]]) -> list[str]:
+    entries = [f"    {quoted(each.value)},  # {each.place}" for each in found]
+    return [f"{key} = [", *entries, "]"] if entries else []
+
+
+def _variables(surroundings: Surroundings) -> list[str]:
+    """The secret settings, and, as a comment, the other ones that have no default, whose values only a user knows."""
+    lines = _list("secrets", [Found(each.name, each.place) for each in surroundings.settings if each.secret])
+    required = [each for each in surroundings.settings if each.required and not each.secret]
+    if required:
+        lines += ["", "# The application fails without these. Uncomment and set them, or set them in the env file.",
+                  "# [environment]", *(f"# {each.name} = \"\"  # {each.place}" for each in required)]  # fmt: skip
+    return lines
+
+
+def _processes(surroundings: Surroundings) -> Iterator[str]:
+    workers = [each for each in surroundings.processes if each.role is not Role.JOB]
+    if workers:
+        yield from ("", "[workers]")
+        yield from (_line(each.name, quoted(each.command), each.place) for each in workers)
+    for each in surroundings.processes:
+        if each.role is Role.JOB:
+            yield from ("", f"[jobs.{each.name}]  # {each.place}")
+            yield f"schedule = {quoted(each.schedule)}"
+            yield f"command = {quoted(each.command)}"

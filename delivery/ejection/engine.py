@@ -1,0 +1,60 @@
+"""copier, as a program: it renders the templates, and merges what two versions of them render with the user's edits."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from delivery.ejection.checkout import NAME, Checkout
+from delivery.ejection.refusal import Refused
+
+ANSWERS = "deploy/.answers.yml"
+"""The file in the user's repository that records the template's version and the answers."""
+
+
+def render(checkout: Checkout, destination: Path, answers: Mapping[str, object]) -> None:
+    """Write what the template makes of the answers to `destination`. Raises Refused if it can't."""
+    _copier(checkout, answers, "copy", "--overwrite", NAME, str(destination))
+
+
+def merge(checkout: Checkout, repository: Path, answers: Mapping[str, object]) -> None:
+    """Bring the repository from the version in its answers file to this one.
+
+    What can't be merged is marked in the files, and unmerged in git's index. Raises Refused if nothing could be done.
+    """
+    _copier(checkout, answers, "update", "--answers-file", ANSWERS, "--conflict", "inline", str(repository))
+
+
+def recorded(repository: Path) -> dict[str, object]:
+    """The answers file. Raises FileNotFoundError, and Refused if it can't be read."""
+    file = repository / ANSWERS
+    try:
+        answers = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Refused(f"{file} can't be read: {error}. Restore it from git") from error
+    if not isinstance(answers, dict) or "_commit" not in answers:
+        raise Refused(f"{file} does not name the version that wrote it (_commit). Restore it from git")
+    return answers
+
+
+def _copier(checkout: Checkout, answers: Mapping[str, object], command: str, *arguments: str) -> None:
+    data = checkout.folder.parent / "answers.json"
+    # JSON is YAML too.
+    data.write_text(json.dumps(dict(answers)), encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "COPIER_"))}
+    done = subprocess.run(
+        [
+            sys.executable, "-W", "ignore", "-m", "copier", command, "--quiet", "--defaults", "--vcs-ref", "HEAD",
+            "--data-file", str(data), *arguments,
+        ],
+        # The source is named relative to it.
+        cwd=checkout.folder.parent, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise Refused(f"copier {command} failed: {done.stderr.strip() or done.stdout.strip()}")
