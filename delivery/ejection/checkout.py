@@ -15,7 +15,7 @@ from delivery.ejection.refusal import Refused
 
 NAME = "nodrop"
 """The name of the copy, which the answers file records as the template's source: it is the same on every machine."""
-USED = ("copier.yml", "template", "charts/flask-app", "nodrop", "pyproject.toml", "LICENSE")
+USED = ("copier.yml", "delivery/template", "charts/flask-app", "nodrop", "pyproject.toml", "LICENSE")
 """What the written files are made from."""
 WHEEL = ("nodrop", "pyproject.toml", "LICENSE")
 """What the wheel is made from."""

@@ -23,7 +23,7 @@ from delivery.development.live.files import Files
 from tests.development.applications import everything_in, write
 from tests.serving_process import ROOT, serving, until
 
-LIVE = ROOT / "development" / "live"
+LIVE = ROOT / "delivery" / "development" / "live"
 ONLY = Path(__file__).parent / "only"
 CODE = "import flask\napp = flask.Flask(__name__)\n@app.get('/')\ndef index(): return 'SAYS'\n"
 

@@ -21,7 +21,7 @@ app = Flask(__name__)
 def index():
     return "the shop"
 """
-USED = ("copier.yml", "template", "charts/flask-app", "nodrop", "pyproject.toml", "LICENSE")
+USED = ("copier.yml", "delivery/template", "charts/flask-app", "nodrop", "pyproject.toml", "LICENSE")
 OF_THE_CHART = ("Chart.yaml", "default-values.yaml", "icon.svg", "deployment.yaml")
 PIN = f"flask==3.1.3 \\\n    --hash=sha256:{'0' * 64}\n"
 

@@ -150,7 +150,7 @@ def test_in_a_folder_of_a_repository_neither_its_makefile_is_edited_nor_a_workfl
 
 
 def test_what_nodrop_has_not_committed_is_left_out_and_told(shop: Path, later: Path) -> None:
-    template = later / "template" / "ejected" / "Makefile"
+    template = later / "delivery" / "template" / "ejected" / "Makefile"
     template.write_text(f"{template.read_text()}# not committed\n")
     done = run(shop, later)
     assert "not committed" not in (shop / "Makefile").read_text()

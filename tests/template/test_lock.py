@@ -27,7 +27,7 @@ def test_the_wheel_is_the_last_pin_and_the_header_is_nodrops(wheel: Path) -> Non
 
 
 def test_the_same_source_gives_the_same_wheel(nodrop: Path, later: Path, tmp_path: Path) -> None:
-    (later / "template" / "later").write_text("")
+    (later / "delivery" / "template" / "later").write_text("")
     commit(later, date="2034-05-06T07:08:09Z")
     built = []
     for number, root in enumerate((nodrop, later)):

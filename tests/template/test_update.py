@@ -56,7 +56,7 @@ def after(once_ejected: Path, nodrop: Path, tmp_path_factory: pytest.TempPathFac
     commit(shop)
 
     later = Path(shutil.copytree(nodrop, folder / "later", symlinks=True))
-    template = later / "template" / "ejected"
+    template = later / "delivery" / "template" / "ejected"
     edit(later / DOCKERFILE, "EXPOSE 5000 5001\n", "EXPOSE 5000 5001 5002\n")
     edit(template / "deploy" / "README.md.jinja", "| file |", "| the file |")
     edit(template / ".github" / "workflows" / "deploy.yml", "name: deploy", "name: later")
@@ -110,7 +110,7 @@ def test_what_is_detected_later_is_merged_too(ejected: Path, nodrop: Path) -> No
 
 
 def test_the_wheel_and_the_lock_stay_where_nodrop_is_the_same(ejected: Path, later: Path) -> None:
-    edit(later / "template" / "ejected" / "Makefile", "help", "help image")
+    edit(later / "delivery" / "template" / "ejected" / "Makefile", "help", "help image")
     commit(later)
     assert run(ejected, later).changed == ("Makefile", "deploy/.answers.yml")
 
@@ -157,7 +157,7 @@ def test_the_choices_of_the_first_time_are_kept(ejected: Path, later: Path) -> N
     edit(ejected / "deploy" / ".answers.yml", "workflow: true", "workflow: false")
     (ejected / ".github" / "workflows" / "deploy.yml").unlink()
     commit(ejected)
-    edit(later / "template" / "ejected" / ".github" / "workflows" / "deploy.yml", "name: deploy", "name: later")
+    edit(later / "delivery" / "template" / "ejected" / ".github" / "workflows" / "deploy.yml", "name: deploy", "name: later")
     commit(later)
     run(ejected, later)
     assert not (ejected / ".github" / "workflows" / "deploy.yml").exists()
