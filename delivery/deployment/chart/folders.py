@@ -69,7 +69,7 @@ class Folders:
         if copies:
             # The image may lack a folder that the repository has.
             copying = "; ".join(
-                f"[ ! -d {shlex.quote(source)} ] || cp -R -n --preserve=timestamps {shlex.quote(source)}/. {target}/"
+                f"[ ! -d {shlex.quote(source)} ] || cp -R -n {shlex.quote(source)}/. {target}/"
                 for source, target in copies
             )
             targets = [
