@@ -16,7 +16,7 @@ from delivery.ejection.refusal import Refused
 from delivery.ejection.update import Updated, update
 from tests.template.repositories import PIN, Lock, commit, content, described, git, parts, write
 
-DOCKERFILE = "template/ejected/[[dockerfile]].jinja"
+DOCKERFILE = "delivery/template/ejected/[[dockerfile]].jinja"
 
 
 def edit(file: Path, old: str, new: str) -> None:
