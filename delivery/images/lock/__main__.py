@@ -1,0 +1,40 @@
+"""Lock the requirements of an application for its image. In its repository, only --keep writes something."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from delivery.checkout import BUILD, default_python
+from delivery.detection.description import Undecided
+from delivery.detection.detect import detect
+from delivery.detection.report import explain
+from delivery.detection.source import folder_of
+from delivery.images.lock import LockError, keep, lock
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Returns the exit status: 1 if they can't be locked, 2 if something is undecided."""
+    parser = argparse.ArgumentParser(prog="python -m delivery.images.lock", description=__doc__)
+    parser.add_argument("app", metavar="APP", help="its folder, or the address of a git repository, `address@tag`")
+    parser.add_argument("--upgrade", action="store_true", help="look for newer releases")
+    parser.add_argument("--keep", action="store_true", help="write requirements.lock into the repository")
+    given = parser.parse_args(arguments)
+    try:
+        description = detect(folder_of(given.app), default_python())
+        locked = lock(description, BUILD / "lock" / description.name, upgrade=given.upgrade)
+        written = keep(description, locked) if given.keep else None
+    except Undecided as undecided:
+        print(explain(undecided.problems), file=sys.stderr)
+        return 2
+    except LockError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for note in locked.notes:
+        print(note, file=sys.stderr)
+    print(f"Wrote {written}: commit it" if written else f"Locked in {locked.requirements}. KEEP=1 writes it for you to commit")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
