@@ -50,8 +50,7 @@ def read(path: Path) -> Given:
 
 def _values(path: Path) -> dict[str, str | None]:
     try:
-        # What Windows' editors put first is no part of the first name.
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise DeploymentError(f"ENV={path} is not there: write NAME=value lines into it, or leave ENV out") from None
     except (OSError, UnicodeDecodeError) as error:
