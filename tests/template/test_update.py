@@ -16,7 +16,7 @@ from delivery.ejection.refusal import Refused
 from delivery.ejection.update import Updated, update
 from tests.template.repositories import PIN, Lock, commit, content, described, git, parts, write
 
-DOCKERFILE = "template/ejected/[[dockerfile]].jinja"
+DOCKERFILE = "delivery/template/ejected/[[dockerfile]].jinja"
 
 
 def edit(file: Path, old: str, new: str) -> None:
@@ -157,7 +157,11 @@ def test_the_choices_of_the_first_time_are_kept(ejected: Path, later: Path) -> N
     edit(ejected / "deploy" / ".answers.yml", "workflow: true", "workflow: false")
     (ejected / ".github" / "workflows" / "deploy.yml").unlink()
     commit(ejected)
-    edit(later / "delivery" / "template" / "ejected" / ".github" / "workflows" / "deploy.yml", "name: deploy", "name: later")
+    edit(
+        later / "delivery" / "template" / "ejected" / ".github" / "workflows" / "deploy.yml",
+        "name: deploy",
+        "name: later",
+    )
     commit(later)
     run(ejected, later)
     assert not (ejected / ".github" / "workflows" / "deploy.yml").exists()
