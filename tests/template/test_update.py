@@ -157,7 +157,11 @@ def test_the_choices_of_the_first_time_are_kept(ejected: Path, later: Path) -> N
     edit(ejected / "deploy" / ".answers.yml", "workflow: true", "workflow: false")
     (ejected / ".github" / "workflows" / "deploy.yml").unlink()
     commit(ejected)
-    edit(later / "delivery" / "template" / "ejected" / ".github" / "workflows" / "deploy.yml", "name: deploy", "name: later")
+    edit(
+        later / "delivery" / "template" / "ejected" / ".github" / "workflows" / "deploy.yml",
+        "name: deploy",
+        "name: later",
+    )
     commit(later)
     run(ejected, later)
     assert not (ejected / ".github" / "workflows" / "deploy.yml").exists()
