@@ -169,7 +169,7 @@ corpus: $(VENV)/development ## Try applications by others (HALF=develop, ARGS='-
 # --- This project --------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: $(VENV)/development ## Check everything that needs no cluster
+test: $(VENV)/development $(TOOLS_VENV)/complete ## Check everything that needs no cluster
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -178,6 +178,7 @@ test: $(VENV)/development ## Check everything that needs no cluster
 	$(PY) scripts/options_docs.py --check
 	$(PY) scripts/metrics_docs.py --check
 	$(PY) scripts/proof_docs.py --check
+	$(PY) scripts/keys_docs.py --check
 	$(PY) -m bench.figures.page --check
 	@mkdir -p build/coverage && rm -f build/coverage/*
 	@# Most tests wait, so many run at once; those that measure time or CPU run afterwards, one at a time.
@@ -218,7 +219,7 @@ define lock_project
 compile() { \
   $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --custom-compile-command 'make lock' $(ARGS) --output-file "$$@"; \
-} && compile requirements.txt pyproject.toml requirements.in && \
+} && compile requirements.txt pyproject.toml app/requirements.in && \
 compile requirements-otel.txt --extra otel pyproject.toml requirements-otel.in && \
 compile bench/requirements.txt pyproject.toml bench/requirements.in && \
 for name in requirements-build requirements-tools requirements-dev tests/applications k8s-tests/background/image/requirements; do \
@@ -232,12 +233,13 @@ wheel: $(VENV)/runtime ## Build nodrop, the serving layer, as a wheel in build/w
 	@ls '$(WHEELS)'/nodrop-*.whl
 
 .PHONY: docs
-docs: $(VENV)/development ## Write the tables of the chart's values, settings, gunicorn's options, metrics, proof and speed
+docs: $(VENV)/development ## Write the tables of the chart's values, settings, gunicorn's options, metrics, proof, flask-app.toml and speed
 	$(PY) scripts/chart_values
 	$(PY) scripts/settings_docs.py
 	$(PY) scripts/options_docs.py
 	$(PY) scripts/metrics_docs.py
 	$(PY) scripts/proof_docs.py
+	$(PY) scripts/keys_docs.py
 	$(PY) -m bench.figures.page
 
 .PHONY: tools
@@ -270,9 +272,10 @@ $(VENV)/development: requirements-dev.txt $(VENV)/runtime
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
-$(TOOLS_VENV)/complete: requirements-tools.txt
+$(TOOLS_VENV)/complete: requirements-tools.txt requirements-build.txt
 	@$(PYTHON) scripts/make_venv.py $(TOOLS_VENV)
-	@$(TOOLS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@$(TOOLS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --requirement requirements-tools.txt --requirement requirements-build.txt
 	@touch $@
 
 # --- The servers of `make bench` --------------------------------------------------------------------------------------

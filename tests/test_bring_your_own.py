@@ -1,6 +1,8 @@
-"""A stranger brings an application, as the README says: a folder, its requirements, one setting, and no file edited."""
+"""A stranger brings an application by its folder alone, as the README says, and nothing in the folder changes."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,138 +27,145 @@ def create_app():
 
     return app
 """
-WSGI_APP = "shop:create_app()"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """The repository: far from this one, and its name has a blank."""
+    folder = tmp_path / "my shop"
+    (folder / "src" / "shop").mkdir(parents=True)
+    (folder / "src" / "shop" / "__init__.py").write_text(SHOP)
+    (folder / "requirements.txt").write_text("humanize\nflask==3.0.3\ngunicorn==20.1.0\n")
+    return folder
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project, with a folder `shop` beside app/."""
-    copy = tmp_path_factory.mktemp("project")
-    listed = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    for name in listed.split("\0"):
-        if name and (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, copy / name)
-    # What `make lock` needs is there already; for it to be made again would take a minute.
-    (copy / ".venv").symlink_to(Path(sys.prefix))
-    (copy / "shop").mkdir()
-    (copy / "shop" / "__init__.py").write_text(SHOP)
-    (copy / "shop" / "requirements.txt").write_text("humanize\n")
-    return copy
+def made() -> list[str]:
+    """Options by which make takes the environment of these tests for that of the tools, which has all of it."""
+    tools = ROOT / "build" / "venv" / "tools"
+    if not (tools / "complete").exists():
+        subprocess.run(["make", "-C", str(ROOT), "build/venv/tools/complete"], check=True, env=environment())
+    return ["--old-file=build/venv/tools/complete", "--old-file=.venv/development"]
 
 
-def make(project: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run make in the copy, with the development environment taken as it is."""
+def make(made: list[str], *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run make in this checkout."""
     return subprocess.run(
-        ["make", "-C", str(project), "--old-file=.venv/development", *arguments],
+        ["make", "-C", str(ROOT), *made, *arguments],
         env={**environment(), **variables}, capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def locked(project: Path) -> Path:
-    """The copy after `make lock`."""
-    done = make(project, "lock", "APP_DIR=shop")
-    assert done.returncode == 0, done.stderr
-    return project
+def content(folder: Path) -> dict[str, bytes]:
+    """All files below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.fixture
-def docker(tmp_path: Path) -> Path:
-    """A folder with a docker that succeeds and writes down what it was asked to build."""
-    (tmp_path / "docker").write_text(f'#!/bin/sh\n[ "$1" = build ] && printf "%s\\n" "$@" > {tmp_path}/asked\nexit 0\n')
-    (tmp_path / "docker").chmod(0o755)
-    return tmp_path
+def test_what_is_found_is_printed_with_its_places(shop: Path, made: list[str]) -> None:
+    before = content(shop)
+    told = make(made, "detect", f"APP={shop}")
+    assert told.returncode == 0, told.stderr
+    assert "shop:create_app() (Flask)" in told.stdout
+    assert "src/shop/__init__.py:4" in told.stdout
+    assert "requirements.txt" in told.stdout
+    assert content(shop) == before
 
 
-def test_a_folder_that_is_not_there_is_named(project: Path) -> None:
-    refused = make(project, "run", "APP_DIR=nowhere")
-    assert refused.returncode != 0
-    assert "APP_DIR=nowhere is not a folder in" in refused.stderr
+def test_what_is_found_is_written_on_request_and_read_again(shop: Path, made: list[str]) -> None:
+    assert make(made, "detect", f"APP={shop}", "WRITE=1").returncode == 0
+    file = shop / "flask-app.toml"
+    assert 'serve = "shop:create_app()"' in file.read_text()
+    file.write_text(f'health = "/"\n{file.read_text()}')
+    told = make(made, "detect", f"APP={shop}")
+    assert told.returncode == 0, told.stderr
+    assert re.search(r"health check +/ +flask-app\.toml", told.stdout), told.stdout
 
 
-def test_requirements_that_are_not_pinned_are_refused_with_the_remedy(project: Path, docker: Path) -> None:
-    (project / "other").mkdir(exist_ok=True)
-    (project / "other" / "requirements.in").write_text("humanize\n")
-    for target in ("run", "dev", "image"):
-        refused = make(project, target, "APP_DIR=other", PATH=f"{docker}:{os.environ['PATH']}")
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path, made: list[str]) -> None:
+    for target in ("detect", "run", "image", "lock"):
+        refused = make(made, target, f"APP={tmp_path}/nowhere")
         assert refused.returncode != 0
-        assert "the requirements of other are not pinned yet: make lock APP_DIR=other" in refused.stderr
-    assert not (docker / "asked").exists()
+        assert f"{tmp_path}/nowhere" in refused.stderr, refused.stderr
 
 
-def test_its_requirements_are_pinned_with_those_of_the_serving_layer_and_nothing_else_changes(locked: Path) -> None:
-    pins = (locked / "shop" / "requirements.lock").read_text()
-    for name in ("humanize", "flask", "gunicorn", "prometheus-flask-exporter"):
-        assert f"\n{name}==" in pins
-    assert pins.count("--hash=sha256:") > 20
-    # And with none of the example's.
-    assert "nodrop (pyproject.toml)" in pins
-    assert "requirements.in" not in pins
-    for name in ("requirements.in", "requirements.txt", "requirements-dev.txt", "Dockerfile", "Makefile"):
-        assert (locked / name).read_bytes() == (ROOT / name).read_bytes()
+@pytest.mark.parametrize("target", ["detect", "values", "eject", "new", "update", "live"])
+def test_a_target_that_needs_an_application_asks_for_it(made: list[str], target: str) -> None:
+    refused = make(made, target)
+    assert refused.returncode != 0
+    assert f"which application? make {target} APP=../shop" in refused.stderr
 
 
-@pytest.mark.parametrize("named", [[f"WSGI_APP={WSGI_APP}"], []], ids=["named", "by its folder alone"])
-def test_make_run_serves_it_with_its_requirements(locked: Path, named: list[str]) -> None:
+def test_its_requirements_are_pinned_with_those_of_nodrop_and_what_gives_way_is_told(
+    shop: Path, made: list[str]
+) -> None:
+    before = content(shop)
+    done = make(made, "lock", f"APP={shop}")
+    assert done.returncode == 0, done.stderr
+    pins = Path(done.stdout.split("Locked in ")[1].split(". KEEP=1")[0]).read_text()
+    assert "\nflask==3.0.3 " in pins
+    for name in ("humanize", "gunicorn", "prometheus-flask-exporter"):
+        assert f"\n{name}==" in f"\n{pins}"
+    assert "gunicorn==20" not in pins
+    assert "replaces 20.1.0, which requirements.txt:3 asks for" in done.stderr
+    assert content(shop) == before
+
+
+def test_make_run_serves_it_and_writes_nothing_into_its_folder(shop: Path, made: list[str], tmp_path: Path) -> None:
+    before = content(shop)
     port, management = free_port(), free_port()
-    with (locked / "log").open("w") as log:
+    with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
-            ["make", "-C", str(locked), "run", f"PORT={port}", "APP_DIR=shop", *named],
+            ["make", "-C", str(ROOT), *made, "run", f"PORT={port}", f"APP={shop}"],
             env={**environment(), "MANAGEMENT_PORT": str(management), "PYTHONPATH": ""},
             stdout=log, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
-    server = Server(process, port, management, locked / "log")
+    server = Server(process, port, management, tmp_path / "log")
     try:
         until("it serves", lambda: server.is_ready() or process.poll() is not None, timeout=150)
-        assert process.poll() is None, (locked / "log").read_text()
+        assert process.poll() is None, (tmp_path / "log").read_text()
         assert server.get("/").json() == {"shop": "1,234,567"}
         assert server.get("/nowhere").headers["content-type"] == "application/problem+json"
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(20)
+    assert content(shop) == before
 
 
-@pytest.mark.parametrize("by", ["arguments", "environment"])
-def test_make_image_builds_it_in(locked: Path, docker: Path, by: str) -> None:
-    """By the environment: that is how the make that `make up` starts is told."""
-    variables = {"APP_DIR": "shop", "WSGI_APP": WSGI_APP}
-    path = f"{docker}:{os.environ['PATH']}"
-    arguments = [f"{name}={value}" for name, value in variables.items()] if by == "arguments" else []
-    built = make(locked, "image", *arguments, PATH=path, **(variables if by == "environment" else {}))
+@pytest.fixture
+def docker(tmp_path: Path) -> Path:
+    """A folder with a docker that succeeds and writes down what it was asked to build."""
+    (tmp_path / "docker").write_text(
+        f"#!{sys.executable}\nimport json, sys\n"
+        f"if sys.argv[1] == 'build': json.dump(sys.argv[2:], open({str(tmp_path / 'asked')!r}, 'w'))\n"
+    )
+    (tmp_path / "docker").chmod(0o755)
+    return tmp_path
+
+
+def test_make_image_builds_it_in(shop: Path, made: list[str], docker: Path) -> None:
+    before = content(shop)
+    built = make(made, "image", f"APP={shop}", "IMAGE=shop:1", PATH=f"{docker}:{os.environ['PATH']}")
     assert built.returncode == 0, built.stderr
-    asked = (docker / "asked").read_text().splitlines()
-    assert {"APP_DIR=shop", "REQUIREMENTS=shop/requirements.lock", f"WSGI_APP={WSGI_APP}"} <= set(asked)
+    asked = json.loads((docker / "asked").read_text())
+    assert asked[asked.index("--tag") + 1] == "shop:1"
+    assert {"WSGI_APP=shop:create_app()", "APP_DIR=srv", "TITLE=my-shop"} <= set(asked)
+    context = Path(asked[-1])
+    assert (context / "srv" / "src" / "shop" / "__init__.py").read_text() == SHOP
+    assert content(shop) == before
+    shutil.rmtree(context)
 
 
-@pytest.mark.parametrize("folder", ["shop", "shop/", "./shop"])
-def test_an_application_that_is_not_named_is_the_package_in_its_folder(locked: Path, docker: Path, folder: str) -> None:
-    built = make(locked, "image", f"APP_DIR={folder}", PATH=f"{docker}:{os.environ['PATH']}")
-    assert built.returncode == 0, built.stderr
-    assert "WSGI_APP=shop" in (docker / "asked").read_text().splitlines()
-    developed = make(locked, "--dry-run", "dev", f"APP_DIR={folder}")
-    assert "WSGI_APP='shop'" in developed.stdout
-
-
-def test_the_folder_of_the_example_is_found_as_without_a_name(project: Path, docker: Path) -> None:
-    assert make(project, "image", "APP_DIR=app", PATH=f"{docker}:{os.environ['PATH']}").returncode == 0
-    assert "WSGI_APP" not in (docker / "asked").read_text()
-
-
-def test_the_linter_of_the_project_leaves_it_alone(project: Path) -> None:
-    (project / "shop" / "styled.py").write_text("import os, sys\nx = lambda: None\n")
-    ruff = Path(sys.prefix) / "bin" / "ruff"
+def test_the_linter_of_the_project_leaves_an_application_beside_app_alone() -> None:
     listed = subprocess.run(
-        [ruff, "check", ".", "--show-files"], cwd=project, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    folders = {Path(file).relative_to(project).parts[0] for file in listed}
-    assert folders == {"pyproject.toml", "app", "bench", "k8s-tests", "nodrop", "scripts", "tests"}
+        [Path(sys.prefix) / "bin" / "ruff", "check", ".", "--show-files"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+    folders = {Path(file).relative_to(ROOT).parts[0] for file in listed}
+    assert folders == {"pyproject.toml", "app", "bench", "delivery", "k8s-tests", "nodrop", "scripts", "tests"}
 
 
-def test_the_example_is_built_without_any_of_it(project: Path, docker: Path) -> None:
-    assert make(project, "image", PATH=f"{docker}:{os.environ['PATH']}").returncode == 0
-    asked = (docker / "asked").read_text()
-    assert not any(name in asked for name in ("APP_DIR", "REQUIREMENTS", "WSGI_APP"))
+def test_the_example_is_built_from_the_checkout_itself(made: list[str], docker: Path) -> None:
+    assert make(made, "image", PATH=f"{docker}:{os.environ['PATH']}").returncode == 0
+    asked = json.loads((docker / "asked").read_text())
+    assert asked[-1] == str(ROOT)
+    assert not any(each.startswith(("APP_DIR=", "WSGI_APP=")) for each in asked)

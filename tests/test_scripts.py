@@ -47,8 +47,8 @@ def no_docker(tmp_path: Path) -> str:
 
 
 def test_make_lists_its_targets_one_line_each() -> None:
-    lines = make().stdout.splitlines()
-    listed = {line.split()[1] for line in lines if line.startswith("  make ")}
+    lines = [line for line in make().stdout.splitlines() if line.startswith("  make ")]
+    listed = {line.split()[1] for line in lines}
     assert {"run", "test", "up", "down", "kind-test", "image", "lock", "offline", "deploy", "help"} <= listed
     assert all(len(line.split()) > 3 for line in lines), "each says what it does"
     phony = set(re.findall(r"^\.PHONY: ([a-z-]+)$", (ROOT / "Makefile").read_text(), re.MULTILINE))

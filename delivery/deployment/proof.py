@@ -31,8 +31,8 @@ def options(description: Description, values: Path | None) -> list[str]:
     needed += [each.value for each in surroundings.services]
     if needed and values is None:
         raise DeploymentError(
-            f"the proof deploys {description.name} alone, which needs {', '.join(needed)}: give what it needs in a file of "
-            "values for the chart, VALUES=<path>, with addresses that the test cluster reaches"
+            f"the proof deploys {description.name} alone, which needs {', '.join(needed)}: give what it needs in a "
+            "file of values for the chart, VALUES=<path>, with addresses that the test cluster reaches"
         )
     path = surroundings.health.value if surroundings.health else "/"
     chosen = ["--image", image_of(description), "--path", path]
@@ -41,12 +41,7 @@ def options(description: Description, values: Path | None) -> list[str]:
 
 def main() -> int:
     """The command line. Returns the exit status; becomes pytest where the image could be built."""
-    parser = argparse.ArgumentParser(prog="python -m delivery.deployment.proof", description=__doc__)
-    parser.add_argument("app", metavar="APP", help="its folder or git address")
-    parser.add_argument("--python", required=True, help="the Python of the environment that has pytest")
-    parser.add_argument("--values", type=Path, help="a values file for the chart")
-    parser.add_argument("given", nargs="*", help="arguments of pytest, after --")
-    arguments = parser.parse_args()
+    arguments = _arguments()
     try:
         description = describe(arguments.app).description
         chosen = options(description, arguments.values)
@@ -58,7 +53,16 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     os.chdir(ROOT)
-    os.execv(arguments.python, [arguments.python, "-m", "pytest", "k8s-tests", *chosen, *arguments.given])
+    return os.execv(arguments.python, [arguments.python, "-m", "pytest", "k8s-tests", *chosen, *arguments.given])
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m delivery.deployment.proof", description=__doc__)
+    parser.add_argument("app", metavar="APP", help="its folder or git address")
+    parser.add_argument("--python", required=True, help="the Python of the environment that has pytest")
+    parser.add_argument("--values", type=Path, help="a values file for the chart")
+    parser.add_argument("given", nargs="*", help="arguments of pytest, after --")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

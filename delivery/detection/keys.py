@@ -39,10 +39,14 @@ class Wrong(Exception):
 
 @dataclass(frozen=True)
 class Key:
-    """read: from TOML's value to the configuration's; raises Wrong. example: a line that is right."""
+    """A key. docs/flask-app-toml.md is written from these."""
 
     read: Reader
+    """From TOML's value to the configuration's; raises Wrong."""
     example: str
+    """A line that is right."""
+    meaning: str
+    """In a sentence or two, for the reference."""
 
 
 @dataclass(frozen=True)
@@ -228,23 +232,99 @@ def _jobs(value: Any, repository: Repository) -> dict[str, dict[str, str]]:
 
 
 KEYS = {
-    "name": Key(text("name", LABEL), 'name = "shop"'),
-    "serve": Key(text("serve", REFERENCE), 'serve = "shop:create_app()"'),
-    "root": Key(_root, 'root = "src"'),
-    "python": Key(text("python", PYTHON), 'python = "3.13"'),
-    "requirements": Key(_requirements, 'requirements = ["requirements.txt"]'),
-    "extras": Key(texts("extras", WORD), 'extras = ["postgres"]'),
-    "groups": Key(texts("groups", WORD), 'groups = ["production"]'),
-    "apt": Key(texts("apt", PACKAGE), 'apt = ["libpq5"]'),
-    "apt-build": Key(texts("apt-build", PACKAGE), 'apt-build = ["libpq-dev"]'),
-    "build": Key(texts("build"), 'build = ["python manage.py collectstatic --noinput"]'),
-    "assets": Key(_assets, 'assets = "frontend"'),
-    "migrate": Key(text_or_none("migrate"), 'migrate = "flask db upgrade"'),
-    "health": Key(text_or_none("health", PATH), 'health = "/healthz"'),
-    "writable": Key(texts("writable"), 'writable = ["instance"]'),
-    "services": Key(_services, 'services = ["postgresql"]'),
-    "environment": Key(_environment, 'environment = { CURRENCY = "EUR" }'),
-    "secrets": Key(texts("secrets", VARIABLE), 'secrets = ["API_TOKEN"]'),
-    "workers": Key(_workers, 'workers = { mail = "celery --app shop.tasks worker" }'),
-    "jobs": Key(_jobs, 'jobs.report = { schedule = "0 3 * * *", command = "flask report" }'),
+    "name": Key(
+        text("name", LABEL),
+        'name = "shop"',
+        "The name of the image and the release. Default: the folder's name.",
+    ),
+    "serve": Key(
+        text("serve", REFERENCE),
+        'serve = "shop:create_app()"',
+        "What is served: `module:name`, or `module:factory()` with arguments that are literals.",
+    ),
+    "root": Key(
+        _root,
+        'root = "src"',
+        "The folder that must be first on Python's path, where it isn't the repository.",
+    ),
+    "python": Key(
+        text("python", PYTHON),
+        'python = "3.13"',
+        "The image's Python, 3.11 or later. Default: what the repository asks for, else the pinned image's.",
+    ),
+    "requirements": Key(
+        _requirements,
+        'requirements = ["requirements.txt"]',
+        "Requirements files or a lock file, in place of what is found.",
+    ),
+    "extras": Key(
+        texts("extras", WORD),
+        'extras = ["postgres"]',
+        "Extras of the application's own package to install.",
+    ),
+    "groups": Key(
+        texts("groups", WORD),
+        'groups = ["production"]',
+        "Dependency groups to install.",
+    ),
+    "apt": Key(
+        texts("apt", PACKAGE),
+        'apt = ["libpq5"]',
+        "Debian packages that the image needs. Libraries that compiled wheels load are found without it.",
+    ),
+    "apt-build": Key(
+        texts("apt-build", PACKAGE),
+        'apt-build = ["libpq-dev"]',
+        "Debian packages that only building wheels needs. They don't reach the image.",
+    ),
+    "build": Key(
+        texts("build"),
+        'build = ["python manage.py collectstatic --noinput"]',
+        "Commands that run in the image once the application is there.",
+    ),
+    "assets": Key(
+        _assets,
+        'assets = "frontend"',
+        "The folder of the `package.json` to build with npm; `false` for none.",
+    ),
+    "migrate": Key(
+        text_or_none("migrate"),
+        'migrate = "flask db upgrade"',
+        "The command that runs before a new version starts; `false` for none.",
+    ),
+    "health": Key(
+        text_or_none("health", PATH),
+        'health = "/healthz"',
+        "The path of a route that answers 200 when the application works; `false` for none.",
+    ),
+    "writable": Key(
+        texts("writable"),
+        'writable = ["instance"]',
+        "Folders that the application writes to. Each becomes a volume.",
+    ),
+    "services": Key(
+        _services,
+        'services = ["postgresql"]',
+        "What `make up` starts for development: `postgresql`, `redis`.",
+    ),
+    "environment": Key(
+        _environment,
+        'environment = { CURRENCY = "EUR" }',
+        "Settings that aren't secret, for each environment.",
+    ),
+    "secrets": Key(
+        texts("secrets", VARIABLE),
+        'secrets = ["API_TOKEN"]',
+        "Settings that must come from the env file or a Secret.",
+    ),
+    "workers": Key(
+        _workers,
+        'workers = { mail = "celery --app shop.tasks worker" }',
+        "Commands that run beside the server, by name.",
+    ),
+    "jobs": Key(
+        _jobs,
+        'jobs.report = { schedule = "0 3 * * *", command = "flask report" }',
+        "Commands that run on a schedule, in cron's syntax.",
+    ),
 }

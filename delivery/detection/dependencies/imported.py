@@ -47,6 +47,8 @@ PACKAGES = {
 def third_party(repository: Repository) -> dict[str, str]:
     """The packages, each with the place of its first import: neither Python's own nor the repository's."""
     own = {part for path in repository.files for part in path.removesuffix(".py").split("/")}
+    # A repository that is itself a package may import itself by its name.
+    own.add(repository.folder.name)
     found: dict[str, str] = {}
     for file in repository.matching(r"(?!setup\.py$).*\.py"):
         tree = repository.parse(file)

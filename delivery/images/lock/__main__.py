@@ -32,7 +32,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     for note in locked.notes:
         print(note, file=sys.stderr)
-    print(f"Wrote {written}: commit it" if written else f"Locked in {locked.requirements}. KEEP=1 writes it for you to commit")
+    print(
+        f"Wrote {written}: commit it"
+        if written
+        else f"Locked in {locked.requirements}. KEEP=1 writes it for you to commit"
+    )
     return 0
 
 
