@@ -122,6 +122,18 @@ def test_a_file_that_is_changed_while_the_application_is_loaded_counts(tmp_path:
         until("it is imported again", (tmp_path / "loads").exists)
 
 
+def test_an_edit_of_the_same_size_and_second_is_served(tmp_path: Path) -> None:
+    """Python's own check of its byte code takes it for the same file."""
+    second = int(time.time()) + 5
+    variables = application(tmp_path)
+    os.utime(tmp_path / "shop.py", (second, second + 0.1))
+    # With byte code, as by default: other tests set it aside.
+    with developing(tmp_path, **variables, PYTHONDONTWRITEBYTECODE="", PYTHONPYCACHEPREFIX="") as server:
+        application(tmp_path, "two")
+        os.utime(tmp_path / "shop.py", (second, second + 0.9))
+        until("the new answer", lambda: b'"two"' in body(server))
+
+
 def test_a_module_that_was_missing_mends_the_application(tmp_path: Path) -> None:
     with developing(tmp_path, **application(tmp_path)) as server:
         application(tmp_path, "two", more="\nimport prices")

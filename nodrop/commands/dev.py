@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from gunicorn.errors import AppImportError
 from werkzeug.debug import DebuggedApplication
-from werkzeug.serving import make_server
+from werkzeug.serving import BaseWSGIServer, make_server
 
 from nodrop.commands.reloading import Watch, keep_serving
 from nodrop.config.settings import ServingSettings
@@ -58,7 +58,15 @@ def main() -> None:
 def _serve(settings: ServingSettings, listener: socket.socket) -> NoReturn:
     """In a child: load the application, and serve it until a file changes."""
     log = logging.getLogger(__name__)
-    watch = Watch(lambda file: log.info("%s has changed", file))
+    server: BaseWSGIServer | None = None
+
+    def changed(file: str) -> None:
+        if server:
+            # Whoever asks from now on waits for the next child.
+            server.socket.close()
+        log.info("%s has changed", file)
+
+    watch = Watch(changed)
     application, is_broken = _load()
     # Its line for each request has the level info.
     logging.getLogger("werkzeug").setLevel(logging.INFO if settings.access_log else logging.WARNING)

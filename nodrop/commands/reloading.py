@@ -22,6 +22,8 @@ from typing import Any, NoReturn
 LOOK_SECONDS = 0.1
 LOOK_EVERYWHERE_SECONDS = 0.5
 """How often the folders are looked through while the application can't be loaded."""
+FRESH_SECONDS = 2.0
+"""How long after a file was saved another save may have the same time, in whole seconds."""
 END_SECONDS = 2.0
 """How long threads of the application may keep a child from ending."""
 CHANGED, CHANGED_BELOW = 3, 4
@@ -72,18 +74,26 @@ class Watch:
     def __init__(self, tell: Callable[[str], None]) -> None:
         """tell: called with the file that has changed."""
         self._tell = tell
+        self._everywhere = _python_files()
+        """Taken before the application is loaded: what is saved meanwhile has changed."""
         self._below = {file: changed for file in _loaded_files() if (changed := _changed(file))}
         self._read: dict[str, float] = {}
         """The files that have been imported since, those with errors too, and when each had changed then."""
         self._note_what_is_read()
 
     def _note_what_is_read(self) -> None:
-        """Have the import system say what it reads. A look only once all is loaded misses what changed before."""
+        """Have the import system say what it reads. A look only once all is loaded misses what changed before.
+
+        Of a file that has just been saved, byte code is neither read nor written: it is told apart by the second and
+        the size alone, and an edit may change neither.
+        """
         original = SourceFileLoader.path_stats
 
         def path_stats(loader: SourceFileLoader, path: str) -> Mapping[str, Any]:
             stats = original(loader, path)
             self._read[path] = stats["mtime"]
+            if time.time() - stats["mtime"] < FRESH_SECONDS:
+                raise OSError("compiled from its source")
             return stats
 
         SourceFileLoader.path_stats = path_stats  # type: ignore[method-assign, assignment]
@@ -94,7 +104,6 @@ class Watch:
         is_broken: the application can't be loaded. The file that would mend it may not be there yet, so every Python
         file below the folders of the path counts.
         """
-        everywhere = _python_files() if is_broken else {}
         next_look = 0.0
         while True:
             for known in (self._below, self._read):
@@ -105,7 +114,7 @@ class Watch:
             if is_broken and time.monotonic() >= next_look:
                 next_look = time.monotonic() + LOOK_EVERYWHERE_SECONDS
                 for file, changed in _python_files().items():
-                    if everywhere.get(file) != changed:
+                    if self._everywhere.get(file) != changed:
                         self._end(file)
             time.sleep(LOOK_SECONDS)
 
