@@ -1,4 +1,4 @@
-"""The env file (ENV_FILE=path): read as python-dotenv reads it, and sorted into what a pod gets as a secret and what not.
+"""The env file, read as python-dotenv reads it, and sorted into what a pod gets as a secret and what not.
 
 nodrop refuses a Secret that sets variables which decide what code runs or how the server is started, so that they are
 sorted out here, where a word can be said about each.
