@@ -22,8 +22,10 @@ WHEELS      ?= build/wheel
 JOBS        ?= 6
 # Your application: a folder or a git address. Without it, the example in app/.
 APP         ?=
-# ENV, a file of its settings, is given on make's command line: shells have a variable of this name for something else.
-env_file     = $(if $(filter command line,$(origin ENV)),$(ENV))
+# A file of its settings, NAME=value lines.
+ENV_FILE    ?=
+# The cluster of `make live`, `make logs` and `make shell`: never by chance the one that kubectl has chosen.
+CONTEXT     ?= kind-$(CLUSTER)
 
 ,      := ,
 VENV   := .venv
@@ -40,9 +42,11 @@ TOOLS_VENV := build/venv/tools
 delivery    = PYTHONPATH='$(CURDIR):$(CURDIR)/scripts' $(TOOLS_VENV)/bin/python -m delivery.$(1)
 # Of the release in the cluster, of the application here, and of what is deployed.
 released    = $(if $(APP),--app '$(APP)') $(if $(RELEASE),--release '$(RELEASE)') --namespace '$(NAMESPACE)'
-locally     = --app '$(APP)' --port '$(PORT)' $(if $(env_file),--env '$(env_file)') $(if $(WORKERS),--workers)
-described   = $(released) $(if $(env_file),--env '$(env_file)') $(if $(VALUES),--values '$(VALUES)')
+locally     = --app '$(APP)' --port '$(PORT)' $(if $(ENV_FILE),--env '$(ENV_FILE)') $(if $(call on,WITH_WORKERS),--workers)
+described   = $(released) $(if $(ENV_FILE),--env '$(ENV_FILE)') $(if $(VALUES),--values '$(VALUES)')
 require_app = $(if $(APP),,$(error which application? make $@ APP=../shop))
+# Whether a switch such as STRICT=1 is on.
+on = $(filter 1 true yes,$($(1)))
 tool    = $$($(PYTHON) scripts/tools.py path $(1))
 
 .DEFAULT_GOAL := help
@@ -66,25 +70,25 @@ doctor: require-python ## Say what this machine lacks for the other targets, and
 
 .PHONY: detect
 detect: $(TOOLS_VENV)/complete ## Say what is found in the repository, and where (WRITE=1 writes it to its flask-app.toml)
-	@$(require_app)$(call delivery,detection) '$(APP)' $(if $(WRITE),--write) $(ARGS)
+	@$(require_app)$(call delivery,detection) '$(APP)' $(if $(call on,WRITE),--write) $(ARGS)
 
 .PHONY: run
-run: $(if $(STRICT)$(APP),$(TOOLS_VENV)/complete,$(VENV)/runtime) ## Serve it on http://localhost:5000 until Ctrl-C (ENV, PORT, BIND_ADDRESS, WORKERS=1; STRICT=1 as in a pod)
-	@$(if $(STRICT),$(run_strictly),$(if $(APP),$(run_here),$(run_example)))
+run: $(if $(call on,STRICT)$(APP),$(TOOLS_VENV)/complete,$(VENV)/runtime) ## Serve it on http://localhost:5000 until Ctrl-C (ENV_FILE, PORT, BIND_ADDRESS, WITH_WORKERS=1; STRICT=1 as in a pod)
+	@$(if $(call on,STRICT),$(run_strictly),$(if $(APP),$(run_here),$(run_example)))
 
 run_example  = PORT=$(PORT) BIND_ADDRESS='$(BIND_ADDRESS)' exec $(VENV)/bin/gunicorn --config python:nodrop.gunicorn
 run_here     = exec env $(call delivery,development) run $(locally) --address '$(BIND_ADDRESS)'
 run_strictly = exec env $(call delivery,development.strict) $(if $(APP),'$(APP)') --port '$(PORT)' \
-                 --address '$(BIND_ADDRESS)' $(if $(env_file),--env '$(env_file)')
+                 --address '$(BIND_ADDRESS)' $(if $(ENV_FILE),--env '$(ENV_FILE)')
 
 .PHONY: dev
 dev: $(if $(APP),$(TOOLS_VENV)/complete,$(VENV)/runtime) ## Develop it: serve as run, reload on change, show errors in a debugger
 	@$(if $(APP),exec env $(call delivery,development) dev $(locally),PORT=$(PORT) exec $(VENV)/bin/nodrop dev)
 
 .PHONY: values
-values: $(TOOLS_VENV)/complete ## Measure it, and compute values for the chart (PATHS='/ /search?q=x', ENV, VALUES=file to write)
+values: $(TOOLS_VENV)/complete ## Measure it, and compute values for the chart (PATHS='/ /search?q=x', ENV_FILE, OUTPUT=values.yaml)
 	@$(require_app)$(call delivery,sizing) '$(APP)' $(foreach path,$(PATHS),--url '$(path)') \
-	  $(if $(env_file),--env '$(env_file)') $(if $(VALUES),--output '$(VALUES)') $(ARGS)
+	  $(if $(ENV_FILE),--env '$(ENV_FILE)') $(if $(OUTPUT),--output '$(OUTPUT)') $(ARGS)
 
 .PHONY: image
 image: require-python $(if $(APP),$(TOOLS_VENV)/complete) ## Build its image as IMAGE=name:tag (default flask-app:dev)
@@ -98,7 +102,7 @@ image_of_example = $(PYTHON) -m delivery.images --image '$(IMAGE)' --version '$(
 # --- Your application, in a cluster --------------------------------------------------------------------------------
 
 .PHONY: up
-up: $(TOOLS_VENV)/complete ## Deploy it to a kind cluster and serve it on http://localhost:5000 until Ctrl-C (ENV, VALUES)
+up: $(TOOLS_VENV)/complete ## Deploy it to a kind cluster and serve it on http://localhost:5000 until Ctrl-C (ENV_FILE, VALUES)
 	@$(call delivery,deployment.up) $(described) --cluster '$(CLUSTER)' --port '$(PORT)' --timeout '$(TIMEOUT)'
 
 .PHONY: down
@@ -123,35 +127,39 @@ plan: $(TOOLS_VENV)/complete ## Say what `make deploy` would change, and change 
 	@$(call delivery,deployment.plan) $(described) $(if $(filter file,$(origin IMAGE)),,--image '$(IMAGE)') $(ARGS)
 
 .PHONY: push
-push: require-python ## Push IMAGE, and the chart to CHART_REGISTRY=oci://registry/path
+push: require-python ## Push IMAGE, and if CHART_REGISTRY=oci://registry/path is set the chart to it
 	docker push '$(IMAGE)'
-	@mkdir -p build
-	@helm=$(call tool,helm) && version=$$(awk '$$1 == "version:" {print $$2}' charts/flask-app/Chart.yaml)-g$(REVISION) && \
-	  $$helm package charts/flask-app --destination build --version $$version --app-version '$(lastword $(subst :, ,$(IMAGE)))' && \
-	  $$helm push build/flask-app-$$version.tgz $(or $(CHART_REGISTRY),$(error CHART_REGISTRY is not set: make push CHART_REGISTRY=oci://registry/path))
+	@$(if $(CHART_REGISTRY),$(push_chart),:)
+
+define push_chart
+mkdir -p build && helm=$(call tool,helm) && \
+version=$$(awk '$$1 == "version:" {print $$2}' charts/flask-app/Chart.yaml)-g$(REVISION) && \
+$$helm package charts/flask-app --destination build --version $$version --app-version '$(lastword $(subst :, ,$(IMAGE)))' && \
+$$helm push build/flask-app-$$version.tgz $(CHART_REGISTRY)
+endef
 
 .PHONY: deploy
-deploy: $(TOOLS_VENV)/complete ## Deploy IMAGE=registry/name:tag of APP; rolls back on failure (ENV, VALUES, RELEASE, NAMESPACE, TIMEOUT)
+deploy: $(TOOLS_VENV)/complete ## Deploy IMAGE=registry/name:tag of APP; rolls back on failure (ENV_FILE, VALUES, RELEASE, NAMESPACE, TIMEOUT)
 	@$(call delivery,deployment.deploy) $(described) --image '$(IMAGE)' --timeout '$(TIMEOUT)'
 
 # --- In your own repository ----------------------------------------------------------------------------------------
 
 .PHONY: new
 new: $(TOOLS_VENV)/complete ## Write a new application to APP=../shop (NAME=shop; EJECT=1 for the files of eject too)
-	@$(require_app)$(call delivery,ejection) new '$(APP)' $(if $(NAME),--name '$(NAME)') $(if $(EJECT),--eject)
+	@$(require_app)$(call delivery,ejection) new '$(APP)' $(if $(NAME),--name '$(NAME)') $(if $(call on,EJECT),--eject)
 
 .PHONY: eject
 eject: $(TOOLS_VENV)/complete ## Write what builds and deploys APP=../shop without this checkout into it (DOCKERFILE, FORCE)
-	@$(require_app)$(call delivery,ejection) eject '$(APP)' $(if $(DOCKERFILE),--dockerfile '$(DOCKERFILE)') $(if $(FORCE),--force)
+	@$(require_app)$(call delivery,ejection) eject '$(APP)' $(if $(DOCKERFILE),--dockerfile '$(DOCKERFILE)') $(if $(call on,FORCE),--force)
 
 .PHONY: update
-update: $(TOOLS_VENV)/complete ## Merge what this version of eject writes with your edits in APP=../shop
+update: $(TOOLS_VENV)/complete ## Bring the files of `make eject` in APP=../shop to this version, and keep your edits
 	@$(require_app)$(call delivery,ejection) update '$(APP)'
 
 # --- The proof -----------------------------------------------------------------------------------------------------
 
 .PHONY: kind-test
-kind-test: $(VENV)/development $(if $(APP),$(TOOLS_VENV)/complete) ## Prove on a kind cluster that no request is lost, of APP=../shop or the example (ARGS for pytest)
+kind-test: $(VENV)/development $(if $(APP),$(TOOLS_VENV)/complete) ## Prove on a kind cluster that no request is lost, of APP=../shop or the example (VALUES, ARGS for pytest)
 	@$(if $(APP),$(call delivery,deployment.proof) '$(APP)' --python '$(CURDIR)/$(PY)' $(if $(VALUES),--values '$(VALUES)') -- ,$(PY) -m pytest k8s-tests) $(ARGS)
 
 .PHONY: kind-mutants
@@ -159,11 +167,11 @@ kind-mutants: $(VENV)/development ## Prove that the proof can fail: charts and i
 	$(PY) -m pytest k8s-tests/test_mutants.py --complete $(ARGS)
 
 .PHONY: report
-report: $(VENV)/development ## Write the page of the last proof again (ARGS='--picture FILE --scenario NAME' for a picture)
+report: $(VENV)/development ## Regenerate the report of the last proof (ARGS='--picture FILE --scenario NAME' for a picture)
 	@PYTHONPATH=k8s-tests:k8s-tests/prober $(PY) -m harness.report.page build/proof $(ARGS)
 
 .PHONY: corpus
-corpus: $(VENV)/development ## Try applications by others (HALF=develop, ARGS='--only NAME --until locked', ARGS=--publish for docs/corpus.md)
+corpus: $(VENV)/development ## Try third-party applications (HALF=develop, ARGS='--only NAME --until locked', ARGS=--publish for docs/corpus.md)
 	@PYTHONPATH='$(CURDIR)/scripts' $(PY) -m delivery.corpus --half '$(or $(HALF),develop)' $(ARGS)
 
 # --- This project --------------------------------------------------------------------------------------------------
@@ -203,7 +211,7 @@ bench: $(VENV)/development build/venv/bench/servers ## Compare servers in 15 min
 	@$(PY) -m bench $(ARGS)
 
 .PHONY: bench-guard
-bench-guard: $(VENV)/development ## Check that a request is not dearer than it was, compared with gunicorn's threads
+bench-guard: $(VENV)/development ## Fail if the CPU time of a request has risen, relative to gunicorn's threads
 	@$(PY) -m bench.guard
 
 .PHONY: bench-publish
@@ -213,7 +221,7 @@ bench-publish: $(VENV)/development ## Show the figures and the picture of the la
 # What nodrop requires is in pyproject.toml alone. The image installs nodrop without looking at it again.
 .PHONY: lock
 lock: $(VENV)/development $(if $(APP),$(TOOLS_VENV)/complete) ## Pin and hash the requirements, of this project or of APP=../shop (ARGS=--upgrade; KEEP=1 writes requirements.lock there)
-	@$(if $(APP),$(call delivery,images.lock) '$(APP)' $(if $(KEEP),--keep) $(ARGS),$(lock_project))
+	@$(if $(APP),$(call delivery,images.lock) '$(APP)' $(if $(call on,KEEP),--keep) $(ARGS),$(lock_project))
 
 define lock_project
 compile() { \

@@ -157,7 +157,7 @@ def _refuse_two_secrets(wanted: Wanted, user: Overrides, secret: Mapping[str, st
     if not secret or not (user.existing_secret or user.has_secret_values):
         return
     key = "secrets.existingSecret" if user.existing_secret else "secrets.values"
-    what = "ENV" if wanted.env else "make up"
+    what = "ENV_FILE" if wanted.env else "make up"
     raise DeploymentError(
         f"{wanted.values} has {key}, and {what} makes a Secret too, while a pod has one alone: move the values into "
         "the env file, and remove the key"
@@ -172,7 +172,7 @@ def _keys(kubectl: Kubectl, secret: str) -> set[str]:
     if found is None:
         raise DeploymentError(
             f"there is no Secret {secret} in the namespace {kubectl.namespace}, which secrets.existingSecret of your "
-            "VALUES file names: create it, or give the settings with ENV=<path>"
+            "VALUES file names: create it, or give the settings with ENV_FILE=<path>"
         )
     return set(found.get("data") or {})
 

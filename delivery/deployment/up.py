@@ -99,7 +99,7 @@ def _own_env_file(wanted: Wanted) -> Iterator[str]:
     assert wanted.application
     file = wanted.application.description.folder / ".env"
     if not wanted.env and file.is_file():
-        yield f"There is one in the repository: if it fits a cluster, where localhost is the pod itself, ENV={file}"
+        yield f"There is one in the repository. To use it: ENV_FILE={file}. In the cluster, localhost is the pod."
 
 
 def provide(wanted: Wanted, services: Sequence[Service]) -> Wanted:

@@ -32,7 +32,10 @@ def describe(description: Description) -> str:
     notes = [*description.dependencies.notes, *description.surroundings.notes]
     if notes:
         lines += ["", "Notes", *(_wrapped(each, "  - ") for each in notes)]
-    lines += ["", "Any of it can be set in flask-app.toml, which takes precedence. `make detect WRITE=1` writes it."]
+    lines += [
+        "",
+        "Any of it can be set in flask-app.toml, which takes precedence. `make detect APP=... WRITE=1` writes it.",
+    ]
     return "\n".join(lines)
 
 

@@ -61,7 +61,7 @@ def _require_new(repository: Path, *, force: bool) -> None:
     if (repository / ANSWERS).exists() and not force:
         raise Refused(
             f"{repository} has these files already. make update APP={repository} brings them to this version and keeps "
-            f"your edits; make eject APP={repository} FORCE=true writes them anew and loses edits"
+            f"your edits; make eject APP={repository} FORCE=1 writes them anew and loses edits"
         )
 
 
@@ -83,7 +83,7 @@ def _require_free(repository: Path, staged: Path, files: list[str], *, force: bo
     ]
     if not taken or force:
         return
-    ways = ["rename them", "or replace them with FORCE=true"]
+    ways = ["rename them", "or replace them with FORCE=1"]
     if "Dockerfile" in taken:
         ways.insert(1, "write the Dockerfile elsewhere with DOCKERFILE=deploy/Dockerfile")
     raise Refused(

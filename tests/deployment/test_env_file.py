@@ -63,7 +63,7 @@ def test_a_line_that_can_not_be_meant_is_named_without_a_value(tmp_path: Path, t
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DeploymentError, match=r"ENV=.*none.env is not there"):
+    with pytest.raises(DeploymentError, match=r"ENV_FILE=.*none.env is not there"):
         read(tmp_path / "none.env")
 
 

@@ -55,7 +55,7 @@ def test_a_crash_is_told_with_its_log_and_what_to_do() -> None:
         "    Exception in worker process",
         "    Traceback:",
         "    KeyError: 'PAYMENT_TOKEN'",
-        "=> PAYMENT_TOKEN is not set: write PAYMENT_TOKEN=... into your env file and name the file with ENV=<path>",
+        "=> PAYMENT_TOKEN is not set: write PAYMENT_TOKEN=... into your env file, ENV_FILE=<path>",
     ]
 
 

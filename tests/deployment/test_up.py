@@ -118,7 +118,7 @@ def test_what_is_missing_is_said_before_anything_is_changed(machine: Machine) ->
 
 def test_an_env_file_of_the_repository_is_named_and_not_taken_by_itself(machine: Machine) -> None:
     (machine.folder / ".env").write_text("PAYMENT_TOKEN=t\n")
-    with pytest.raises(DeploymentError, match=r"There is one in the repository: .*ENV=.*/\.env"):
+    with pytest.raises(DeploymentError, match=r"There is one in the repository\. To use it: ENV_FILE=.*/\.env"):
         machine.up(None, **NEEDS)
 
 

@@ -147,7 +147,7 @@ def test_each_fact_is_printed_with_its_place() -> None:
         "  - requirements.txt:1 pins gunicorn 20.1.0, which nodrop's own replaces.",
         "  - src/shop/config.py:9 makes a SECRET_KEY anew for each process.",
         "",
-        "Any of it can be set in flask-app.toml, which takes precedence. `make detect WRITE=1` writes it.",
+        "Any of it can be set in flask-app.toml, which takes precedence. `make detect APP=... WRITE=1` writes it.",
     ]
 
 

@@ -247,7 +247,7 @@ def test_a_lock_is_kept_until_what_it_is_made_from_changes(tmp_path: Path, monke
 def test_a_lock_is_kept_in_the_repository_on_request_and_counts_from_then_on(tmp_path: Path) -> None:
     description = described(tmp_path / "repository", {"requirements.txt": "iniconfig\n"})
     first = lock(description, tmp_path / "output", cache=tmp_path / "cache")
-    assert "`make lock KEEP=1` keeps this lock there as requirements.lock" in first.notes[0]
+    assert "`make lock APP=... KEEP=1` keeps this lock there as requirements.lock" in first.notes[0]
     assert keep(description, first) == tmp_path / "repository" / "requirements.lock"
     repository = Repository(tmp_path / "repository")
     again = replace(description, dependencies=find_dependencies(repository, Configuration(), "3.13"))

@@ -7,7 +7,7 @@ import re
 REMEDIES: tuple[tuple[str, str], ...] = (
     (
         r"KeyError: ['\"]([A-Z][A-Z0-9_]*)['\"]",
-        "{0} is not set: write {0}=... into your env file and name the file with ENV=<path>",
+        "{0} is not set: write {0}=... into your env file, ENV_FILE=<path>",
     ),
     (
         r"(?:Read-only file system: |Permission denied: |wants )['\"](?:/srv/)?([^'\"]+?)(?:/[^/'\"]*)?['\"]",
@@ -29,16 +29,16 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (
         r"(?:could not translate host name|Name or service not known|getaddrinfo failed|nodename nor servname)",
         "the host that the application connects to is not known in the cluster: set its address in your env file, "
-        "ENV=<path>",
+        "ENV_FILE=<path>",
     ),
     (
         r"(?:Connection refused|could not connect to server|Error 111 connecting)",
         "nothing listens where the application connects to: localhost is the pod itself there. Set the address in your "
-        'env file, ENV=<path>, or have `make up` run the service: services = ["postgresql", "redis"] in flask-app.toml',
+        'env file, ENV_FILE=<path>, or have make up run it: services = ["postgresql", "redis"] in flask-app.toml',
     ),
     (
         r"(?:password authentication failed|Access denied for user)",
-        "the database refuses the user or the password: correct them in your env file, ENV=<path>",
+        "the database refuses the user or the password: correct them in your env file, ENV_FILE=<path>",
     ),
     (
         r"relation \"?[\w.]+\"? does not exist|no such table",

@@ -159,7 +159,7 @@ def local_images(services: Sequence[Service]) -> list[str]:
     if lacking and OFFLINE_SETTINGS.is_file():
         raise DeploymentError(
             f"the Docker engine does not have {', '.join(lacking)}, and no registry can be reached from here: "
-            "make offline WITH=databases, or give the address of your own in ENV=<path>"
+            "make offline WITH=databases, or give the address of your own in ENV_FILE=<path>"
         )
     return [image for image in wanted_images if image not in lacking]
 

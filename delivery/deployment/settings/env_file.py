@@ -1,4 +1,4 @@
-"""The env file (ENV=path): read as python-dotenv reads it, and sorted into what a pod gets as a secret and what not.
+"""The env file, read as python-dotenv reads it, and sorted into what a pod gets as a secret and what not.
 
 nodrop refuses a Secret that sets variables which decide what code runs or how the server is started, so that they are
 sorted out here, where a word can be said about each.
@@ -52,9 +52,11 @@ def _values(path: Path) -> dict[str, str | None]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise DeploymentError(f"ENV={path} is not there: write NAME=value lines into it, or leave ENV out") from None
+        raise DeploymentError(
+            f"ENV_FILE={path} is not there: write NAME=value lines into it, or leave ENV_FILE out"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DeploymentError(f"ENV={path} can't be read: {error}") from None
+        raise DeploymentError(f"ENV_FILE={path} can't be read: {error}") from None
     for binding in parse_stream(StringIO(text)):
         line = binding.original.line + _blank_lines_before(binding.original.string)
         if binding.error:
@@ -67,7 +69,9 @@ def _values(path: Path) -> dict[str, str | None]:
                 f"{path}:{line}: {binding.key!r} can't be the name of a variable: use letters, digits and _"
             )
     if len(text) > MOST_BYTES:
-        raise DeploymentError(f"ENV={path} is larger than a Secret can be (1 MiB): put files into a volume instead")
+        raise DeploymentError(
+            f"ENV_FILE={path} is larger than a Secret can be (1 MiB): put files into a volume instead"
+        )
     return dict(dotenv_values(stream=StringIO(text)))
 
 

@@ -141,7 +141,7 @@ def _unpinned(inputs: Inputs, chosen: set[str]) -> list[str]:
     names = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
     if inputs.lock:
         return [f"{inputs.lock} does not pin {names}: the newest release is taken."]
-    return [f"Nothing in the repository pins {names}. `make lock KEEP=1` keeps this lock there as {KEPT}."]
+    return [f"Nothing in the repository pins {names}. `make lock APP=... KEEP=1` keeps this lock there as {KEPT}."]
 
 
 def _refused(resolver: Resolver, reason: str) -> LockError:
