@@ -79,7 +79,7 @@ def _prepared(application: Application, arguments: argparse.Namespace) -> Local:
     locked = lock(description, LOCKS / description.name)
     made = environment(description, locked)
     if made.is_new:
-        _tell(*locked.notes, f"installed what {description.name} needs in {time.monotonic() - began:.0f} s")
+        _tell(*locked.notes, f"installed the requirements of {description.name} in {time.monotonic() - began:.0f} s")
     if made.note:
         _tell(made.note)
     variables = {**application.environment, **read_env_file(arguments.env)}
