@@ -112,7 +112,7 @@ def _image(given: str, deployed: Mapping[str, Any]) -> Image:
         return Image.parse(given)
     there = deployed.get("image") or {}
     if not there.get("repository"):
-        raise DeploymentError("nothing is deployed yet, so that no image is known: set IMAGE=registry/name:tag")
+        raise DeploymentError("nothing is deployed yet, so the image isn't known: set IMAGE=registry/name:tag")
     return Image(str(there["repository"]), str(there.get("tag") or ""), str(there.get("digest") or ""))
 
 

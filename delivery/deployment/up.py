@@ -211,7 +211,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Deploy an application to a kind cluster and forward a port to it.")
     parser.add_argument("--app", default="", help="the application's folder or git address; without it, the example")
     parser.add_argument("--cluster", required=True)
-    parser.add_argument("--release", default="", help="the name of the release; that of the application by default")
+    parser.add_argument("--release", default="", help="the name of the release; by default that of the application")
     parser.add_argument("--namespace", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--timeout", default="5m")

@@ -47,7 +47,9 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=f"see make {name}")
         command.add_argument("app", metavar="APP", help="the folder of the application")
         if name == "new":
-            command.add_argument("--name", default="", help="of the application; by default the folder's")
+            command.add_argument(
+                "--name", default="", help="the name of the application; by default that of the folder"
+            )
             command.add_argument("--eject", action="store_true", help="write the files of make eject too")
         if name == "eject":
             command.add_argument("--dockerfile", default="", help="the path of the Dockerfile in the folder")

@@ -116,7 +116,7 @@ def test_code_that_can_not_be_loaded_is_told_as_the_pod_sees_it(tmp_path: Path) 
     with editing(tmp_path, pod("shop-a")) as lines:
         until("it has the files", lambda: in_pod(tmp_path, "shop-a", "shop.py") == "one")
         write(repository, shop="two")
-        until("it is told", lambda: any("shop.py: not served" in line for line in lines))
+        until("it is told", lambda: any("shop.py can't be loaded" in line for line in lines))
         until("it is told why", lambda: "  SyntaxError: invalid syntax (shop.py, line 1)" in lines)
 
 

@@ -50,10 +50,10 @@ NO_WHEEL = "ERROR: No matching distribution found for docopt==0.6.2"
             "a package needs Python <3.12, but the image has 3.13.5",
         ),
         ("dependencies", ["ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE."], "lock again"),
-        ("dependencies", ["ERROR: HTTP error 401 while getting https://b.example/x.whl"], "refuses access"),
+        ("dependencies", ["ERROR: HTTP error 401 while getting https://b.example/x.whl"], "denies access"),
         ("dependencies", ["Retrying after NewConnectionError('<pip> Failed')", NO_WHEEL], "PIP_INDEX_URL"),
         ("dependencies", [NO_WHEEL], "no package index has docopt==0.6.2 for this Python"),
-        ("dependencies", ["ERROR: Failed building wheel for lxml"], "building lxml has failed"),
+        ("dependencies", ["ERROR: Failed building wheel for lxml"], "building lxml failed"),
         (
             "runtime",
             ["E: Unable to locate package libpq55"],

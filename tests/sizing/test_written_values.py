@@ -53,14 +53,14 @@ def test_a_value_stands_below_its_derivation_and_one_without_is_only_told() -> N
         "#   idle\n"
         "\n"
         "# config:\n"
-        "  # WEB_THREADS: left at the default of 8, since a lock.\n"
+        "  # WEB_THREADS: left at the default of 8, because a lock.\n"
         "resources:\n"
         "  requests:\n"
         "    # One sentence.\n"
         f"    # {'mountain ' * 11}mountain\n"
         "    #   mountain mountain\n"
         "    cpu: 150m\n"
-        "    # memory: left at the default of 128Mi, since no /proc.\n"
+        "    # memory: left at the default of 128Mi, because no /proc.\n"
     )
 
 

@@ -59,7 +59,7 @@ def _values(path: Path) -> dict[str, str | None]:
         line = binding.original.line + _blank_lines_before(binding.original.string)
         if binding.error:
             raise DeploymentError(
-                f"{path}:{line} isn't a NAME=value line: quote a value with several words or lines, and close them"
+                f"{path}:{line} isn't a NAME=value line: quote a value of several words or lines, and close the quotes"
             )
         if binding.key is not None and not _NAME.fullmatch(binding.key):
             raise DeploymentError(
