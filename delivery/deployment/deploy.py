@@ -75,7 +75,7 @@ def deploy(image: Image, arguments: argparse.Namespace, extra: list[str], enviro
         prepared.finish(deployed=not status)
     if status:
         print(
-            f"{watch.explain()}\n\n{arguments.image} wasn't deployed. If {release} was running before, it still "
+            f"{watch.explain()}\n\n{arguments.image} was not deployed. If {release} was running before, it still "
             f"runs: see helm --namespace {arguments.namespace} history {release}".lstrip(),
             file=sys.stderr,
         )

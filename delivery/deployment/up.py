@@ -136,7 +136,7 @@ def deploy(prepared: Prepared, image: str, timeout: str) -> None:
     if status:
         watch.look()
         events = shlex.join(wanted.kubectl.command("get", "pods,events")[1:])
-        raise cluster.ClusterError(f"\n{watch.explain()}\n\n{image} wasn't deployed; see kubectl {events}".lstrip())
+        raise cluster.ClusterError(f"\n{watch.explain()}\n\n{image} was not deployed; see kubectl {events}".lstrip())
     prepared.finish(deployed=True)
 
 

@@ -42,7 +42,7 @@ def test_the_application_s_flask_counts_and_nodrop_s_gunicorn(tmp_path: Path) ->
     assert {"prometheus-client", "prometheus-flask-exporter", "werkzeug"} <= set(pins(found))
     assert len(hashes(found, "markupsafe")) > 20, "of wheels for every platform"
     assert found.notes[0] == (
-        "gunicorn<28,>=27.0.1 replaces 20.1.0, which requirements.txt:2 asks for:"
+        "gunicorn<28,>=27.0.1 replaces 20.1.0, which requirements.txt:2 requires:"
         " nodrop, which serves the application, depends on it."
     )
     assert (found.unhashed, found.built, found.apt_build) == (None, (), ())
@@ -74,7 +74,7 @@ def test_a_library_that_asks_for_an_older_gunicorn_stays_the_newest_and_is_named
     assert found.unhashed.read_text() == "./local/test_of_a_tracker-2.0-py3-none-any.whl\n"
     assert (found.unhashed.parent / "local" / "test_of_a_tracker-2.0-py3-none-any.whl").is_file()
     assert pins(found)["gunicorn"] == GUNICORN
-    asked = r"gunicorn<28,>=27.0.1 replaces 26\.\S+, which is the newest that test-of-a-tracker asks for"
+    asked = r"gunicorn<28,>=27.0.1 replaces 26\.\S+, which is the newest that test-of-a-tracker allows"
     assert re.match(asked, found.notes[0])
 
 
