@@ -106,7 +106,7 @@ def test_its_requirements_are_pinned_with_those_of_nodrop_and_what_gives_way_is_
     for name in ("humanize", "gunicorn", "prometheus-flask-exporter"):
         assert f"\n{name}==" in f"\n{pins}"
     assert "gunicorn==20" not in pins
-    assert "replaces 20.1.0, which requirements.txt:3 asks for" in done.stderr
+    assert "replaces 20.1.0, which requirements.txt:3 requires" in done.stderr
     assert content(shop) == before
 
 

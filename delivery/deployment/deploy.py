@@ -27,7 +27,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--app", default="", help="the application's folder or git address")
     made.add_argument("--env", type=Path, help="a file of NAME=value lines, which become a Secret")
-    made.add_argument("--release", default="", help="the name of the release; that of the application by default")
+    made.add_argument("--release", default="", help="the name of the release; by default that of the application")
     made.add_argument("--namespace", required=True)
     made.add_argument("--values", type=Path, help="a values file of your own, which takes precedence")
     return made
@@ -75,8 +75,8 @@ def deploy(image: Image, arguments: argparse.Namespace, extra: list[str], enviro
         prepared.finish(deployed=not status)
     if status:
         print(
-            f"{watch.explain()}\n\n{arguments.image} was not deployed. If {release} was running before, it runs as it "
-            f"did: see helm --namespace {arguments.namespace} history {release}".lstrip(),
+            f"{watch.explain()}\n\n{arguments.image} was not deployed. If {release} was running before, it still "
+            f"runs: see helm --namespace {arguments.namespace} history {release}".lstrip(),
             file=sys.stderr,
         )
     return status

@@ -78,7 +78,7 @@ def git() -> Finding:
 def compiler() -> Finding:
     """Only for dependencies that come as source."""
     found = shutil.which("cc") or shutil.which("gcc")
-    remedy = "" if found else "for dependencies that come as source: apt-get install build-essential"
+    remedy = "" if found else "to build dependencies that have no wheel: apt-get install build-essential"
     return Finding("C compiler", found or "none", remedy, fatal=False)
 
 
@@ -106,7 +106,7 @@ def tool(name: str) -> Finding:
     place = tools.place(name)
     if place:
         return Finding(name, f"{version} ({place})")
-    return Finding(name, f"{version} is not here", "nothing: it is downloaded when it is needed", fatal=False)
+    return Finding(name, f"{version} isn't installed", "nothing to do: it is downloaded when it is needed", fatal=False)
 
 
 def disk() -> Finding:
@@ -154,17 +154,17 @@ def inotify() -> Finding:
     """How many watches of files a user may have."""
     file = Path("/proc/sys/fs/inotify/max_user_instances")
     if not file.exists():
-        return Finding("inotify", "not of this system", fatal=False)
+        return Finding("inotify", "not applicable here", fatal=False)
     limit = int(file.read_text())
     few = limit < INOTIFY_INSTANCES
-    remedy = "if a node does not start: sysctl fs.inotify.max_user_instances=512" if few else ""
+    remedy = "if a node doesn't start: sysctl fs.inotify.max_user_instances=512" if few else ""
     return Finding("inotify", f"{limit} instances", remedy, fatal=False)
 
 
 def kubeconfig() -> Finding:
     """Where `make deploy` would go."""
     found = said_by("kubectl", "config", "current-context")
-    return Finding("current context", found or "none", "" if found else "make up makes one, for kind", fatal=False)
+    return Finding("current context", found or "none", "" if found else "make up creates one, for kind", fatal=False)
 
 
 RUN: tuple[Callable[[], Finding], ...] = (python, make, git, compiler)
@@ -185,13 +185,13 @@ def lines(findings: list[Finding]) -> Iterator[str]:
 
 def main() -> int:
     """The command line. Returns the exit status."""
-    parser = argparse.ArgumentParser(description="Say what this machine lacks.")
+    parser = argparse.ArgumentParser(description="Report what this machine lacks.")
     parser.add_argument("--port", type=int, default=5000)
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     arguments = parser.parse_args()
     found = {
         "make run, make dev": [*(each() for each in RUN), port(arguments.port)],
-        "make up, besides": [each() for each in UP],
+        "make up, in addition": [each() for each in UP],
     }
     if arguments.json:
         print(json.dumps({name: [vars(each) for each in findings] for name, findings in found.items()}))

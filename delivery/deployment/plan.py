@@ -103,7 +103,7 @@ def environment_changes(prepared: Prepared, current: str) -> Iterator[str]:
         elif name not in before:
             yield f"    + {name}"
         elif before[name] != version.values[name]:
-            yield f"    ~ {name} has another value"
+            yield f"    ~ {name} has a new value"
 
 
 def _image(given: str, deployed: Mapping[str, Any]) -> Image:
@@ -112,7 +112,7 @@ def _image(given: str, deployed: Mapping[str, Any]) -> Image:
         return Image.parse(given)
     there = deployed.get("image") or {}
     if not there.get("repository"):
-        raise DeploymentError("nothing is deployed yet, so that no image is known: set IMAGE=registry/name:tag")
+        raise DeploymentError("nothing is deployed yet, so the image isn't known: set IMAGE=registry/name:tag")
     return Image(str(there["repository"]), str(there.get("tag") or ""), str(there.get("digest") or ""))
 
 
@@ -155,8 +155,8 @@ def _migrations(planned: Mapping[str, Any]) -> Iterator[str]:
 
 def main() -> int:
     """The command line. Returns the exit status."""
-    options = parser("Say what make deploy would change in the cluster of the current kubeconfig.")
-    options.add_argument("--image", default="", help="the image to deploy; the one that runs by default")
+    options = parser("Show what make deploy would change in the cluster of the current kubeconfig.")
+    options.add_argument("--image", default="", help="the image to deploy; by default the one that runs")
     options.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 if something would change")
     arguments = options.parse_args()
     try:

@@ -159,8 +159,8 @@ def _refuse_two_secrets(wanted: Wanted, user: Overrides, secret: Mapping[str, st
     key = "secrets.existingSecret" if user.existing_secret else "secrets.values"
     what = "ENV_FILE" if wanted.env else "make up"
     raise DeploymentError(
-        f"{wanted.values} has {key}, and {what} makes a Secret too, while a pod has one alone: move the values into "
-        "the env file, and remove the key"
+        f"{wanted.values} sets {key}, and {what} creates a Secret too. A pod uses only one: move the values to the env "
+        f"file and remove {key}"
     )
 
 
@@ -182,12 +182,10 @@ def _check_settings(wanted: Wanted, known: set[str], user: Overrides) -> list[st
     if not wanted.application:
         return []
     settings = wanted.application.description.surroundings.settings
-    try:
-        required.refuse_missing(settings, known, wanted.env)
-    except DeploymentError as error:
-        if not user.has_more:
-            raise
-        return [f"extraEnvFrom of {wanted.values} must give what nothing else does. {error}"]
+    if user.has_more and (missing := required.missing(settings, known)):
+        names = ", ".join(each.name for each in missing)
+        return [f"Can't check the keys of extraEnvFrom in {wanted.values}. It must provide: {names}."]
+    required.refuse_missing(settings, known, wanted.env)
     return required.insecure_defaults(settings, known)
 
 

@@ -136,9 +136,7 @@ def deploy(prepared: Prepared, image: str, timeout: str) -> None:
     if status:
         watch.look()
         events = shlex.join(wanted.kubectl.command("get", "pods,events")[1:])
-        raise cluster.ClusterError(
-            f"\n{watch.explain()}\n\n{image} was not deployed; kubectl {events} shows more".lstrip()
-        )
+        raise cluster.ClusterError(f"\n{watch.explain()}\n\n{image} was not deployed; see kubectl {events}".lstrip())
     prepared.finish(deployed=True)
 
 
@@ -213,7 +211,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Deploy an application to a kind cluster and forward a port to it.")
     parser.add_argument("--app", default="", help="the application's folder or git address; without it, the example")
     parser.add_argument("--cluster", required=True)
-    parser.add_argument("--release", default="", help="the name of the release; that of the application by default")
+    parser.add_argument("--release", default="", help="the name of the release; by default that of the application")
     parser.add_argument("--namespace", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--timeout", default="5m")

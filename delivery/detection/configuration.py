@@ -62,9 +62,7 @@ def read(repository: Repository) -> Configuration:
     tool = repository.pyproject.get("tool")
     table = tool.get("flask-app") if isinstance(tool, dict) else None
     if files and table is not None:
-        raise Undecided(
-            Problem(f"{FILE} and {TABLE} are both there", "move the keys of one into the other, and delete it")
-        )
+        raise Undecided(Problem(f"{FILE} and {TABLE} both exist", "move the keys of one into the other, and delete it"))
     if files:
         return _checked(repository, _parsed(files[0]), FILE, files[0].text(), "")
     if table is not None:
@@ -82,14 +80,14 @@ def _parsed(file: File) -> dict[str, Any]:
     try:
         return tomllib.loads(file.text())
     except tomllib.TOMLDecodeError as error:
-        raise Undecided(Problem(f"{FILE} is not TOML: {error}", "correct that line")) from error
+        raise Undecided(Problem(f"{FILE} isn't valid TOML: {error}", "correct that line")) from error
 
 
 def _require_readable(repository: Repository) -> None:
     """Raise Undecided if a table in a pyproject.toml that can't be read would be ignored."""
     error = repository.unreadable.get("pyproject.toml")
     if error and "tool.flask-app" in repository.named("pyproject.toml")[0].text():
-        raise Undecided(Problem(f"pyproject.toml is not TOML: {error}", "correct that line"))
+        raise Undecided(Problem(f"pyproject.toml isn't valid TOML: {error}", "correct that line"))
 
 
 def _checked(repository: Repository, table: dict[str, Any], place: str, text: str, prefix: str) -> Configuration:
@@ -127,8 +125,8 @@ def _place(file: str, line: int) -> str:
 def _unknown(key: str, where: str) -> Problem:
     near = difflib.get_close_matches(key.replace("_", "-").lower(), KEYS, n=1, cutoff=0.5)
     if near:
-        return Problem(f"{where}: there is no key {key!r}", f"write {near[0]!r}", line=KEYS[near[0]].example)
-    return Problem(f"{where}: there is no key {key!r}", f"delete it. The keys are {', '.join(KEYS)}")
+        return Problem(f"{where}: unknown key {key!r}", f"write {near[0]!r}", line=KEYS[near[0]].example)
+    return Problem(f"{where}: unknown key {key!r}", f"delete it. The keys are {', '.join(KEYS)}")
 
 
 def line_of(text: str, table: str, key: str) -> int:

@@ -24,9 +24,9 @@ _PART = re.compile(r"(?P<first>\*|\?|\w+)(?:-(?P<last>\w+))?(?:/(?P<step>\d+))?"
 def problem_of(schedule: str) -> str:
     """What is wrong with a schedule, such as `the hour 25 is not from 0 to 23`; empty if nothing is."""
     if "TZ=" in schedule:
-        return "it has a time zone, which Kubernetes takes apart from the schedule"
+        return "a time zone belongs in the CronJob's timeZone"
     if schedule.strip().startswith("@"):
-        return "" if SHORT.fullmatch(schedule.strip()) else f"{schedule.strip()} is none that Kubernetes knows"
+        return "" if SHORT.fullmatch(schedule.strip()) else f"Kubernetes doesn't support {schedule.strip()}"
     fields = schedule.split()
     if len(fields) != len(FIELDS):
         return f"it has {len(fields)} fields instead of 5 (minute, hour, day of month, month, day of week)"

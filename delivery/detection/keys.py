@@ -59,12 +59,12 @@ class Form:
     def check(self, key: str, text: str) -> None:
         """Raise Wrong if the text has another form."""
         if not re.fullmatch(self.expression, text):
-            raise Wrong((f"{key} is {text!r}, not {self.words}", "correct it"))
+            raise Wrong((f"{key} is {text!r}, but must be {self.words}", "correct it"))
 
 
 LABEL = Form(
     r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?",
-    "at most 40 lower-case letters, digits and -, with a letter first and no - last",
+    "at most 40 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen",
 )
 REFERENCE = Form(r"[\w.]+(:[\w.]+(\(.*\))?)?", "module:name or module:factory()")
 PYTHON = Form(r"3\.\d+(\.\d+)?", "a version of Python 3")
@@ -72,12 +72,19 @@ PATH = Form(r"/[^\s?#]*", "a path that begins with /")
 PACKAGE = Form(r"[a-z0-9][a-z0-9.+-]+(:[a-z0-9]+)?", "the name of a Debian package")
 VARIABLE = Form(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
 WORD = Form(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", "a name")
-ANY = Form(r"(?s).*\S.*", "a text with something in it")
-EMPTY = Form(r"(?s).*", "any text")
+ANY = Form(r"(?s).*\S.*", "a string that isn't empty")
+EMPTY = Form(r"(?s).*", "a string")
 
 
 def _kind(value: object) -> str:
-    names = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "a table"}
+    names = {
+        str: "a string",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        dict: "a table",
+    }
     return names.get(type(value), "a date or time")
 
 
@@ -92,7 +99,7 @@ def text(key: str, form: Form = ANY) -> Reader:
     """Reads one text."""
 
     def read(value: Any, _: Repository) -> str:
-        _require(key, value, str, "text")
+        _require(key, value, str, "a string")
         form.check(key, value)
         return str(value)
 
@@ -106,7 +113,7 @@ def text_or_none(key: str, form: Form = ANY) -> Reader:
         if value is False:
             return False
         if value is True:
-            raise Wrong((f"{key} is true", "write the text, or false for none"))
+            raise Wrong((f"{key} is true", "write a string, or false for none"))
         return str(text(key, form)(value, repository))
 
     return read
@@ -154,11 +161,11 @@ def _inside(key: str, path: str, repository: Repository, *, folder: bool) -> str
     """A path of the repository, as it is written in a Description."""
     full = (repository.folder / path).resolve()
     if not full.is_relative_to(repository.folder.resolve()):
-        raise Wrong((f"{key} {path} lies outside of the repository", "name a path in it"))
+        raise Wrong((f"{key} {path} is outside the repository", "use a path in it"))
     if not (full.is_dir() if folder else full.is_file()):
         what, there = ("folder", _folders(repository)) if folder else ("file", list(repository.files))
         near = difflib.get_close_matches(path, there, n=1, cutoff=0.4)
-        raise Wrong((f"{key} {path}: there is no such {what}", f"write {near[0]}" if near else "correct it"))
+        raise Wrong((f"{key}: the {what} {path} doesn't exist", f"write {near[0]}" if near else "correct it"))
     return full.relative_to(repository.folder.resolve()).as_posix()
 
 
@@ -186,8 +193,8 @@ def _services(value: Any, repository: Repository) -> tuple[str, ...]:
             return each
         near = difflib.get_close_matches(each.lower(), ["postgres", "mariadb", *SERVICES], n=1)
         meant = {"postgres": "postgresql", "mariadb": "mysql"}.get(near[0], near[0]) if near else ""
-        remedy = f"write {meant!r}" if meant else f"write one of {', '.join(SERVICES)}; run any other yourself"
-        raise Wrong((f"services: {each!r} can't be set up", remedy))
+        remedy = f"write {meant!r}" if meant else f"use one of {', '.join(SERVICES)}, and run others yourself"
+        raise Wrong((f"services: {each!r} isn't supported", remedy))
 
     return tuple(_each(list(texts("services")(value, repository)), known))
 
@@ -203,7 +210,7 @@ def _environment(value: Any, repository: Repository) -> dict[str, str]:
 def _name(group: str, name: str) -> None:
     LABEL.check(f"{group}: a name", name)
     if name in TAKEN:
-        raise Wrong((f"{group}: the chart uses the name {name} for something else", "rename it"))
+        raise Wrong((f"{group}: the chart reserves the name {name}", "rename it"))
 
 
 def _workers(value: Any, repository: Repository) -> dict[str, str]:
@@ -220,12 +227,12 @@ def _jobs(value: Any, repository: Repository) -> dict[str, dict[str, str]]:
         _require(f"jobs.{name}", given, dict, "a table with schedule and command")
         keys = ("schedule", "command")
         wrong = [(f"jobs.{name} has no {key}", f"add {key}") for key in keys if key not in given]
-        wrong += [(f"jobs.{name}: there is no key {key!r}", "delete it") for key in given if key not in keys]
+        wrong += [(f"jobs.{name}: unknown key {key!r}", "delete it") for key in given if key not in keys]
         if wrong:
             raise Wrong(*wrong)
         schedule, command = _each(list(keys), lambda key: text(f"jobs.{name}.{key}")(given[key], repository))
         if cause := problem_of(schedule):
-            raise Wrong((f"jobs.{name}: the schedule {schedule!r} is none: {cause}", "correct it"))
+            raise Wrong((f"jobs.{name}: {schedule!r} isn't a valid cron schedule: {cause}", "correct it"))
         return {"schedule": schedule, "command": command}
 
     return _table("jobs", value, job)

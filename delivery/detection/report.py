@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,7 @@ def describe(description: Description) -> str:
     groups = [
         ("Application", _application(description)),
         ("Image", _image(description)),
-        ("Beside the server", _beside(description.surroundings)),
+        ("Workers, CronJobs and migration", _beside(description.surroundings)),
         ("Environment variables", [_setting(each) for each in description.surroundings.settings]),
         ("Written to", _written(description.surroundings)),
     ]
@@ -47,10 +48,10 @@ def _application(description: Description) -> list[Row]:
     served, surroundings = description.served, description.surroundings
     rows = [("serves", f"{served.value.reference} ({served.value.kind})", served.place)]
     if served.value.root != ".":
-        rows.append(("import path", f"{served.value.root}/ comes first", served.place))
+        rows.append(("import path", f"{served.value.root}/ is first", served.place))
     rows += _found("health check", surroundings.health)
     rows += _labelled("service", surroundings.services)
-    rows += _found("one client, one pod", surroundings.affinity)
+    rows += _found("session affinity", surroundings.affinity)
     return rows
 
 
@@ -65,7 +66,7 @@ def _image(description: Description) -> list[Row]:
         rows.append(("groups", ", ".join(needs.groups), needs.place))
     rows += _labelled("Debian package", needs.apt)
     rows += _labelled("to build wheels", needs.apt_build)
-    rows += _found("front end", surroundings.assets)
+    rows += _found("frontend", surroundings.assets)
     rows += _labelled("build step", surroundings.build_steps)
     return rows
 
@@ -91,7 +92,7 @@ def _setting(setting: Setting) -> Row:
 
 def _written(surroundings: Surroundings) -> list[Row]:
     return [
-        (each.what, f"{each.path}{' (all pods must see the same)' if each.shared else ''}", each.place)
+        (each.what, f"{each.path}{' (shared by all pods)' if each.shared else ''}", each.place)
         for each in surroundings.writes
     ]
 
@@ -127,10 +128,15 @@ def explain(problems: Iterable[Problem]) -> str:
 
 
 def _problem(problem: Problem) -> Iterator[str]:
-    yield _wrapped(f"{problem.cause}.", "  ")
+    yield _wrapped(f"{_capitalized(problem.cause)}.", "  ")
     width = max((len(each.value) for each in problem.candidates), default=0)
     for each in problem.candidates:
         yield f"    {each.value:{width}}  {each.place}".rstrip()
     yield _wrapped(f"To solve it: {problem.remedy}{'' if problem.remedy.endswith('?') else '.'}", "  ")
     if problem.line:
         yield f"    {problem.line}"
+
+
+def _capitalized(text: str) -> str:
+    """With a capital first letter, unless the first word is code: a path, a setting or `module:name`."""
+    return text[:1].upper() + text[1:] if re.match(r"[a-z]+('s)?[ ,]", text) else text

@@ -85,9 +85,7 @@ class Repository:
                     continue
                 found[str(path)] = File(path, full, _is_beside(path))
                 if len(found) > MOST_FILES:
-                    raise TooLarge(
-                        f"{self.folder} has more than {MOST_FILES} files: name the folder of the application"
-                    )
+                    raise TooLarge(f"{self.folder} has more than {MOST_FILES} files")
         return found
 
     @staticmethod

@@ -26,8 +26,8 @@ _SLOW = ("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60")
 REMEDIES = (
     (r"could not resolve host|unable to access|connection|timed out", "check the address and the network"),
     (r"could not read Username|authentication failed|permission denied|publickey|terminal prompts disabled",
-     "check the address, and that `git ls-remote ADDRESS` works without a question"),
-    (r"couldn't find remote ref|not our ref|no such ref", "name a branch, a tag or a full commit behind the @"),
+     "check the address, and that `git ls-remote ADDRESS` works without a prompt"),
+    (r"couldn't find remote ref|not our ref|no such ref", "put a branch, a tag or a full commit hash after the @"),
     (r"not found|does not exist|does not appear to be a git repository", "check the address"),
 )  # fmt: skip
 """What git says, and what to do."""
@@ -73,7 +73,7 @@ def _subfolder(clone: Path, fragment: str) -> Path:
     folder = (clone / path).resolve()
     if key != "subdirectory" or not folder.is_relative_to(clone) or not folder.is_dir():
         raise Undecided(
-            Problem(f"#{fragment} is no folder of the repository", "write a folder of it: #subdirectory=backend")
+            Problem(f"#{fragment} isn't a folder of the repository", "use one of its folders: #subdirectory=backend")
         )
     return folder
 
@@ -85,7 +85,7 @@ def _cloned(text: str) -> Path:
     path, _, revision = text[start:].rpartition("@") if "@" in text[start:] else (text[start:], "", "HEAD")
     address = text[:start] + path
     if not revision or revision.startswith("-"):
-        raise Undecided(Problem(f"{revision} is no revision", "name a branch, a tag or a commit behind the @"))
+        raise Undecided(Problem(f"{revision} isn't a revision", "put a branch, a tag or a commit hash after the @"))
     name = re.sub(r"[^\w.-]+", "-", re.split(r"[/:]", address.rstrip("/"))[-1].removesuffix(".git")).strip("-.")
     digest = hashlib.sha256(f"{address}@{revision}".encode()).hexdigest()[:10]
     # The folder has the repository's own name: that of the application, or of a package that it is.
@@ -107,7 +107,7 @@ def _require_unchanged(folder: Path, address: str) -> None:
     if changed:
         raise Undecided(
             Problem(
-                f"{folder} was edited ({changed[0][3:]}), which an update would undo",
+                f"{folder} has edits ({changed[0][3:]}) that an update would overwrite",
                 f"set APP={folder} to use it as it is, or delete the folder",
             )
         )
@@ -125,7 +125,7 @@ def _git(folder: Path, address: str, *arguments: str) -> str:
             ["git", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
     except FileNotFoundError as error:
-        raise Undecided(Problem("git isn't installed", "install git, or name a folder")) from error
+        raise Undecided(Problem("git isn't installed", "install git, or use a local folder")) from error
     if done.returncode:
         said = _without_credentials(_line(done.stderr))
         remedy = next((each for text, each in REMEDIES if re.search(text, done.stderr, re.IGNORECASE)), "")
@@ -139,7 +139,7 @@ def _line(said: str) -> str:
     """The line in which git tells the cause."""
     lines = [each.strip() for each in said.splitlines() if each.strip()]
     telling = [each for each in lines if re.match(r"(fatal|error|remote): ", each)]
-    return re.sub(r"^(fatal|error|remote): ", "", (telling or lines or ["it ended without a word"])[0])
+    return re.sub(r"^(fatal|error|remote): ", "", (telling or lines or ["it exited without output"])[0])
 
 
 def _without_credentials(text: str) -> str:

@@ -31,9 +31,7 @@ def write(description: Description) -> str:
     file = description.folder / FILE
     if file.exists() or in_table:
         there = TABLE if in_table else FILE
-        raise Undecided(
-            Problem(f"{there} is there, and isn't overwritten", "change it by hand, or delete it and write it anew")
-        )
+        raise Undecided(Problem(f"{there} exists and isn't overwritten", "edit it, or delete it and write it again"))
     file.write_text(text, encoding="utf-8")
     return text
 

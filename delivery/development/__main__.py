@@ -52,13 +52,17 @@ def parser() -> argparse.ArgumentParser:
         here.add_argument("--workers", action="store_true", help="run the workers too")
     for name in ("live", "logs", "shell"):
         there = commands.add_parser(name)
-        there.add_argument("--app", default=str(ROOT / "app") if name == "live" else "", help="as for make up")
-        there.add_argument("--release", default="", help="that of the application by default")
+        there.add_argument(
+            "--app",
+            default=str(ROOT / "app") if name == "live" else "",
+            help="a folder or a git address, as for make up",
+        )
+        there.add_argument("--release", default="", help="the release; by default that of the application")
         there.add_argument("--namespace", default="default")
-        there.add_argument("--context", default="", help="of the kubeconfig; the current one by default")
+        there.add_argument("--context", default="", help="the context of the kubeconfig; by default the current one")
         if name == "shell":
-            there.add_argument("--part", default="server", help="or worker-NAME")
-            there.add_argument("line", nargs="?", default="", help="a command, in place of a shell")
+            there.add_argument("--part", default="server", help="the component: server or worker-NAME")
+            there.add_argument("line", nargs="?", default="", help="a command to run instead of a shell")
     return top
 
 
@@ -79,7 +83,7 @@ def _prepared(application: Application, arguments: argparse.Namespace) -> Local:
     locked = lock(description, LOCKS / description.name)
     made = environment(description, locked)
     if made.is_new:
-        _tell(*locked.notes, f"installed what {description.name} needs in {time.monotonic() - began:.0f} s")
+        _tell(*locked.notes, f"installed the requirements of {description.name} in {time.monotonic() - began:.0f} s")
     if made.note:
         _tell(made.note)
     variables = {**application.environment, **read_env_file(arguments.env)}

@@ -79,7 +79,7 @@ def run(command: list[str], *, stdin: str | None = None, seconds: float = SECOND
     try:
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=seconds)
     except subprocess.TimeoutExpired:
-        raise DevelopmentError(f"{name} did not end within {seconds:.0f} s: see kubectl cluster-info") from None
+        raise DevelopmentError(f"{name} didn't finish within {seconds:.0f} s: see kubectl cluster-info") from None
     if done.returncode:
         raise DevelopmentError(f"{name} failed: {done.stderr.strip()}")
     return done.stdout

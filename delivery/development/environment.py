@@ -152,8 +152,8 @@ def _run(
     )
     if check and done.returncode:
         raise DevelopmentError(
-            f"the environment of the application can't be made:\n{done.stderr.strip()}\n"
-            "If a package has no wheel for this machine, install what builds it (apt-get install build-essential, and "
-            "the headers that the message names), or serve it from the image: make up"
+            f"the application's virtual environment can't be created:\n{done.stderr.strip()}\n"
+            "If a package has no wheel for this machine, install what is needed to build it (apt-get install "
+            "build-essential, and the headers that the message names), or serve it from the image: make up"
         )
     return done

@@ -37,7 +37,8 @@ def find_python(wanted: str, cache: Path) -> tuple[str, str]:
     if known:
         return known, ""
     return sys.executable, (
-        f"Python {wanted}, which the image has, is not on this machine: serving with Python {platform.python_version()}"
+        f"Python {wanted}, which the image uses, isn't installed on this machine: serving with "
+        f"Python {platform.python_version()}"
     )
 
 

@@ -20,14 +20,14 @@ def shell_command(release: Release, command: str, part: str, *, for_terminal: bo
         release.revision()
         parts = sorted({component(pod) for pod in release.pods()})
         raise DevelopmentError(
-            f"{release.name} has no pod of the part {part}: it has {', '.join(parts) or 'none at all'}; see "
+            f"{release.name} has no {part} pod; its pods are {', '.join(parts) or 'none'}: see "
             f"kubectl --namespace {release.namespace} get pods"
         )
     pod = max(pods, key=_suitability)
     if pod["status"]["phase"] != "Running":
         raise DevelopmentError(
-            f"no pod of the part {part} runs: kubectl --namespace {release.namespace} describe pod "
-            f"{pod['metadata']['name']} tells why"
+            f"no {part} pod is running: see kubectl --namespace {release.namespace} describe pod "
+            f"{pod['metadata']['name']}"
         )
     return release.kubectl(
         "exec", "--stdin", *(["--tty"] if for_terminal else []), pod["metadata"]["name"],

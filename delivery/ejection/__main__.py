@@ -47,11 +47,13 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=f"see make {name}")
         command.add_argument("app", metavar="APP", help="the folder of the application")
         if name == "new":
-            command.add_argument("--name", default="", help="of the application; by default the folder's")
-            command.add_argument("--eject", action="store_true", help="write the files of eject too")
+            command.add_argument(
+                "--name", default="", help="the name of the application; by default that of the folder"
+            )
+            command.add_argument("--eject", action="store_true", help="write the files of make eject too")
         if name == "eject":
             command.add_argument("--dockerfile", default="", help="the path of the Dockerfile in the folder")
-            command.add_argument("--force", action="store_true", help="replace files that are there already")
+            command.add_argument("--force", action="store_true", help="replace existing files")
     return parser
 
 
@@ -85,7 +87,7 @@ def _eject(folder: Path, dockerfile: str, *, force: bool) -> int:
 def _update(folder: Path) -> int:
     done = update(detect(folder, default_python()), parts(), root=ROOT)
     if not done.changed:
-        print(f"{folder} has what this version writes already")
+        print(f"{folder} is up to date")
         return 0
     _say(f"Changed in {folder}:", _without_chart(done.changed))
     _say("", done.notes)
@@ -93,12 +95,12 @@ def _update(folder: Path) -> int:
         listed = "".join(f"\n  {name}" for name in done.conflicts)
         print(
             f"\nYour edits and this version change the same lines of:{listed}\n"
-            "Both are there, between <<<<<<< and >>>>>>>. Keep what you want, then git add and git commit. "
+            "Resolve the conflicts between <<<<<<< and >>>>>>>, then run git add and git commit. "
             f"{UNDO}",
             file=sys.stderr,
         )
         return 1
-    print(f"\nLook at them with git diff, then commit them. {UNDO}")
+    print(f"\nReview them with git diff, then commit them. {UNDO}")
     return 0
 
 

@@ -22,14 +22,14 @@ def advice(description: Description, files: list[str], checkout: Checkout, pip_c
     if theirs and theirs.name not in files:
         text = theirs.read_text(encoding="utf-8", errors="replace")
         if "deploy/nodrop.mk" not in text:
-            yield f"{theirs.name} is yours and was not edited. To have the targets in it, add:\n{_include(text)}"
+            yield f"{theirs.name} is yours and was not edited. To include the targets, add:\n{_include(text)}"
     if (above := top(repository)) != repository:
         yield (
-            f"No workflow was written: GitHub runs only those at the top of a repository. In one in {above}, run "
-            f"make --directory {repository.relative_to(above)} --file deploy/nodrop.mk image push deploy."
+            f"No workflow was written: GitHub runs only those at the root of a repository. In a workflow in {above}, "
+            f"run make --directory {repository.relative_to(above)} --file deploy/nodrop.mk image push deploy."
         )
     if ignored := _ignored(repository, files):
-        yield f"git ignores {', '.join(ignored)}. Add exceptions to .gitignore, so that they are committed."
+        yield f"git ignores {', '.join(ignored)}. Add exceptions to .gitignore, so that they can be committed."
     # Not written down, since it may hold passwords.
     if "extra-index-url" in pip_conf or "find-links" in pip_conf:
         yield "Some packages are from other indexes. Name a pip.conf that has them for the build: PIP_CONF=<path>."
@@ -39,7 +39,7 @@ def advice(description: Description, files: list[str], checkout: Checkout, pip_c
 def left_out(checkout: Checkout) -> Iterator[str]:
     """What a developer of nodrop should know."""
     if checkout.left_out:
-        yield f"The last commit of nodrop was used, without your changes of {', '.join(checkout.left_out)}."
+        yield f"The last commit of nodrop was used, without your uncommitted changes to {', '.join(checkout.left_out)}."
 
 
 def makefile(repository: Path) -> Path | None:

@@ -88,9 +88,9 @@ def _assets(description: Description) -> str:
         return ""
     if not any((description.folder / found.value / name).exists() for name in NPM_LOCKS):
         raise Refused(
-            f"the frontend in {found.value} has no package-lock.json, by which npm installs the same packages each "
-            f"time: run `npm install` in {found.value} and commit the file, or commit what the frontend is built to "
-            "and write assets = false in flask-app.toml"
+            f"the frontend in {found.value} has no package-lock.json, so its build isn't reproducible: run "
+            f"`npm install` in {found.value} and commit the file, or commit the built frontend and set assets = false "
+            "in flask-app.toml"
         )
     return found.value
 

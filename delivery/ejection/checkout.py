@@ -35,7 +35,7 @@ class Checkout:
         text = (self.folder / "nodrop" / "__init__.py").read_text(encoding="utf-8")
         found = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
         if not found:
-            raise Refused(f"{self.folder} is not a checkout of nodrop: nodrop/__init__.py names no version")
+            raise Refused(f"{self.folder} isn't a checkout of nodrop: nodrop/__init__.py has no version")
         return found[1]
 
     @property
@@ -69,7 +69,7 @@ def committed(root: Path) -> Iterator[Checkout]:
     """
     if not succeeds(root, "rev-parse", "--verify", "HEAD"):
         raise Refused(
-            f"{root} is not a git checkout, so that an update could not find this version again: clone nodrop with git"
+            f"{root} isn't a git checkout, so a later update couldn't find this version: clone nodrop with git"
         )
     with TemporaryDirectory(prefix="nodrop-") as parent:
         folder = Path(parent) / NAME

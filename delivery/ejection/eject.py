@@ -87,7 +87,7 @@ def _require_free(repository: Path, staged: Path, files: list[str], *, force: bo
     if "Dockerfile" in taken:
         ways.insert(1, "write the Dockerfile elsewhere with DOCKERFILE=deploy/Dockerfile")
     raise Refused(
-        f"{repository} has files that would be replaced, so nothing was written:\n"
+        f"{repository} has files that would be overwritten, so nothing was written:\n"
         + "".join(f"  {name}\n" for name in taken)
         + f"Then run make eject APP={repository} again: {', '.join(ways)}"
     )

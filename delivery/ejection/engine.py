@@ -39,7 +39,7 @@ def recorded(repository: Path) -> dict[str, object]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Refused(f"{file} can't be read: {error}. Restore it from git") from error
     if not isinstance(answers, dict) or "_commit" not in answers:
-        raise Refused(f"{file} does not name the version that wrote it (_commit). Restore it from git")
+        raise Refused(f"{file} doesn't have the version that wrote it (_commit). Restore it from git")
     return answers
 
 

@@ -18,7 +18,7 @@ def git(folder: Path, *arguments: str) -> str:
     try:
         return _run(folder, arguments).stdout.strip("\n")
     except FileNotFoundError as error:
-        raise Refused("there is no git on PATH: install it") from error
+        raise Refused("git is not on PATH: install it") from error
 
 
 def succeeds(folder: Path, *arguments: str) -> bool:

@@ -56,7 +56,7 @@ def require_mergeable(repository: Path) -> None:
     if changes := git(repository, "status", "--short", "--", "."):
         raise Refused(
             f"{repository} has changes that are not committed:\n{changes}\n"
-            "Commit or stash them, so that you can look at what the update changes, and undo it"
+            "Commit or stash them, so that you can review and undo the update"
         )
 
 
@@ -64,10 +64,11 @@ def _require_known(repository: Path, checkout: Checkout) -> None:
     commit = str(recorded(repository)["_commit"])
     if not checkout.has(commit):
         raise Refused(
-            f"{repository / ANSWERS} names version {commit} of nodrop, which this checkout does not have: run git pull "
-            "in the checkout (in a shallow one, git fetch --unshallow)"
+            f"{repository / ANSWERS} was written by version {commit} of nodrop, which this checkout doesn't have: "
+            "run git pull in the checkout (in a shallow one, git fetch --unshallow)"
         )
     if checkout.is_before(commit):
         raise Refused(
-            f"{repository / ANSWERS} names version {commit} of nodrop, and this checkout is older: run git pull in it"
+            f"{repository / ANSWERS} was written by version {commit} of nodrop, and this checkout is older: "
+            "run git pull in it"
         )

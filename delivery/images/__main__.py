@@ -16,8 +16,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m delivery.images", description=__doc__)
     parser.add_argument("app", metavar="APP", nargs="?", help="the folder of the application, or a git address")
     parser.add_argument("--image", required=True, metavar="NAME:TAG")
-    parser.add_argument("--version", default="", help="what the application reports; by default what git says")
-    parser.add_argument("--revision", default="", help="the commit, for the label; by default what git says")
+    parser.add_argument("--version", default="", help="the version that the application reports; by default from git")
+    parser.add_argument("--revision", default="", help="the commit, for the label; by default from git")
     parser.add_argument(
         "--build-arg", action="append", default=[], metavar="NAME=VALUE", help="an argument of the Dockerfile"
     )

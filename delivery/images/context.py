@@ -108,7 +108,7 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
     except OSError as error:
         raise ImageError(
-            f"{source} can't be read ({error.strerror}): make it readable, or have git or .dockerignore ignore it"
+            f"{source} can't be read ({error.strerror}): make it readable, or add it to .gitignore or .dockerignore"
         ) from error
 
 
@@ -155,9 +155,9 @@ def _link_frontend(description: Description, found: Content, target: Path) -> No
     top = description.folder / assets
     if not any((top / lock).is_file() for lock in NPM_LOCKS):
         raise ImageError(
-            f"the frontend in {assets} has no package-lock.json, by which npm installs the same packages each time. "
-            f"Run `npm install` in {assets} and commit the file, or commit what the frontend is built to and write "
-            "assets = false in flask-app.toml"
+            f"the frontend in {assets} has no package-lock.json, so its build isn't reproducible. Run "
+            f"`npm install` in {assets} and commit the file, or commit the built frontend and set assets = false in "
+            "flask-app.toml"
         )
     inside = [name for name in found.files if PurePosixPath(name).is_relative_to(assets)]
     scripts = json.loads((top / "package.json").read_text(encoding="utf-8")).get("scripts", {})
@@ -194,7 +194,7 @@ def _write_requirements(sorted_: Requirements, folder: Path) -> None:
             _link(local.path.parent, [local.path.name], unhashed / copy.parent)
         else:
             raise ImageError(
-                f"the requirements name {local.path}, which is not there: correct the path, and lock again"
+                f"the requirements refer to {local.path}, which doesn't exist: correct the path, and lock again"
             )
         lines.append(f"./{copy.as_posix()}" + (f" ; {local.marker}" if local.marker else ""))
     (unhashed / "requirements.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -203,17 +203,17 @@ def _write_requirements(sorted_: Requirements, folder: Path) -> None:
 def _notes(description: Description, found: Content) -> Iterable[str]:
     if found.confidential:
         yield (
-            f"Not in the image, as likely to hold credentials: {_some(found.confidential)}. The application gets "
-            "them when it runs, as environment variables or mounted files"
+            f"Not in the image, because they probably hold credentials: {_some(found.confidential)}. Pass them to the "
+            "application at runtime, as environment variables or mounted files"
         )
     if found.outside:
-        yield f"Not in the image, since they link to what is outside of the repository: {_some(found.outside)}"
+        yield f"Not in the image, because they link outside the repository: {_some(found.outside)}"
     sizes = {name: (description.folder / name).lstat().st_size for name in found.files}
     if sum(sizes.values()) > LARGE_BYTES:
         largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
         yield (
             f"The repository adds {sum(sizes.values()) // 1_000_000} MB to the image. Its largest files are "
-            f"{', '.join(largest)}: name in .dockerignore what the application does not need"
+            f"{', '.join(largest)}: list in .dockerignore what the application doesn't need"
         )
 
 

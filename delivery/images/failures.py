@@ -20,13 +20,13 @@ HEADERS = {
 STAGES = {
     "dependencies": "the dependencies can't be installed",
     "wheel": "nodrop's wheel can't be built",
-    "installed": "nodrop can't be installed beside the dependencies",
+    "installed": "nodrop can't be installed with the dependencies",
     "runtime": "the Debian packages can't be installed",
     "debian-node": "Node can't be installed",
     "frontend": "the frontend can't be built",
-    "source-npm": "the files of the application can't be copied",
-    "source-none": "the files of the application can't be copied",
-    "application": "the application can't be put into the image",
+    "source-npm": "the application's files can't be copied",
+    "source-none": "the application's files can't be copied",
+    "application": "the application can't be added to the image",
 }
 """What has failed, by the stage of the Dockerfile. The last stage has a name of the engine's."""
 NETWORK = (
@@ -50,97 +50,97 @@ RULES = (
     Rule(r"no space left on device", "the disk is full. Free some space: docker builder prune, docker image prune"),
     Rule(
         r"fatal error: (\S+\.h(?:pp)?): No such file",
-        "the header {0} is missing. Write {header} in flask-app.toml",
+        "the header {0} is missing. Set {header} in flask-app.toml",
         PIP,
     ),
-    Rule(r"pg_config executable not found", 'libpq is missing. Write apt-build = ["libpq-dev"] in flask-app.toml', PIP),
+    Rule(r"pg_config executable not found", 'libpq is missing. Set apt-build = ["libpq-dev"] in flask-app.toml', PIP),
     Rule(
         r"mysql_config(?: --version)?: not found|Can not find valid pkg-config name|mysqlclient.*was not found",
-        'MySQL\'s client library is missing. Write apt-build = ["default-libmysqlclient-dev"] in flask-app.toml',
+        'MySQL\'s client library is missing. Set apt-build = ["default-libmysqlclient-dev"] in flask-app.toml',
         PIP,
     ),
     Rule(
         r"[Pp]ackage '?([\w.+-]+)'?,? (?:was )?not found|No package '([\w.+-]+)' found",
-        "the library {0} is missing. Write apt-build with the Debian package that has {0}.pc in flask-app.toml",
+        "the library {0} is missing. Set apt-build in flask-app.toml to the Debian package that has {0}.pc",
         PIP,
     ),
     Rule(
         r"can't find Rust compiler|[Cc]argo, the Rust package manager, is not installed|rustc.*not found",
-        'a package is written in Rust. Write apt-build = ["cargo"] in flask-app.toml, or pin one that has a wheel',
+        'a package is written in Rust. Set apt-build = ["cargo"] in flask-app.toml, or pin one that has a wheel',
         PIP,
     ),
     Rule(
         r"command '(\w*(?:gcc|g\+\+|cc))' failed: No such file",
-        "the repository's own extension modules need a compiler, which is there for dependencies only. Publish them as "
-        "a package of their own",
+        "the repository's own extension modules need a compiler, which only the dependencies can use. Publish them as "
+        "a separate package",
         ("application",),
     ),
     Rule(
         r"ImpImporter|No module named 'distutils'|No module named 'imp'|use_2to3",
-        "{package} was written for an older Python. Pin a newer version of it, or write python with an older version, "
-        'such as python = "3.11", in flask-app.toml',
+        "{package} was written for an older Python. Pin a newer version of it, or set an older Python, such as "
+        'python = "3.11", in flask-app.toml',
         PIP,
     ),
     Rule(
         r"requires a different Python: ([\d.]+) not in '([^']+)'",
-        "a package needs Python {1}, and the image has {0}. Write python in flask-app.toml with a version that fits",
+        "a package needs Python {1}, but the image has {0}. Set `python` in flask-app.toml to a version that fits",
         PIP,
     ),
     Rule(
         r"THESE PACKAGES DO NOT MATCH THE HASHES|Expected sha256",
-        "a package is not the one that was locked. If its index has replaced it, lock again",
+        "a package doesn't match its hash in the lock. If its index has replaced it, lock again",
         PIP,
     ),
     Rule(
         r"(?:HTTP error|Client Error|status code|returned error:|E)\D{0,3}\b(40[13])\b|User for \S+:"
         r"|could not read (?:Username|Password)",
-        "a package index or git refuses access. Put the login into ~/.netrc, or into the address in PIP_INDEX_URL",
+        "a package index or git denies access. Put the credentials into ~/.netrc, or into the URL in PIP_INDEX_URL",
     ),
     Rule(
         NETWORK,
-        "an address can't be reached: {line}. See that the network is there, and name your own index or mirror with "
-        "PIP_INDEX_URL (npm: ~/.npmrc)",
+        "an address can't be reached: {line}. Check the network, or set your own index or mirror with PIP_INDEX_URL "
+        "(npm: ~/.npmrc)",
     ),
     Rule(
         r"No matching distribution found for (\S+)",
-        "no package index has {0} for this Python. Correct its version, write python in flask-app.toml with a version "
-        "that it has files for, or name its index with PIP_EXTRA_INDEX_URL",
+        "no package index has {0} for this Python. Correct its version, set `python` in flask-app.toml to a version "
+        "that it supports, or add its index with PIP_EXTRA_INDEX_URL",
         PIP,
     ),
     Rule(
         r"Failed building wheel for ([\w.-]+)|Failed to build '?([\w.-]+)'?",
-        "building {0} has failed: {line}. If a library is missing, write apt-build with its Debian package in "
-        "flask-app.toml; else pin a version of {0} that has a wheel",
+        "building {0} failed: {line}. If a library is missing, set apt-build in flask-app.toml to its Debian package; "
+        "otherwise pin a version of {0} that has a wheel",
         ("dependencies",),
     ),
     Rule(
         r"Unable to locate package (\S+)|Package '?(\S+?)'? has no installation candidate",
-        "Debian has no package {0}. Correct apt and apt-build in flask-app.toml",
+        "Debian has no package {0}. Correct apt or apt-build in flask-app.toml",
     ),
     Rule(
         r"Missing script: \"?build",
-        "its package.json has no script `build`. Add one, or write assets = false in flask-app.toml",
+        "its package.json has no script `build`. Add one, or set assets = false in flask-app.toml",
         ("frontend",),
     ),
     Rule(
         r"npm ci.* can only install packages when your package\.json and",
-        "package-lock.json does not fit package.json. Run npm install and commit package-lock.json",
+        "package-lock.json doesn't match package.json. Run npm install and commit package-lock.json",
         ("frontend",),
     ),
     Rule(
         r"Unsupported engine|EBADENGINE|requires? Node|SyntaxError: Unexpected token",
-        "it needs another version of Node. Name an image with NODE_IMAGE=node:<version>-slim",
+        "the frontend needs another version of Node. Choose an image with NODE_IMAGE=node:<version>-slim",
         ("frontend",),
     ),
     Rule(
         r"KeyError: '([A-Z][A-Z0-9_]+)'",
-        "the step `{step}` reads the environment variable {0}, which is not set while the image is built. Write "
+        "the step `{step}` reads the environment variable {0}, which isn't set while the image is built. Set "
         'build = ["{0}=unused {step}"] in flask-app.toml',
         ("application",),
     ),
     Rule(
         r"(?:sh: \d+: |command not found: )?([\w.-]+): not found",
-        "the step `{step}` runs the command {0}, which is not in the image. Correct build in flask-app.toml, or add "
+        "the step `{step}` runs the command {0}, which isn't in the image. Correct build in flask-app.toml, or add "
         "the package that has it to the requirements",
         ("application",),
     ),
@@ -172,9 +172,9 @@ def _cause(stage: str, output: Sequence[str], error: str) -> str:
             if matched := re.search(rule.pattern, line):
                 return _filled(rule, matched, output, line)
     if stage == "application" and (step := _step(output)):
-        return f"the step `{step}` ended with an error, see its output above. Correct build in flask-app.toml"
+        return f"the step `{step}` failed, see its output above. Correct build in flask-app.toml"
     said = next((line.strip() for line in reversed(output) if re.search("error|ERROR", line)), error)
-    return f"{said}. The output of the engine above has all of it"
+    return f"{said}. The engine's output above has the details"
 
 
 def _filled(rule: Rule, matched: re.Match[str], output: Sequence[str], line: str) -> str:
@@ -208,19 +208,19 @@ def _step(output: Sequence[str]) -> str:
 def _no_image(image: str, error: str) -> str:
     name = image.removeprefix("docker.io/").removeprefix("library/")
     variable = "NODE_IMAGE" if "node" in name else "PYTHON_IMAGE"
-    python = " If it is the version of Python that there is no image of, write python in flask-app.toml."
+    python = " If there is no image for this Python version, set `python` in flask-app.toml."
     return (
-        f"The image {name} can't be had ({error.rpartition(': ')[2]}): see that its registry can be reached, or name "
-        f"another with {variable}={name}.{python if variable == 'PYTHON_IMAGE' else ''}"
+        f"The image {name} can't be pulled ({error.rpartition(': ')[2]}). Check that its registry is reachable, or set "
+        f"{variable} to another image.{python if variable == 'PYTHON_IMAGE' else ''}"
     )
 
 
 def _engine(log: Sequence[str]) -> str:
     """What the engine says of a build that it has not begun."""
     if any("buildx component is missing" in line for line in log):
-        return "Docker has no BuildKit. Install its plugin docker-buildx"
+        return "Docker has no BuildKit. Install the docker-buildx plugin"
     said = next((line for line in reversed(log) if line.startswith(("ERROR", "error"))), "")
-    return said.partition(": ")[2] or (log[-1] if log else "the engine says nothing") or "see the output above"
+    return said.partition(": ")[2] or (log[-1] if log else "the engine printed nothing") or "see the output above"
 
 
 def _capital(text: str) -> str:

@@ -103,7 +103,7 @@ def _expanded(text: str, variables: Mapping[str, str]) -> str:
     def value(matched: re.Match[str]) -> str:
         if matched[1] not in variables:
             raise ImageError(
-                f"the address of a package index needs the environment variable {matched[1]}, which is not set: "
+                f"the URL of a package index uses the environment variable {matched[1]}, which isn't set: "
                 f"export {matched[1]}"
             )
         return variables[matched[1]]

@@ -77,18 +77,41 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("app", metavar="APP", help="the folder of the application, or the address of a git repository")
-    add("--url", action="append", default=[], metavar="PATH", help="a path to ask for, with its query; may be repeated")
-    add("--header", action="append", default=[], metavar="'NAME: VALUE'", help="of every request, such as a Cookie")
-    add("--requests", type=_positive, default=200, help="one at a time, and as many again at once (%(default)s)")
-    add("--rate", type=float, default=Assumed.rate, help="requests a second for one pod to serve (%(default)g)")
-    add("--growth", type=float, default=100 * Assumed.growth, help="of the load in a minute, in percent (%(default)g)")
-    add("--starts", type=_positive, default=3, help="how often to start it (%(default)s; 2 at the least)")
-    add("--start-timeout", type=float, default=120.0, metavar="SECONDS", help="for each start (%(default)g)")
-    add("--env", type=Path, metavar="FILE", help="lines of NAME=value, the settings of the application")
-    add("--busy", action="store_true", help="measure although other processes use this machine's CPUs")
+    add("--url", action="append", default=[], metavar="PATH", help="a path to request, with its query; may be repeated")
+    add(
+        "--header",
+        action="append",
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="a header of every request, such as a Cookie",
+    )
+    add(
+        "--requests",
+        type=_positive,
+        default=200,
+        help="sequential requests, and as many again concurrently (%(default)s)",
+    )
+    add(
+        "--rate",
+        type=float,
+        default=Assumed.rate,
+        help="the requests per second that one pod should serve (%(default)g)",
+    )
+    add(
+        "--growth",
+        type=float,
+        default=100 * Assumed.growth,
+        help="growth of the load per minute, in percent (%(default)g)",
+    )
+    add("--starts", type=_positive, default=3, help="the number of starts (%(default)s; at least 2)")
+    add("--start-timeout", type=float, default=120.0, metavar="SECONDS", help="the timeout of each start (%(default)g)")
+    add("--env", type=Path, metavar="FILE", help="a file of NAME=value lines, the settings of the application")
+    add("--busy", action="store_true", help="measure even if other processes use this machine's CPUs")
     add("--output", type=Path, metavar="FILE", help="the values file (build/values/<name>.yaml)")
     add("--python", type=Path, help="an environment that has the application and nodrop, instead of a new one")
-    add("--wsgi-app", metavar="MODULE:NAME", help="with --python: what is served, instead of what is found")
+    add(
+        "--wsgi-app", metavar="MODULE:NAME", help="with --python: the application to serve, instead of the detected one"
+    )
     return parser
 
 
@@ -104,13 +127,15 @@ def _application(given: argparse.Namespace) -> tuple[str, Application, str]:
     if given.python and given.wsgi_app:
         folder = Path(given.app).resolve()
         if not given.python.exists():
-            raise Unmeasurable(f"--python {given.python} is not there", "name the program bin/python of an environment")
+            raise Unmeasurable(
+                f"--python {given.python} doesn't exist", "set it to bin/python of a virtual environment"
+            )
         if not folder.is_dir():
-            raise Unmeasurable(f"{given.app} is no folder", "name the folder of the application")
+            raise Unmeasurable(f"{given.app} isn't a folder", "pass the folder of the application")
         # Not resolve(), since the program of an environment is a link to the Python it was made with.
         return folder.name, Application(given.python.absolute(), folder, os.environ, given.wsgi_app), ""
     if given.python or given.wsgi_app:
-        raise Unmeasurable("--python and --wsgi-app belong together", "give both of them or none")
+        raise Unmeasurable("--python and --wsgi-app must be set together", "set both or neither")
     # Here, since it needs what finds and installs applications, which the rest does not.
     from delivery.sizing.brought import bring
 
@@ -129,7 +154,7 @@ def _figures(given: argparse.Namespace, application: Application, health: str) -
         headers[name.strip()] = value.strip()
     for path in given.url:
         if not path.startswith("/"):
-            raise Unmeasurable(f"--url {path} is no path", "write what follows the host, such as /search?q=x")
+            raise Unmeasurable(f"--url {path} isn't a path", "write the part after the host, such as /search?q=x")
     wanted = Wanted(tuple(given.url), health, given.requests, given.starts, headers)
     with tempfile.TemporaryDirectory(prefix="sizing-", ignore_cleanup_errors=True) as folder:
         return measure(application, wanted, Place(Path(folder), given.start_timeout))
@@ -139,18 +164,18 @@ def require_idle(cores: float | None) -> None:
     """Raise Unmeasurable if other processes use the CPUs. cores: how many are idle; None: not known."""
     if cores is not None and cores < IDLE_CORES:
         raise Unmeasurable(
-            f"only {cores:.1f} of this machine's {os.cpu_count()} cores are idle, so that times would be too long",
-            "stop what else runs here, or measure all the same with --busy",
+            f"only {cores:.1f} of this machine's {os.cpu_count()} cores are idle, so latencies would be too high",
+            "stop other processes, or measure anyway with --busy",
         )
 
 
 def require_own(output: Path) -> None:
     """Raise Unmeasurable if a file would be lost that was not written here."""
     if output.is_dir():
-        raise Unmeasurable(f"{output} is a folder", "name a file with --output")
+        raise Unmeasurable(f"{output} is a folder", "set --output to a file")
     if output.exists() and not output.read_text(errors="replace").startswith(f"# {FIRST_WORDS}"):
         raise Unmeasurable(
-            f"{output} is there, and was not written by this command", "name another file with --output, or delete it"
+            f"{output} exists and wasn't written by this command", "set --output to another file, or delete it"
         )
 
 

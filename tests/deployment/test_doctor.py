@@ -45,7 +45,7 @@ def test_a_machine_that_has_everything_is_well(machine: Path, capsys: pytest.Cap
     said = capsys.readouterr().out
     assert "MISSING" not in said
     assert said.startswith("make run, make dev:\n  ok       python")
-    assert "\nmake up, besides:\n  ok       docker           27.0" in said
+    assert "\nmake up, in addition:\n  ok       docker           27.0" in said
 
 
 @pytest.mark.parametrize(

@@ -49,10 +49,10 @@ def test_what_a_secret_may_not_set_goes_elsewhere_with_a_word(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("A=1\n\n\nthese are words\n", "prod.env:4 is no NAME=value line"),
-        ('A="never closed\n', "prod.env:1 is no NAME=value line"),
-        ("A=1\nmy-name=2\n", "prod.env:2: 'my-name' can't be the name of a variable"),
-        ("A=1\n1A=2\n", "prod.env:2: '1A' can't be the name of a variable"),
+        ("A=1\n\n\nthese are words\n", "prod.env:4 isn't a NAME=value line"),
+        ('A="never closed\n', "prod.env:1 isn't a NAME=value line"),
+        ("A=1\nmy-name=2\n", "prod.env:2: 'my-name' isn't a valid variable name"),
+        ("A=1\n1A=2\n", "prod.env:2: '1A' isn't a valid variable name"),
     ],
 )
 def test_a_line_that_can_not_be_meant_is_named_without_a_value(tmp_path: Path, text: str, said: str) -> None:

@@ -73,7 +73,7 @@ def test_of_the_environment_the_names_are_told() -> None:
         "+ Secret/shop-env-2 is created, with these settings",
         "    - GONE",
         "    + NEW",
-        "    ~ OTHER has another value",
+        "    ~ OTHER has a new value",
     ]
 
 

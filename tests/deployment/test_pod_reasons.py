@@ -51,7 +51,7 @@ def test_a_crash_is_told_with_its_log_and_what_to_do() -> None:
     watch, hopeless = watched(pod(**ended(3, 2)), f'{{"level": "info", "message": "Starting"}}\n{TRACEBACK}')
     assert hopeless
     assert watch.explain().splitlines() == [
-        "pod shop-1 ended with exit status 3 (flask-app):",
+        "pod shop-1 exited with status 3 (container flask-app):",
         "    Exception in worker process",
         "    Traceback:",
         "    KeyError: 'PAYMENT_TOKEN'",
@@ -65,7 +65,7 @@ def test_a_first_crash_may_pass() -> None:
 
 def test_a_pod_that_needs_more_memory_is_told_so() -> None:
     watch, _ = watched(pod(**ended(137, 1, "OOMKilled")))
-    assert "needs more memory" in watch.explain()
+    assert "exceeded its memory limit (OOMKilled, container flask-app)" in watch.explain()
     assert "resources.limits.memory" in watch.explain()
 
 
@@ -76,7 +76,7 @@ def test_an_image_that_can_not_be_pulled_is_not_waited_for() -> None:
     }
     watch, hopeless = watched(pod(**waiting))
     assert hopeless
-    assert "has no image: not found" in watch.explain()
+    assert "can't pull its image: not found" in watch.explain()
 
 
 def test_a_secret_that_is_missing_is_named() -> None:
@@ -92,7 +92,15 @@ def test_a_pod_without_a_node_says_why() -> None:
     condition = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes: Insufficient memory"}
     watch, hopeless = watched(pod(conditions=[condition]))
     assert not hopeless, "the autoscaler of a cluster may bring a node"
-    assert "Insufficient memory" in watch.explain()
+    assert "can't be scheduled: 0/3 nodes: Insufficient memory" in watch.explain()
+
+
+def test_a_server_that_runs_but_is_not_ready_is_told_with_its_probe() -> None:
+    running: dict[str, Any] = {"restartCount": 0, "ready": False, "started": False}
+    running["state"] = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+    watch, hopeless = watched(pod(**running))
+    assert not hopeless, "it may still start"
+    assert "shop-1 isn't ready: its startup probe hasn't succeeded (container flask-app)" in watch.explain()
 
 
 def test_replicas_with_one_reason_are_told_once() -> None:
@@ -100,7 +108,7 @@ def test_replicas_with_one_reason_are_told_once() -> None:
     kubectl.apply(pod("shop-1", **ended(3, 2)), pod("shop-2", **ended(3, 2)))
     watch = Watch(kubectl, "shop", IMAGE)
     watch.look()
-    assert watch.explain().count("exit status 3") == 1
+    assert watch.explain().count("exited with status 3") == 1
 
 
 def test_pods_of_the_version_before_and_pods_that_are_well_are_not_told() -> None:
@@ -136,9 +144,9 @@ def test_of_a_long_log_the_end_is_shown() -> None:
         ("sqlite3.OperationalError: unable to open database file", "SQLite"),
         ("ModuleNotFoundError: No module named 'celery'", "the module celery"),
         ("ImportError: libpq.so.5: cannot open shared object file: No such file", "libpq.so.5"),
-        ('could not translate host name "db" to address', "is not known in the cluster"),
+        ('could not translate host name "db" to address', "can't resolve the host"),
         ("connection to server at localhost failed: Connection refused", "localhost is the pod itself"),
-        ('FATAL:  password authentication failed for user "x"', "refuses the user"),
+        ('FATAL:  password authentication failed for user "x"', "rejected the user"),
         ('psycopg.errors.UndefinedTable: relation "orders" does not exist', "migrate ="),
         ("ValueError: something else", ""),
     ],

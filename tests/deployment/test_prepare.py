@@ -83,12 +83,12 @@ def test_the_keys_of_a_secret_that_is_there_count_and_one_that_is_not_is_named(t
 def test_what_other_secrets_give_is_not_known_and_only_told(tmp_path: Path) -> None:
     values = "extraEnvFrom: [{secretRef: {name: mine}}]\n"
     (note, *_) = prepare(wanted(tmp_path, values=values, surroundings=REQUIRED)).notes
-    assert "PAYMENT_TOKEN" in note
+    assert note == f"Can't check the keys of extraEnvFrom in {tmp_path / 'my.values'}. It must provide: PAYMENT_TOKEN."
 
 
 def test_a_key_that_stands_in_the_source_is_told(tmp_path: Path) -> None:
     (note,) = prepare(wanted(tmp_path, env="PAYMENT_TOKEN=t\n", surroundings=REQUIRED)).notes
-    assert note.startswith("SECRET_KEY is not set, so that the application takes its default from config.py:7")
+    assert note.startswith("SECRET_KEY is not set, so the application uses its default from config.py:7")
 
 
 def test_the_env_file_is_in_the_secret_and_in_nothing_else(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_settings_that_were_not_deployed_are_withdrawn_unless_pods_still_name_th
 @pytest.mark.parametrize("values", ["secrets: {existingSecret: mine}\n", "secrets: {values: {A: b}}\n"])
 def test_two_secrets_are_refused(tmp_path: Path, values: str) -> None:
     asked = wanted(tmp_path, env="A=1\n", values=values)
-    with pytest.raises(DeploymentError, match="a pod has one alone: move the values into the env file"):
+    with pytest.raises(DeploymentError, match="A pod uses only one: move the values to the env file and remove"):
         prepare(asked)
 
 

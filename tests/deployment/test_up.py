@@ -162,7 +162,7 @@ def test_a_deployment_that_fails_says_why(machine: Machine, monkeypatch: pytest.
     }
     machine.kubectl.apply(pod, {"kind": "Log", "metadata": {"name": "shop-1"}, "text": "KeyError: 'MAIL_HOST'"})
     monkeypatch.setattr(up, "run_to_its_end", lambda *_, **__: 1)
-    with pytest.raises(cluster.ClusterError, match=r"(?s)exit status 4.*MAIL_HOST is not set.*was not deployed"):
+    with pytest.raises(cluster.ClusterError, match=r"(?s)exited with status 4.*MAIL_HOST is not set.*was not deployed"):
         machine.up("PAYMENT_TOKEN=t\n", **NEEDS)
 
 

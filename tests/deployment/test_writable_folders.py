@@ -108,7 +108,7 @@ def test_a_log_beside_the_code_is_written_to_a_copy_of_the_code() -> None:
 
 def test_production_does_not_lose_a_database_beside_the_code() -> None:
     hard_coded = described(writes=(written("app.db", SQLITE, shared=True),))
-    with pytest.raises(DeploymentError, match=r"shop.py:9: app.db \(SQLite database\) lies in the folder of the code"):
+    with pytest.raises(DeploymentError, match=r"shop.py:9: app.db \(SQLite database\) is in the folder of the code"):
         folders(hard_coded, development=False)
     found = given(folders(hard_coded))
     assert (found["replicaCount"], found["volumeMounts"]) == (1, [{"name": "code", "mountPath": "/srv"}])
@@ -118,5 +118,5 @@ def test_a_migration_could_not_see_a_database_in_the_pods_copy_of_the_code() -> 
     hard_coded = described(
         writes=(written("app.db", SQLITE, shared=True),), migration=Found("flask db upgrade", "migrations")
     )
-    with pytest.raises(DeploymentError, match="Move it into a folder of its own"):
+    with pytest.raises(DeploymentError, match="Move it to its own folder"):
         folders(hard_coded)

@@ -71,17 +71,21 @@ def test_the_repository_may_be_named_as_its_own_package(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("serve", "cause", "line"),
     [
-        ("shop.py", "names the module shop.py, and there is neither shop/py.py nor shop/py/__init__.py", "shop:app"),
-        ("store:app", "names the module store, and there is neither store.py nor store/__init__.py", "shop:app"),
-        ("shop:ap", "names shop:ap, and shop.py has no such application", "shop:app"),
-        ("shop:plain", "names shop.py:5, which is a function that does not take environ and", "shop:plain()"),
-        ("shop:app)", "is no module, module:name or module:factory(arguments) with arguments that", "shop:app"),
-        ("shop:create_app(MODE)", "is no module, module:name or module:factory(arguments)", "shop:app"),
+        ("shop.py", "names the module shop.py, but neither shop/py.py nor shop/py/__init__.py exists", "shop:app"),
+        ("store:app", "names the module store, but neither store.py nor store/__init__.py exists", "shop:app"),
+        ("shop:ap", "names shop:ap, but shop.py has no such application", "shop:app"),
+        ("shop:plain", "names shop.py:5, a function that doesn't take environ and", "shop:plain()"),
+        ("shop:app)", "isn't a module, module:name or module:factory(arguments) with literal", "shop:app"),
+        ("shop:create_app(MODE)", "isn't a module, module:name or module:factory(arguments)", "shop:app"),
         ("shop:create_app", "names the factory shop.py:3 without calling it", "shop:create_app(mode='production')"),
         ("shop:create_app()", "calls create_app without mode (shop.py:3)", "shop:create_app(mode='production')"),
-        ("shop:create_app('a', 'b')", "calls create_app with more than it takes", "shop:create_app(mode='production')"),
+        (
+            "shop:create_app('a', 'b')",
+            "calls create_app with arguments that it doesn't take",
+            "shop:create_app(mode='production')",
+        ),
         ("tidy:app", "names tidy.py:2, which is ASGI", "shop:app"),
-        ("empty", "names empty, and empty.py has no such application", "shop:app"),
+        ("empty", "names empty, but empty.py has no such application", "shop:app"),
     ],
 )
 def test_a_mistake_is_named_with_the_line_to_write(tmp_path: Path, serve: str, cause: str, line: str) -> None:
@@ -98,7 +102,7 @@ def test_a_file_that_can_not_be_parsed_is_named_with_the_reason(tmp_path: Path) 
 
 def test_a_module_that_lies_below_two_roots_needs_the_root_too(tmp_path: Path) -> None:
     said = problem(made(tmp_path, {"one/app.py": SHOP, "two/app.py": SHOP}), serve="app:app")
-    assert said.cause.endswith("could mean each of one/app.py, two/app.py")
+    assert said.cause.endswith("matches several files: one/app.py, two/app.py")
     assert said.line == 'root = "one"'
 
 
@@ -110,14 +114,14 @@ def test_an_example_may_be_named_by_its_root(tmp_path: Path) -> None:
 
 def test_the_file_that_was_looked_for_is_named_below_the_root(tmp_path: Path) -> None:
     said = problem(made(tmp_path, {"shop.py": SHOP, "src/other.py": ""}), serve="shop:app", root="src")
-    assert "there is neither src/shop.py nor src/shop/__init__.py" in said.cause
+    assert "neither src/shop.py nor src/shop/__init__.py exists" in said.cause
 
 
 @pytest.mark.parametrize("root", ["nowhere", "/srv", "../other", ".."])
 def test_a_root_outside_of_the_repository_is_refused(tmp_path: Path, root: str) -> None:
     (tmp_path / "other").mkdir()
     said = problem(made(tmp_path / "shop", {"app.py": SHOP}), root=root)
-    assert said.cause == f"flask-app.toml: root = {root!r} is no folder of the repository"
+    assert said.cause == f"flask-app.toml: root = {root!r} isn't a folder of the repository"
     assert said.line == 'root = "src"'
 
 

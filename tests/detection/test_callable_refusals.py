@@ -21,12 +21,12 @@ def problem(folder: Path, files: dict[str, str]) -> Problem:
 
 def test_two_applications_are_listed_each_with_its_place_and_why(tmp_path: Path) -> None:
     said = problem(tmp_path, {"one.py": FLASK, "two.py": FLASK})
-    assert said.cause == "several applications could be meant, and nothing says which one production serves"
+    assert said.cause == "2 applications could be served, and nothing says which one production serves"
     assert [(each.value, each.place) for each in said.candidates] == [
         ("one:app", "one.py:2: a server looks for the name app"),
         ("two:app", "two.py:2: a server looks for the name app"),
     ]
-    assert (said.remedy, said.line) == ("name one in flask-app.toml", 'serve = "one:app"')
+    assert (said.remedy, said.line) == ("choose one in flask-app.toml", 'serve = "one:app"')
 
 
 def test_two_that_have_nothing_to_do_with_each_other_are_as_likely_at_any_depth(tmp_path: Path) -> None:
@@ -44,16 +44,16 @@ def test_two_of_one_name_are_told_apart_by_their_roots(tmp_path: Path) -> None:
 def test_production_files_that_name_two_decide_nothing(tmp_path: Path) -> None:
     said = problem(tmp_path, {"one.py": FLASK, "two.py": FLASK, "start.sh": "gunicorn one:app &\ngunicorn two:app\n"})
     assert [each.place for each in said.candidates] == [
-        "one.py:2: start.sh:1 gives it to gunicorn; a server looks for the name app",
-        "two.py:2: start.sh:2 gives it to gunicorn; a server looks for the name app",
+        "one.py:2: start.sh:1 passes it to gunicorn; a server looks for the name app",
+        "two.py:2: start.sh:2 passes it to gunicorn; a server looks for the name app",
     ]
 
 
 def test_a_factory_with_arguments_is_named_with_them(tmp_path: Path) -> None:
     said = problem(tmp_path, {"shop.py": "import flask\ndef create_app(mode, path):\n    return flask.Flask(mode)\n"})
-    assert said.cause == "the factory shop:create_app (shop.py:2) can't be called without mode and path"
+    assert said.cause == "the factory shop:create_app (shop.py:2) requires mode and path"
     assert said.line == "serve = \"shop:create_app(mode='production', path='...')\""
-    assert "write the arguments into flask-app.toml" in said.remedy
+    assert "set the arguments in flask-app.toml" in said.remedy
 
 
 def test_a_factory_that_opens_a_file_it_is_not_given_is_not_called_without(tmp_path: Path) -> None:
@@ -66,9 +66,7 @@ def test_a_factory_that_opens_a_file_it_is_not_given_is_not_called_without(tmp_p
             return flask.Flask('shop')
     """
     said = problem(tmp_path, {"shop.py": shop})
-    assert said.cause == (
-        "the factory shop:create_app (shop.py:4) opens settings_file, which is None unless it is given"
-    )
+    assert said.cause == ("the factory shop:create_app (shop.py:4) opens settings_file, whose default is None")
     assert said.line == "serve = \"shop:create_app(settings_file='...')\""
 
 
@@ -76,23 +74,23 @@ def test_a_class_with_arguments_is_named_with_them(tmp_path: Path) -> None:
     said = problem(
         tmp_path, {"shop.py": "import flask\nclass Shop(flask.Flask):\n    def __init__(self, config): ...\n"}
     )
-    assert said.cause == "the factory shop:Shop (shop.py:3) can't be called without config"
+    assert said.cause == "the factory shop:Shop (shop.py:3) requires config"
 
 
 def test_an_application_made_of_nothing_is_not_what_is_meant(tmp_path: Path) -> None:
     shop = "import flask\ndef create_app(books):\n    return flask.Flask('shop')\napp = create_app([])\n"
     said = problem(tmp_path, {"shop.py": shop})
-    assert said.cause == "shop:app (shop.py:4) is made with an empty books"
+    assert said.cause == "shop:app (shop.py:4) is given an empty books"
     assert said.line == "serve = \"shop:create_app(books='...')\""
 
 
 STEPS = {
-    "registers pages (register_blueprint)": "    app.register_blueprint(pages)\n",
+    "registers routes (register_blueprint)": "    app.register_blueprint(pages)\n",
     "sets 'BOOKS'": "    app.config['BOOKS'] = 1\n",
     "sets its configuration": "    app.config.update(BOOKS=1)\n",
     "sets secret_key": "    app.secret_key = 'x'\n",
-    "begins login": "    login.init_app(app)\n",
-    "starts poll in a thread beside the server": "    Thread(target=poll).start()\n    app.run()\n",
+    "initializes login": "    login.init_app(app)\n",
+    "starts the thread poll": "    Thread(target=poll).start()\n    app.run()\n",
 }
 
 
@@ -100,31 +98,31 @@ STEPS = {
 def test_an_application_that_a_function_completes_is_refused_with_the_function(tmp_path: Path, what: str) -> None:
     main = f"def main():\n{STEPS[what]}"
     said = problem(tmp_path, {"shop.py": f"from threading import Thread\n{FLASK}def poll(): ...\n{main}"})
-    assert said.cause.startswith(f"shop:app is completed by shop.main(), which {what} (shop.py:")
-    assert said.cause.endswith("and is not run when a server imports shop")
+    assert said.cause.startswith(f"shop:app is incomplete when imported: shop.main() {what} (shop.py:")
+    assert said.cause.endswith("and a server doesn't call it")
     assert said.line == 'serve = "wsgi:app"'
-    assert "if the application works without, name shop:app instead" in said.remedy
+    assert "if the application works without that, set `serve` to shop:app instead" in said.remedy
 
 
 def test_pages_registered_in_the_main_guard_are_missed(tmp_path: Path) -> None:
     said = problem(
         tmp_path, {"shop.py": FLASK + "if __name__ == '__main__':\n    app.register_blueprint(pages)\n    app.run()\n"}
     )
-    assert "is completed by the block under `if __name__ == '__main__':`, which registers pages" in said.cause
+    assert "is incomplete when imported: the block under `if __name__ == '__main__':` registers routes" in said.cause
 
 
 def test_an_application_that_is_none_until_a_function_is_called(tmp_path: Path) -> None:
     shop = "import flask\napp = None\ndef begin():\n    global app\n    app = flask.Flask('shop')\n"
     said = problem(tmp_path, {"shop.py": shop})
     assert said.cause == (
-        "shop:app is None until shop.begin() (shop.py:3) is called, which importing the module does not do"
+        "shop:app is None until shop.begin() (shop.py:3) is called, and importing the module doesn't call it"
     )
 
 
 def test_an_application_made_from_the_command_line(tmp_path: Path) -> None:
     shop = "import sys, flask\ndef create_app():\n    path = sys.argv[1]\n    return flask.Flask(path)\n"
     said = problem(tmp_path, {"shop.py": shop})
-    assert said.cause.startswith("shop:create_app is made from the command line (shop.py:3)")
+    assert said.cause.startswith("shop:create_app is created from command-line arguments (shop.py:3)")
 
 
 def test_the_object_of_a_worker_is_not_served_for_a_factory_that_needs_arguments(tmp_path: Path) -> None:
@@ -137,7 +135,7 @@ def test_the_object_of_a_worker_is_not_served_for_a_factory_that_needs_arguments
 
 def test_a_function_that_takes_a_request_is_not_served_unless_it_is_called_an_application(tmp_path: Path) -> None:
     said = problem(tmp_path, {"errors.py": "def not_found(environ, start_response): ...\n"})
-    assert said.cause.startswith("errors:not_found (errors.py:1) takes environ and start_response, and nothing says")
+    assert said.cause.startswith("errors:not_found (errors.py:1) takes environ and start_response, but may")
     assert said.line == 'serve = "errors:not_found"'
 
 
@@ -150,27 +148,25 @@ def test_a_function_that_is_given_a_request_makes_no_application(tmp_path: Path)
 def test_an_example_to_fill_in_is_not_served(tmp_path: Path) -> None:
     files = {"wsgi.py": "import flask\nhome = '/path/to/shop'\napp = flask.Flask(home)\n"}
     said = problem(tmp_path, files)
-    assert said.cause == "wsgi:app is an example to copy: '/path/to/shop' (wsgi.py:2) is a placeholder"
+    assert said.cause == "wsgi:app is a template to copy: '/path/to/shop' (wsgi.py:2) is a placeholder"
 
 
 def test_an_application_that_stays_inside_of_a_function(tmp_path: Path) -> None:
     said = problem(tmp_path, {"shop.py": "import flask\ndef main():\n    app = flask.Flask('shop')\n    app.run()\n"})
-    assert said.cause == (
-        "the application is made inside shop.main() (shop.py:3) and stays there, so that no server can import it"
-    )
+    assert said.cause == ("the application is a local variable of shop.main() (shop.py:3), so a server can't import it")
 
 
 def test_an_application_that_is_made_only_when_the_module_is_started(tmp_path: Path) -> None:
     said = problem(tmp_path, {"shop.py": "import flask\nif __name__ == '__main__':\n    flask.Flask('shop').run()\n"})
     assert said.cause.startswith(
-        "the application is made inside the block under `if __name__ == '__main__':` (shop.py:3)"
+        "the application is a local variable of the block under `if __name__ == '__main__':` (shop.py:3)"
     )
 
 
 def test_the_likelier_application_is_not_passed_over_for_lacking_something(tmp_path: Path) -> None:
     shop = FLASK + "def main():\n    app.register_blueprint(pages)\n"
     said = problem(tmp_path, {"shop.py": shop, "tools/helper.py": FLASK})
-    assert said.cause.startswith("shop:app is completed by shop.main()")
+    assert said.cause.startswith("shop:app is incomplete when imported: shop.main()")
 
 
 ASGI = {
@@ -200,7 +196,7 @@ def test_an_asgi_application_that_production_starts_is_what_is_meant(tmp_path: P
 )
 def test_a_server_of_its_own_is_refused_by_name(tmp_path: Path, source: str) -> None:
     said = problem(tmp_path, {"shop.py": source, "pyproject.toml": "[project.scripts]\nshop = 'shop:main'\n"})
-    assert said.cause == "shop:app (shop.py:2) brings its own server, and is no WSGI application"
+    assert said.cause == "shop:app (shop.py:2) has its own server and isn't a WSGI application"
     assert "(its own command is `shop`)" in said.remedy
 
 
@@ -215,7 +211,7 @@ def test_a_library_is_not_served_by_its_example(tmp_path: Path) -> None:
     files = {"setup.py": "", "flask_shop/__init__.py": "class Shop: ...", "examples/one.py": FLASK}
     said = problem(tmp_path, files)
     assert said.cause == (
-        "the only applications are in folders of examples and tests, so that the repository is likely a library"
+        "the only applications are in folders of examples and tests, so the repository is probably a library"
     )
     assert [each.value for each in said.candidates] == ["one:app"]
     assert said.line == 'serve = "one:app"'
@@ -232,14 +228,14 @@ def test_an_application_of_paste_needs_its_ini_file(tmp_path: Path) -> None:
     setup = "setup(entry_points='''\n[paste.app_factory]\nmain = shop.config:make_app\n''')\n"
     said = problem(tmp_path, {"setup.py": setup, "shop/__init__.py": ""})
     assert said.cause == (
-        "the application is made from an ini file by PasteDeploy (setup.py: paste.app_factory = shop.config:make_app)"
+        "PasteDeploy creates the application from an ini file (setup.py: paste.app_factory = shop.config:make_app)"
     )
 
 
 def test_a_package_in_a_folder_of_no_module_s_name_is_refused(tmp_path: Path) -> None:
     said = problem(tmp_path / "my-shop", {"__init__.py": FLASK + "from .views import pages\n", "views.py": ""})
     assert said.cause == (
-        "the repository is itself a package (__init__.py), and its folder's name 'my-shop' is no module's name"
+        "the repository is itself a package (__init__.py), and its folder's name 'my-shop' isn't a module name"
     )
     assert said.remedy == "rename the folder, for example to my_shop"
 
@@ -248,4 +244,4 @@ def test_a_folder_of_too_many_files_is_refused(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(reading, "MOST_FILES", 1)
     said = problem(tmp_path, {"app.py": FLASK, "other.py": ""})
     assert "has more than 1 files" in said.cause
-    assert said.remedy == "give the folder that holds the application"
+    assert said.remedy == "pass the folder that contains the application"

@@ -118,30 +118,30 @@ def test_each_fact_is_printed_with_its_place() -> None:
         "shop, from /home/me/shop",
         "",
         "Application",
-        "  serves           shop.wsgi:app (Flask)                  src/shop/wsgi.py:3",
-        "  import path      src/ comes first                       src/shop/wsgi.py:3",
-        "  health check     /healthz                               src/shop/views.py:9",
-        "  service          postgresql                             requirements.txt:2",
-        "                   redis                                  src/shop/tasks.py:1",
+        "  serves           shop.wsgi:app (Flask)                src/shop/wsgi.py:3",
+        "  import path      src/ is first                        src/shop/wsgi.py:3",
+        "  health check     /healthz                             src/shop/views.py:9",
+        "  service          postgresql                           requirements.txt:2",
+        "                   redis                                src/shop/tasks.py:1",
         "",
         "Image",
-        "  Python           3.13                                   default",
+        "  Python           3.13                                 default",
         "  requirements     requirements.txt",
-        "  Debian package   libpq5                                 requirements.txt:2",
+        "  Debian package   libpq5                               requirements.txt:2",
         "",
-        "Beside the server",
-        "  migration        flask db upgrade                       migrations/env.py",
-        "  worker mail      celery --app shop.tasks worker         Procfile:2",
-        '  cron job report  0 3 * * *  flask report --title "A"    app.json',
+        "Workers, CronJobs and migration",
+        "  migration        flask db upgrade                     migrations/env.py",
+        "  worker mail      celery --app shop.tasks worker       Procfile:2",
+        '  cron job report  0 3 * * *  flask report --title "A"  app.json',
         "",
         "Environment variables",
-        "  DATABASE_URL     required, secret                       src/shop/config.py:4",
-        "  CURRENCY         optional, default EUR                  src/shop/config.py:5",
-        "  SHOP_NAME        required                               src/shop/config.py:6",
+        "  DATABASE_URL     required, secret                     src/shop/config.py:4",
+        "  CURRENCY         optional, default EUR                src/shop/config.py:5",
+        "  SHOP_NAME        required                             src/shop/config.py:6",
         "",
         "Written to",
-        "  instance folder  instance (all pods must see the same)  src/shop/__init__.py:8",
-        "  SQLite database  shop.db (all pods must see the same)   src/shop/config.py:7",
+        "  instance folder  instance (shared by all pods)        src/shop/__init__.py:8",
+        "  SQLite database  shop.db (shared by all pods)         src/shop/config.py:7",
         "",
         "Notes",
         "  - requirements.txt:1 pins gunicorn 20.1.0, which nodrop's own replaces.",
@@ -151,21 +151,37 @@ def test_each_fact_is_printed_with_its_place() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("cause", "printed"),
+    [
+        ("the repository is a library", "The repository is a library."),
+        ("git isn't installed", "Git isn't installed."),
+        ("shop:app is None", "shop:app is None."),
+        ("shop.py isn't valid", "shop.py isn't valid."),
+        ("flask-app.toml: unknown key", "flask-app.toml: unknown key."),
+        ("create_app() takes a path", "create_app() takes a path."),
+        ("--python doesn't exist", "--python doesn't exist."),
+    ],
+)
+def test_a_cause_begins_with_a_capital_unless_it_begins_with_code(cause: str, printed: str) -> None:
+    assert f"  {printed}\n" in explain([Problem(cause, "correct it")])
+
+
 def test_a_problem_is_printed_with_its_candidates_and_the_line_that_decides() -> None:
     candidates = (Found("shop:app", "shop.py:3"), Found("shop.admin:app", "shop/admin.py:12"))
     problem = Problem(
-        "several applications could be meant", "name one in flask-app.toml", candidates, 'serve = "shop:app"'
+        "2 applications could be served", "choose one in flask-app.toml", candidates, 'serve = "shop:app"'
     )
-    assert explain([problem, Problem("it has no requirements", "write requirements.txt")]).splitlines() == [
+    assert explain([problem, Problem("no file declares them: shop.py", "write requirements.txt")]).splitlines() == [
         "This application can't be served as it is: 2 problems.",
         "",
-        "  several applications could be meant.",
+        "  2 applications could be served.",
         "    shop:app        shop.py:3",
         "    shop.admin:app  shop/admin.py:12",
-        "  To solve it: name one in flask-app.toml.",
+        "  To solve it: choose one in flask-app.toml.",
         '    serve = "shop:app"',
         "",
-        "  it has no requirements.",
+        "  No file declares them: shop.py.",
         "  To solve it: write requirements.txt.",
     ]
 
@@ -202,7 +218,7 @@ def test_a_configuration_that_is_there_is_not_overwritten(
     made(tmp_path, {file: text})
     assert main([str(tmp_path), "--write"]) == 2
     assert (tmp_path / file).read_text() == text
-    assert "is there, and isn't overwritten" in capsys.readouterr().err
+    assert "exists and isn't overwritten" in capsys.readouterr().err
 
 
 def test_json_has_the_whole_description(tmp_path: Path, parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:

@@ -123,9 +123,10 @@ def test_socket_io_keeps_clients_with_one_pod(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("import os\napp.secret_key = os.urandom(24)", "app.py:4: SECRET_KEY is random, so each process has its own"),
+        ("import os\napp.secret_key = os.urandom(24)",
+         "app.py:4: SECRET_KEY is random, so each process generates its own"),
         ("import os, secrets\napp.config['SECRET_KEY'] = os.environ.get('SECRET_KEY') or secrets.token_hex()",
-         "a session is lost when another one answers. Set SECRET_KEY in the env file."),
+         "a session is lost when another process answers. Set SECRET_KEY in the env file."),
         ("app.secret_key = 'dev'", "app.py:3: SECRET_KEY is in the source"),
         ("import os\napp.secret_key = os.environ.get('SECRET_KEY', 'dev')", "SECRET_KEY has a default in the source"),
         ("from flask import session\ndef view():\n    session['a'] = 1", "app.py:5: sessions are used, but no"),

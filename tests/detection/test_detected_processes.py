@@ -41,7 +41,7 @@ def test_a_second_server_in_a_procfile_is_no_worker(tmp_path: Path) -> None:
     files = {"app.py": FLASK, "Procfile": "web: gunicorn app:app\nadmin: gunicorn admin:app\n"}
     surroundings = found(tmp_path, files)
     assert surroundings.processes == ()
-    assert "Procfile:2: 'admin' is a server of its own" in surroundings.notes[0]
+    assert "Procfile:2: 'admin' is a separate server" in surroundings.notes[0]
 
 
 def test_compose_commands_of_task_queues_are_processes(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_other_task_queues(tmp_path: Path, files: dict[str, str], command: str, 
 def test_a_queue_whose_redis_is_not_known_is_noted(tmp_path: Path) -> None:
     code = f"{FLASK}from redis import Redis\nfrom rq import Queue\nmails = Queue('mails', connection=Redis('queue'))\n"
     [note] = found(tmp_path, {"app.py": code}).notes
-    assert note.startswith("app.py:5: RQ is used, but not where its Redis is.")
+    assert note.startswith("app.py:5: RQ is used, but the address of its Redis isn't known.")
     assert 'workers.rq = "rq worker --url redis://HOST mails"' in note
 
 
@@ -226,7 +226,7 @@ def test_what_a_procfile_has_is_not_looked_for_in_the_code(tmp_path: Path) -> No
 def test_a_scheduler_within_the_server_is_noted(tmp_path: Path) -> None:
     code = f"{FLASK}from apscheduler.schedulers.background import BackgroundScheduler\nBackgroundScheduler().start()\n"
     [note] = found(tmp_path, {"app.py": code}).notes
-    assert note.startswith("app.py:4: a scheduler starts within the server, so each job runs in every worker")
+    assert note.startswith("app.py:4: a scheduler starts in the server, so each job runs in every worker process")
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_a_scheduler_within_the_server_is_noted(tmp_path: Path) -> None:
 )
 def test_commands_that_sound_like_a_process_are_noted(tmp_path: Path, file: str, text: str, line: int) -> None:
     [note] = found(tmp_path, {"app.py": FLASK, file: text}).notes
-    assert f"may have to run beside the server: `shop-notifier` ({file}:{line})." in note
+    assert f"may have to run as workers: `shop-notifier` ({file}:{line})." in note
     assert 'workers.NAME = "shop-notifier"' in note
 
 
@@ -260,9 +260,7 @@ def test_cron_jobs_come_from_app_json_and_crontabs(tmp_path: Path) -> None:
 
 def test_a_schedule_that_kubernetes_has_not_is_noted(tmp_path: Path) -> None:
     [note] = found(tmp_path, {"app.py": FLASK, "crontab": "@reboot flask start\n"}).notes
-    assert (
-        note == "crontab:1: the schedule '@reboot' can't be used in Kubernetes: @reboot is none that Kubernetes knows."
-    )
+    assert note == "crontab:1: '@reboot' isn't a valid cron schedule: Kubernetes doesn't support @reboot."
 
 
 def test_what_flask_app_toml_sets_replaces_what_is_found(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Migrations, build steps and the front end."""
+"""Migrations, build steps and the frontend."""
 
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def test_migrations_of_a_package_that_runs_them_itself_are_only_noted(tmp_path: 
     }
     surroundings = found(tmp_path, files)
     assert surroundings.migration is None
-    assert "shop/sql/scripts/env.py: there are migrations of Alembic" in surroundings.notes[0]
+    assert "shop/sql/scripts/env.py: there are Alembic migrations" in surroundings.notes[0]
 
 
 def steps(folder: Path, files: dict[str, str], serve: str = "app:app", kind: str = "Flask") -> list[tuple[str, str]]:
@@ -134,4 +134,4 @@ def test_why_a_front_end_is_not_built_is_noted(tmp_path: Path) -> None:
     assert note == "package.json: it has a build script, but no lock file such as package-lock.json, so it isn't built."
     two = {"a/package.json": PACKAGE, "a/yarn.lock": "", "b/package.json": PACKAGE, "b/yarn.lock": ""}
     [note] = found(tmp_path / "two", {"app.py": FLASK, **two}).notes
-    assert 'Several front ends could be built: a, b. Name one in flask-app.toml: assets = "a".' in note
+    assert 'Several frontends could be built: a, b. Choose one in flask-app.toml: assets = "a".' in note

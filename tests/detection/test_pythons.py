@@ -66,7 +66,7 @@ def test_an_older_python_is_refused_with_the_line_to_write(tmp_path: Path, files
 def test_places_that_contradict_are_refused(tmp_path: Path) -> None:
     files = {"requirements.txt": "", ".python-version": "3.11", "pyproject.toml": project(">=3.12")}
     problem = refusal(tmp_path, files)
-    assert problem.cause == ".python-version:1 says Python 3.11 and pyproject.toml requires-python >=3.12"
+    assert problem.cause == ".python-version:1 says Python 3.11, but pyproject.toml requires-python says >=3.12"
     assert problem.line == 'python = "3.13"'
 
 

@@ -93,19 +93,20 @@ idna @ file:///home/x/idna-3.4-py3-none-any.whl
         "idna==3.4",
     ]
     assert found.notes == [
-        "requirements.txt:1 is left out: pkg-resources==0.0.0 is invented by Ubuntu, and no index has it.",
-        "requirements.txt:2 is left out: pywin32 exists for Windows alone.",
-        "requirements.txt:4 names a path of another machine: certifi is taken from the index.",
-        "requirements.txt:5 names a path of another machine: idna==3.4 is taken from the index.",
+        "requirements.txt:1 is skipped: pkg-resources==0.0.0 is an artifact of Ubuntu's pip and isn't on PyPI.",
+        "requirements.txt:2 is skipped: pywin32 is Windows-only.",
+        "requirements.txt:4 refers to a path on another machine: certifi is installed from the package index instead.",
+        "requirements.txt:5 refers to a path on another machine: idna==3.4 is installed from the package index "
+        "instead.",
     ]
 
 
 @pytest.mark.parametrize(
     ("content", "cause"),
     [
-        ("flask\nflask = 3\n", "requirements.txt:2 is no requirement: 'flask = 3'"),
+        ("flask\nflask = 3\n", "requirements.txt:2: 'flask = 3' isn't a valid requirement"),
         ("-r base.txt\n", "base.txt can't be read: No such file or directory"),
-        ("-e ../shared\n", "requirements.txt:1 names ../shared, which is not there"),
+        ("-e ../shared\n", "requirements.txt:1 refers to ../shared, which doesn't exist"),
     ],
 )
 def test_what_can_not_be_read_is_refused_with_its_place(tmp_path: Path, content: str, cause: str) -> None:

@@ -98,7 +98,7 @@ def test_a_folder_of_a_repository_can_be_named(shop: Path) -> None:
     git(shop, "add", "backend")
     git(shop, "commit", "--quiet", "--message", "backend")
     assert (folder_of(f"file://{shop}#subdirectory=backend") / "wsgi.py").exists()
-    assert "write a folder of it" in refused(f"file://{shop}#subdirectory=../..")
+    assert "use one of its folders" in refused(f"file://{shop}#subdirectory=../..")
 
 
 def test_what_was_edited_in_a_clone_is_not_undone(shop: Path) -> None:
@@ -115,8 +115,8 @@ def test_what_was_edited_in_a_clone_is_not_undone(shop: Path) -> None:
     ("rest", "said"),
     [
         ("/nowhere", "does not appear to be a git repository. check the address"),
-        ("@v9", "couldn't find remote ref v9. name a branch, a tag or a full commit behind the @"),
-        ("@--upload-pack=touch", "is no revision"),
+        ("@v9", "couldn't find remote ref v9. put a branch, a tag or a full commit hash after the @"),
+        ("@--upload-pack=touch", "isn't a revision"),
     ],
 )
 def test_what_git_says_is_one_line_with_a_remedy(shop: Path, rest: str, said: str) -> None:

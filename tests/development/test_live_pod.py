@@ -172,8 +172,8 @@ def test_a_path_that_leads_out_of_the_volume_is_refused(tmp_path: Path) -> None:
     with tarfile.open(fileobj=archive, mode="w") as opened:
         opened.addfile(tarfile.TarInfo("../outside"))
     with agent(tmp_path) as there:
-        assert "is not in the volume" in there.order(archive.getvalue())["error"]
-        assert "is not in the volume" in there.order(packed(write(tmp_path / "empty")), ["../kept"])["error"]
+        assert "is outside the volume" in there.order(archive.getvalue())["error"]
+        assert "is outside the volume" in there.order(packed(write(tmp_path / "empty")), ["../kept"])["error"]
     assert (tmp_path / "kept").exists()
     assert not (tmp_path / "outside").exists()
 
@@ -191,7 +191,7 @@ def test_a_worker_is_started_anew_with_each_change(tmp_path: Path) -> None:
         assert supervisor.stdout.readline() == "2\n"
         # One that can't start waits for the next change.
         there.order(packed(write(change, prices="PRICE = \n")), reload=True)
-        assert "the worker ended with status 1" in supervisor.stdout.readline()
+        assert "the worker exited with status 1" in supervisor.stdout.readline()
         there.order(packed(write(change, prices="PRICE = 3\n")), reload=True)
         assert supervisor.stdout.readline() == "3\n"
         supervisor.send_signal(signal.SIGTERM)

@@ -103,7 +103,7 @@ def test_a_change_of_what_the_packages_come_from_asks_for_a_new_image(tmp_path: 
     repository = write(tmp_path / "shop", **{"shop.py": "one", "requirements.txt": "flask\n"})
     with editing(tmp_path, pod("shop-a")) as lines:
         write(repository, **{"requirements.txt": "flask\nredis\n"})
-        told = "requirements.txt has changed: the pods keep the packages of their image until make up builds another"
+        told = "requirements.txt has changed: the pods keep the packages of their image until make up builds a new one"
         until("it is told", lambda: told in lines)
 
 
@@ -116,7 +116,7 @@ def test_code_that_can_not_be_loaded_is_told_as_the_pod_sees_it(tmp_path: Path) 
     with editing(tmp_path, pod("shop-a")) as lines:
         until("it has the files", lambda: in_pod(tmp_path, "shop-a", "shop.py") == "one")
         write(repository, shop="two")
-        until("it is told", lambda: any("shop.py: not served" in line for line in lines))
+        until("it is told", lambda: any("shop.py can't be loaded" in line for line in lines))
         until("it is told why", lambda: "  SyntaxError: invalid syntax (shop.py, line 1)" in lines)
 
 
@@ -133,6 +133,6 @@ def test_a_pod_that_waits_to_be_started_again_is_replaced_once_it_is_mended(tmp_
 def test_a_release_that_another_server_serves_is_refused(tmp_path: Path) -> None:
     values = {**VALUES, "management": {"enabled": False}}
     release = FakeRelease.made(tmp_path, pods=[], values=values)
-    with pytest.raises(DevelopmentError, match="shop is not served by nodrop"):
+    with pytest.raises(DevelopmentError, match="shop isn't served by nodrop"):
         Session(release, Files(write(tmp_path / "shop")), print).run()
     assert not any(line.startswith(("helm upgrade", "helm rollback")) for line in asked(tmp_path))

@@ -82,7 +82,7 @@ def test_it_is_there_at_once_when_nothing_changed(tmp_path: Path) -> None:
 
 def test_what_can_not_be_installed_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     others = ITSDANGEROUS.replace("c6242", "00000").replace("e0050", "00000")
-    with pytest.raises(DevelopmentError, match=r"(?s)can't be made:.*itsdangerous.*make up"):
+    with pytest.raises(DevelopmentError, match=r"(?s)can't be created:.*itsdangerous.*make up"):
         environment(described(tmp_path, python=HERE), locked(tmp_path, others), tmp_path / "venv")
     assert everything_in(tmp_path / "venv") == set()
 
@@ -98,7 +98,7 @@ def test_an_interpreter_that_is_installed_later_is_found(tmp_path: Path, program
 def test_a_python_that_is_not_here_is_replaced_and_told(tmp_path: Path) -> None:
     made = environment(described(tmp_path, python="3.99"), locked(tmp_path), tmp_path / "venv")
     assert made.note.startswith(
-        f"Python 3.99, which the image has, is not on this machine: serving with Python {HERE}."
+        f"Python 3.99, which the image uses, isn't installed on this machine: serving with Python {HERE}."
     )
 
 

@@ -103,8 +103,8 @@ def test_a_shell_is_opened_in_a_pod_that_is_ready_and_stays(tmp_path: Path) -> N
 
 def test_a_part_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
     release = FakeRelease.made(tmp_path, pods=[pod("shop-new"), pod("shop-queue", part="worker-queue")])
-    with pytest.raises(DevelopmentError, match=r"no pod of the part worker-mail: it has server, worker-queue; see"):
+    with pytest.raises(DevelopmentError, match=r"no worker-mail pod; its pods are server, worker-queue: see"):
         shell_command(release, "", "worker-mail", for_terminal=False)
     release = FakeRelease.made(tmp_path, pods=[pod("shop-new", phase="Pending")])
-    with pytest.raises(DevelopmentError, match=r"no pod of the part server runs: kubectl .* describe pod shop-new"):
+    with pytest.raises(DevelopmentError, match=r"no server pod is running: see kubectl .* describe pod shop-new"):
         shell_command(release, "", "server", for_terminal=False)

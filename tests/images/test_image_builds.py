@@ -150,7 +150,7 @@ PyMODINIT_FUNC PyInit_mail(void) {
 def test_a_missing_header_ends_with_the_line_to_write(tmp_path: Path) -> None:
     setup = "from setuptools import Extension, setup\nsetup(name='mail', ext_modules=[Extension('mail', ['mail.c'])])\n"
     folder = write(tmp_path / "shop", {"shop.py": SHOP, "mail/setup.py": setup, "mail/mail.c": "#include <yaml.h>\n"})
-    with pytest.raises(ImageError, match=r"yaml\.h is missing\. Write apt-build = \[\"libyaml-dev\"\] in flask-app"):
+    with pytest.raises(ImageError, match=r"yaml\.h is missing\. Set apt-build = \[\"libyaml-dev\"\] in flask-app"):
         built(describe(folder), tmp_path, unhashed="./shop/mail\n")
 
 

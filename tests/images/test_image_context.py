@@ -58,7 +58,7 @@ def test_a_file_on_another_file_system_is_copied(tmp_path: Path, monkeypatch: py
 def test_credentials_are_not_in_the_context_and_are_named(tmp_path: Path) -> None:
     context = assembled(tmp_path, {"shop.py": "", ".env": "SECRET_KEY=1"})
     assert names(context) == ["shop.py"]
-    assert context.notes[0].startswith("Not in the image, as likely to hold credentials: .env. ")
+    assert context.notes[0].startswith("Not in the image, because they probably hold credentials: .env. ")
 
 
 def test_a_repository_that_is_itself_the_package_goes_into_a_folder_of_its_name(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_packages_from_git_and_from_folders_are_apart_with_their_files(tmp_path:
 
 
 def test_a_folder_that_the_requirements_name_and_nobody_has_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"the requirements name .*/my shop/libs/mail, which is not there"):
+    with pytest.raises(ImageError, match=r"the requirements refer to .*/my shop/libs/mail, which doesn't exist"):
         assembled(tmp_path, {"shop.py": ""}, lock="./libs/mail\n")
 
 

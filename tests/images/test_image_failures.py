@@ -24,12 +24,12 @@ NO_WHEEL = "ERROR: No matching distribution found for docopt==0.6.2"
             "dependencies",
             [NO_WHEEL, "psycopg/psycopg.h:36:10: fatal error: libpq-fe.h: No such file or directory"],
             "The dependencies can't be installed: the header libpq-fe.h is missing. "
-            'Write apt-build = ["libpq-dev"] in flask-app.toml',
+            'Set apt-build = ["libpq-dev"] in flask-app.toml',
         ),
         (
             "dependencies",
             ["x.c:1:10: fatal error: unheard.h: No such file or directory"],
-            "Write apt-build with the Debian package that has unheard.h (packages.debian.org finds it) in",
+            "Set apt-build with the Debian package that has unheard.h (packages.debian.org finds it) in",
         ),
         ("dependencies", ["Error: pg_config executable not found."], 'apt-build = ["libpq-dev"]'),
         (
@@ -47,13 +47,13 @@ NO_WHEEL = "ERROR: No matching distribution found for docopt==0.6.2"
         (
             "dependencies",
             ["ERROR: Package 'shop' requires a different Python: 3.13.5 not in '<3.12'"],
-            "a package needs Python <3.12, and the image has 3.13.5",
+            "a package needs Python <3.12, but the image has 3.13.5",
         ),
         ("dependencies", ["ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE."], "lock again"),
-        ("dependencies", ["ERROR: HTTP error 401 while getting https://b.example/x.whl"], "refuses access"),
+        ("dependencies", ["ERROR: HTTP error 401 while getting https://b.example/x.whl"], "denies access"),
         ("dependencies", ["Retrying after NewConnectionError('<pip> Failed')", NO_WHEEL], "PIP_INDEX_URL"),
         ("dependencies", [NO_WHEEL], "no package index has docopt==0.6.2 for this Python"),
-        ("dependencies", ["ERROR: Failed building wheel for lxml"], "building lxml has failed"),
+        ("dependencies", ["ERROR: Failed building wheel for lxml"], "building lxml failed"),
         (
             "runtime",
             ["E: Unable to locate package libpq55"],
@@ -68,10 +68,10 @@ NO_WHEEL = "ERROR: No matching distribution found for docopt==0.6.2"
         (
             "application",
             ["+ python manage.py collectstatic", "KeyError: 'SECRET_KEY'"],
-            'Write build = ["SECRET_KEY=unused python manage.py collectstatic"] in flask-app.toml',
+            'Set build = ["SECRET_KEY=unused python manage.py collectstatic"] in flask-app.toml',
         ),
         ("application", ["+ gulp build", "sh: 1: gulp: not found"], "the step `gulp build` runs the command gulp,"),
-        ("application", ["+ false"], "the step `false` ended with an error"),
+        ("application", ["+ false"], "the step `false` failed"),
         ("dependencies", ["write /x: no space left on device"], "the disk is full"),
         ("dependencies", ["ERROR: what nobody knows"], "ERROR: what nobody knows"),
     ],
@@ -89,16 +89,15 @@ def test_a_base_image_that_can_t_be_had_is_named_with_the_settings_that_choose_i
         "ERROR: failed to solve",
     ]
     assert explain(log) == (
-        "The image python:3.9-slim can't be had (no such host): see that its registry can be reached, or name another "
-        "with PYTHON_IMAGE=python:3.9-slim. If it is the version of Python that there is no image of, write python in "
-        "flask-app.toml."
+        "The image python:3.9-slim can't be pulled (no such host). Check that its registry is reachable, or set "
+        "PYTHON_IMAGE to another image. If there is no image for this Python version, set `python` in flask-app.toml."
     )
 
 
 def test_what_the_engine_says_before_it_begins_is_passed_on() -> None:
     assert explain(["ERROR: Cannot connect to the Docker daemon"]).endswith("Cannot connect to the Docker daemon")
     missing = "ERROR: BuildKit is enabled but the buildx component is missing or broken."
-    assert explain([missing]).endswith("Install its plugin docker-buildx")
+    assert explain([missing]).endswith("Install the docker-buildx plugin")
 
 
 def test_every_header_has_a_package_for_development() -> None:

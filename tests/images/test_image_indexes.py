@@ -33,7 +33,7 @@ def test_a_variable_in_an_address_is_expanded_and_a_missing_one_named(tmp_path: 
     sources = Sources(options=[("--extra-index-url", "https://${TOKEN}@b.example/simple")])
     quiet = {"PIP_CONFIG_FILE": "/dev/null"}
     assert "https://abc@b.example/simple" in secrets(sources, {**quiet, "TOKEN": "abc"}, tmp_path)["pip.conf"]
-    with pytest.raises(ImageError, match="needs the environment variable TOKEN, which is not set"):
+    with pytest.raises(ImageError, match="uses the environment variable TOKEN, which isn't set"):
         secrets(sources, quiet, tmp_path)
 
 

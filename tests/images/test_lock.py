@@ -42,8 +42,8 @@ def test_the_application_s_flask_counts_and_nodrop_s_gunicorn(tmp_path: Path) ->
     assert {"prometheus-client", "prometheus-flask-exporter", "werkzeug"} <= set(pins(found))
     assert len(hashes(found, "markupsafe")) > 20, "of wheels for every platform"
     assert found.notes[0] == (
-        "gunicorn<28,>=27.0.1 replaces 20.1.0, which requirements.txt:2 asks for:"
-        " nodrop, which serves the application, is built on it."
+        "gunicorn<28,>=27.0.1 replaces 20.1.0, which requirements.txt:2 requires:"
+        " nodrop, which serves the application, depends on it."
     )
     assert (found.unhashed, found.built, found.apt_build) == (None, (), ())
 
@@ -74,7 +74,7 @@ def test_a_library_that_asks_for_an_older_gunicorn_stays_the_newest_and_is_named
     assert found.unhashed.read_text() == "./local/test_of_a_tracker-2.0-py3-none-any.whl\n"
     assert (found.unhashed.parent / "local" / "test_of_a_tracker-2.0-py3-none-any.whl").is_file()
     assert pins(found)["gunicorn"] == GUNICORN
-    asked = r"gunicorn<28,>=27.0.1 replaces 26\.\S+, which is the newest that test-of-a-tracker asks for"
+    asked = r"gunicorn<28,>=27.0.1 replaces 26\.\S+, which is the newest that test-of-a-tracker allows"
     assert re.match(asked, found.notes[0])
 
 
@@ -83,20 +83,20 @@ def test_a_library_that_contradicts_nodrop_is_refused_not_replaced_by_an_old_rel
     wheel(wheels, "test_of_a_tracker", "1.0")
     wheel(wheels, "test_of_a_tracker", "2.0", "flask<2")
     error = refusal(tmp_path, {"requirements.txt": "--find-links wheels\ntest-of-a-tracker\n"})
-    assert str(error).startswith("test-of-a-tracker asks for Flask 1.1.4, and nodrop serves flask>=2.0")
+    assert str(error).startswith("test-of-a-tracker requires Flask 1.1.4, but nodrop supports flask>=2.0")
 
 
 def test_an_old_flask_gets_the_werkzeug_that_it_works_with(tmp_path: Path) -> None:
     found = locked(tmp_path, {"requirements.txt": "flask==2.0.3\n"})
     assert pins(found)["flask"] == "2.0.3"
     assert Version(pins(found)["werkzeug"]) < Version("3")
-    assert found.notes[0] == "werkzeug<3 is taken, since Flask before 2.3 imports what Werkzeug 3 has no more."
+    assert found.notes[0] == "werkzeug<3 is installed because Flask before 2.3 imports names that Werkzeug 3 removed."
 
 
 def test_a_flask_that_nodrop_can_not_serve_is_refused(tmp_path: Path) -> None:
     error = refusal(tmp_path, {"requirements.txt": "flask==1.1.4\n"})
     assert str(error) == (
-        "requirements.txt:1 asks for Flask 1.1.4, and nodrop serves flask>=2.0. Raise it: `flask>=2.0`."
+        "requirements.txt:1 requires Flask 1.1.4, but nodrop supports flask>=2.0. Raise it: `flask>=2.0`."
     )
 
 
@@ -125,7 +125,7 @@ def test_a_package_of_pure_python_without_a_wheel_needs_no_compiler(tmp_path: Pa
 def test_a_release_that_is_older_than_the_python_is_refused_with_both_ways_out(tmp_path: Path) -> None:
     error = refusal(tmp_path, {"requirements.txt": "flask\nnumpy==1.24.4\n"})
     assert error.problem.cause.startswith(
-        "numpy 1.24.4 (requirements.txt:2) has wheels for Python 3.11, and none for 3.13"
+        "numpy 1.24.4 (requirements.txt:2) has wheels for Python 3.11, but none for 3.13"
     )
     assert re.match(r"Choose Python 3\.11 .*, or raise it to numpy==2\.\S+, which has one", error.problem.remedy)
     assert error.problem.line == 'python = "3.11"'
@@ -136,13 +136,13 @@ def test_what_only_an_older_python_can_install_is_refused_with_the_line_to_write
     wheel(tmp_path / "repository" / "wheels", "test_of_a_tracker", "1.0", python="cp312")
     error = refusal(tmp_path, {"requirements.txt": "--find-links wheels\ntest-of-a-tracker\n"})
     assert error.problem.line == 'python = "3.12"'
-    assert "can't be met with Python 3.13, but with 3.12" in str(error)
+    assert "can't be resolved for Python 3.13, but can for 3.12" in str(error)
 
 
 def test_a_name_that_no_index_has_is_refused_with_its_place(tmp_path: Path) -> None:
     wheels = {"requirements.txt": "--no-index\n\nno-such-thing\n"}
     error = refusal(tmp_path, wheels)
-    assert error.problem.cause == "requirements.txt:3 asks for no-such-thing, which the index does not have"
+    assert error.problem.cause == "requirements.txt:3 requires no-such-thing, which the package index doesn't have"
 
 
 def test_an_index_that_does_not_answer_is_said(tmp_path: Path) -> None:

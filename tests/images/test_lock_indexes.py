@@ -35,7 +35,7 @@ def test_variables_in_an_address_are_replaced_and_a_missing_one_is_said(tmp_path
     option = "--index-url https://${USER_}:${PASSWORD}@a/simple"
     found = indexes.expand(option, tmp_path, {"USER_": "me", "PASSWORD": "secret"})
     assert found == "--index-url https://me:secret@a/simple"
-    with pytest.raises(LockError, match="needs the variable USER_, which is not set"):
+    with pytest.raises(LockError, match="uses the environment variable USER_, which isn't set"):
         indexes.expand(option, tmp_path, {})
 
 

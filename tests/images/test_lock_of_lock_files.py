@@ -144,4 +144,4 @@ def test_what_a_stale_lock_leaves_open_is_said(tmp_path: Path) -> None:
     project = POETRY.replace('iniconfig = ">=1"', 'iniconfig = ">=1"\npathspec = "*"')
     found = locked(tmp_path, {"poetry.lock": OF_POETRY, "pyproject.toml": project})
     assert pins(found)["iniconfig"] == "2.0.0"
-    assert found.notes == ("poetry.lock does not pin pathspec: the newest release is taken.",)
+    assert found.notes == ("poetry.lock doesn't pin pathspec: the newest release is installed.",)

@@ -55,7 +55,7 @@ def test_a_higher_rate_gets_more_cpu_up_to_what_a_pod_can_serve() -> None:
     # 1 core / 5 ms = 200/s, 80 % of which are 160/s: (160 x 5 ms + 1 ms) / 0.7 = 1144.3m
     found = values(ORDINARY, Assumed(rate=500.0))["resources.requests.cpu"]
     assert found.value == "1150m"
-    assert "it is to serve 80 % of that, 160/s, since 500/s (--rate) are more." in found.why[0]
+    assert "it is to serve 80 % of that, 160/s, because 500/s (--rate) is more." in found.why[0]
 
 
 def test_what_a_pod_can_serve_is_written_without_an_exponent() -> None:
@@ -137,6 +137,6 @@ def test_memory_that_grows_is_told_with_the_number_of_requests_to_the_limit() ->
     # (256 - 64) MiB / 1 MiB = 192 requests; 192 / 20 / 60 = 0.16 minutes
     assert values(growing)["resources.limits.memory"].why[-1] == (
         "WARNING: memory grew by 1024 KiB a request over 50 requests. If it goes on, the limit is reached after 192 "
-        "more, which is 0.2 minutes at 20/s. Find what keeps it, or set config.MAX_REQUESTS to 96, after which a "
+        "more, which is 0.2 minutes at 20/s. Find the leak, or set config.MAX_REQUESTS to 96, after which a "
         "worker is replaced."
     )

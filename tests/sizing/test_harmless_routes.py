@@ -48,4 +48,4 @@ def test_of_many_routes_the_shortest_are_asked_for() -> None:
     routes = [Route(f"/{'a' * length}", "page", ("GET",)) for length in range(MOST + 2, 0, -1)]
     paths, skipped = harmless(routes)
     assert paths == [f"/{'a' * length}" for length in range(1, MOST + 1)]
-    assert [each.why for each in skipped] == ["not asked for, since 10 others are shorter"] * 2
+    assert [each.why for each in skipped] == ["not requested, because 10 others are shorter"] * 2

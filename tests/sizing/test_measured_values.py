@@ -101,7 +101,7 @@ def test_memory_that_grows_with_each_request_is_warned_of(tmp_path: Path) -> Non
 
 
 def test_an_application_that_is_not_ready_in_time_is_told(tmp_path: Path) -> None:
-    with pytest.raises(Unmeasurable, match=r"^the application was not ready within \d+ s: ") as raised:
+    with pytest.raises(Unmeasurable, match=r"^the application wasn't ready within \d+ s: ") as raised:
         measure(application(tmp_path, NEVER_LOADED), Wanted(), place(tmp_path, start_seconds=1.0))
     assert raised.value.problem.remedy == "give it more time with --start-timeout"
 
@@ -121,10 +121,10 @@ def test_paths_that_ask_for_a_login_are_named_if_none_is_left(tmp_path: Path) ->
     with pytest.raises(Unmeasurable) as raised:
         measured(tmp_path, MEMBERS_ONLY)
     assert raised.value.problem.cause == (
-        "no path was answered 2xx (/: answered 302: redirects to /login?next=/, a login; "
-        "/api: answered 401: it asks for authentication; /gone: answered 410)"
+        "no path answered 2xx (/: answered 302: redirects to /login?next=/, a login; "
+        "/api: answered 401: it requires authentication; /gone: answered 410)"
     )
-    assert raised.value.problem.remedy.startswith("log in with a browser and pass its session on: --header")
+    assert raised.value.problem.remedy.startswith("log in with a browser and pass its session: --header")
 
 
 def test_routes_are_found_in_the_served_application_and_actions_are_not_asked_for(tmp_path: Path) -> None:
@@ -132,10 +132,10 @@ def test_routes_are_found_in_the_served_application_and_actions_are_not_asked_fo
     assert [each.path for each in figures.series] == ["/", "/asked", "/articles"]
     why = {each.path: each.why for each in figures.skipped}
     assert why == {
-        "/bye": "not asked for, since its name has the action `logout`",
-        "/articles/delete-all": "not asked for, since its name has the action `delete`",
+        "/bye": "not requested, because its name has the action `logout`",
+        "/articles/delete-all": "not requested, because its name has the action `delete`",
         "/broken": "answered 500",
-        "/events": "a stream, or takes longer than 60 s",
+        "/events": "streams, or takes longer than 60 s",
     }
 
 

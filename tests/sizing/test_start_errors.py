@@ -45,14 +45,14 @@ def test_the_reason_is_the_last_error_that_is_not_gunicorns_own_or_the_last_line
 
 def test_a_server_that_has_ended_is_told_with_its_status() -> None:
     problem = ended("port 5000 is already in use", 1).problem
-    assert problem.cause == "the application does not start (exit status 1): port 5000 is already in use"
-    assert problem.remedy.startswith("make it start first: `make run`")
+    assert problem.cause == "the application doesn't start (exit status 1): port 5000 is already in use"
+    assert problem.remedy.startswith("fix the start first: `make run`")
 
 
 @pytest.mark.parametrize(
     ("probe", "log", "cause", "remedy"),
     [
-        ("", "", "the management port does not answer", "give it more time with --start-timeout"),
+        ("", "", "the management port doesn't answer", "give it more time with --start-timeout"),
         (
             "not ready: the application has been loading for 60 s, and is at shop.py, line 3\n",
             "",
@@ -71,5 +71,5 @@ def test_a_server_that_is_not_ready_is_told_with_what_its_probe_and_its_log_say(
     probe: str, log: str, cause: str, remedy: str
 ) -> None:
     problem = not_ready(log, probe, 60.2).problem
-    assert problem.cause == f"the application was not ready within 60 s: {cause}"
+    assert problem.cause == f"the application wasn't ready within 60 s: {cause}"
     assert problem.remedy == remedy

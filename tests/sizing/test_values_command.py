@@ -69,7 +69,7 @@ def test_an_application_that_does_not_start_is_told_in_two_lines(tmp_path: Path)
     _, problems = ran.communicate()
     assert ran.returncode == 1
     assert problems == (
-        "the application does not start (exit status 3): KeyError: 'DATABASE_URL' This came from the application's own "
+        "the application doesn't start (exit status 3): KeyError: 'DATABASE_URL' This came from the application's own "
         "code, loading WSGI_APP=shop:app.\n"
         '=> set DATABASE_URL in the environment, or in flask-app.toml: environment = { DATABASE_URL = "..." }\n'
     )
@@ -89,14 +89,14 @@ def test_a_command_that_is_stopped_leaves_no_server(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["--python", sys.executable], "--python and --wsgi-app belong together\n=> give both of them or none\n"),
+        (["--python", sys.executable], "--python and --wsgi-app must be set together\n=> set both or neither\n"),
         (
             ["--python", "nowhere/python", "--wsgi-app", "shop:app"],
-            "--python nowhere/python is not there\n=> name the program bin/python of an environment\n",
+            "--python nowhere/python doesn't exist\n=> set it to bin/python of a virtual environment\n",
         ),
         (
             ["--python", sys.executable, "--wsgi-app", "shop:app", "--url", "search"],
-            "--url search is no path\n=> write what follows the host, such as /search?q=x\n",
+            "--url search isn't a path\n=> write the part after the host, such as /search?q=x\n",
         ),
         (
             ["--python", sys.executable, "--wsgi-app", "shop:app", "--header", "Cookie"],
@@ -124,7 +124,7 @@ def test_a_file_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
     other.write_text("config:\n  WEB_THREADS: 16\n")
     require_own(own)
     require_own(tmp_path / "new.yaml")
-    with pytest.raises(Unmeasurable, match="was not written by this command"):
+    with pytest.raises(Unmeasurable, match="wasn't written by this command"):
         require_own(other)
     with pytest.raises(Unmeasurable, match="is a folder"):
         require_own(tmp_path)

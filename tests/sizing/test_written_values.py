@@ -53,14 +53,14 @@ def test_a_value_stands_below_its_derivation_and_one_without_is_only_told() -> N
         "#   idle\n"
         "\n"
         "# config:\n"
-        "  # WEB_THREADS: left at the default of 8, since a lock.\n"
+        "  # WEB_THREADS: left at the default of 8, because a lock.\n"
         "resources:\n"
         "  requests:\n"
         "    # One sentence.\n"
         f"    # {'mountain ' * 11}mountain\n"
         "    #   mountain mountain\n"
         "    cpu: 150m\n"
-        "    # memory: left at the default of 128Mi, since no /proc.\n"
+        "    # memory: left at the default of 128Mi, because no /proc.\n"
     )
 
 
@@ -76,9 +76,9 @@ def test_the_header_has_the_figures_and_what_was_not_measured() -> None:
         "Values for shop, computed from a measurement by:",
         "  python -m delivery.sizing ../shop",
         "on 2026-11-27 14:50 UTC, on Linux, 2 cores.",
-        "They are as good as the paths are like what your users ask for, and your nodes like this machine.",
+        "They are as good as these paths match your traffic, and this machine matches your nodes.",
         "",
-        "  first start      2.0 s (1.0 s CPU), when modules may have to be compiled",
+        "  first start      2.0 s (1.0 s CPU), which may include compiling modules",
         "  later starts     1.0 s (500 ms CPU), 1.2 s (500 ms CPU)",
         "  GET /            2 requests: 50 ms on average, 60 ms the slowest, 5 ms CPU",
         "  GET /search?q=x  2 requests: 50 ms on average, 60 ms the slowest, 5 ms CPU",
@@ -87,7 +87,7 @@ def test_the_header_has_the_figures_and_what_was_not_measured() -> None:
         "  memory           60 MiB after the start, 64 MiB after the requests, peak 80 MiB",
         "",
         "not measured: /bye (answered 500)",
-        "WARNING: 3 of these requests were not answered 2xx, though the first ones were.",
+        "WARNING: 3 of these requests weren't answered 2xx, though the first ones were.",
     ]
 
 

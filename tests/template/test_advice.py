@@ -33,7 +33,7 @@ def told(shop: Path, files: dict[str, str], *, left_out: tuple[str, ...] = (), p
 def test_a_makefile_gets_the_line_that_includes_the_targets_under_names_that_are_free(
     name: str, text: str, lines: str, tmp_path: Path
 ) -> None:
-    expected = f"{name} is yours and was not edited. To have the targets in it, add:\n{lines}"
+    expected = f"{name} is yours and was not edited. To include the targets, add:\n{lines}"
     assert told(tmp_path, {name: text}) == expected
 
 
@@ -48,7 +48,7 @@ def test_a_repository_without_a_makefile_needs_no_advice(tmp_path: Path) -> None
 def test_files_that_git_ignores_are_named(tmp_path: Path) -> None:
     commit(write(tmp_path, {".gitignore": "*.whl\ndeploy/values.yaml\n"}))
     ignored = "deploy/nodrop-0.2.0-py3-none-any.whl, deploy/values.yaml"
-    assert told(tmp_path, {}) == f"git ignores {ignored}. Add exceptions to .gitignore, so that they are committed."
+    assert told(tmp_path, {}) == f"git ignores {ignored}. Add exceptions to .gitignore, so that they can be committed."
 
 
 def test_other_indexes_are_told_without_their_addresses(tmp_path: Path) -> None:
@@ -59,5 +59,5 @@ def test_other_indexes_are_told_without_their_addresses(tmp_path: Path) -> None:
 
 
 def test_changes_of_nodrop_that_are_left_out_are_named(tmp_path: Path) -> None:
-    expected = "The last commit of nodrop was used, without your changes of copier.yml, template/x."
+    expected = "The last commit of nodrop was used, without your uncommitted changes to copier.yml, template/x."
     assert told(tmp_path, {}, left_out=("copier.yml", "template/x")) == expected

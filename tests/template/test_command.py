@@ -60,7 +60,7 @@ def test_an_update_that_changes_nothing_says_so(
 ) -> None:
     outcome(monkeypatch, "update", Updated((), (), ()))
     assert command.main(["update", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == f"{tmp_path} has what this version writes already\n"
+    assert capsys.readouterr().out == f"{tmp_path} is up to date\n"
 
 
 def test_an_update_says_how_it_is_undone(

@@ -154,11 +154,13 @@ def test_what_nodrop_has_not_committed_is_left_out_and_told(shop: Path, later: P
     template.write_text(f"{template.read_text()}# not committed\n")
     done = run(shop, later)
     assert "not committed" not in (shop / "Makefile").read_text()
-    assert any(note.endswith("without your changes of delivery/template/ejected/Makefile.") for note in done.notes)
+    assert any(
+        note.endswith("without your uncommitted changes to delivery/template/ejected/Makefile.") for note in done.notes
+    )
 
 
 def test_a_copy_of_nodrop_without_git_is_refused(shop: Path, tmp_path: Path) -> None:
     without = checkout(tmp_path / "checkout")
     os.rename(without / ".git", tmp_path / "moved")  # noqa: PTH104
-    with pytest.raises(Refused, match="not a git checkout"):
+    with pytest.raises(Refused, match="isn't a git checkout"):
         run(shop, without)

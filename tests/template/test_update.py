@@ -211,7 +211,7 @@ def test_a_version_that_the_checkout_does_not_have_is_refused(ejected: Path, nod
     answers = ejected / "deploy" / ".answers.yml"
     answers.write_text("_commit: '0123456'\n_src_path: nodrop\n")
     commit(ejected)
-    with pytest.raises(Refused, match="names version 0123456 of nodrop, which this checkout does not have"):
+    with pytest.raises(Refused, match="was written by version 0123456 of nodrop, which this checkout doesn't have"):
         run(ejected, nodrop)
 
 

@@ -80,15 +80,17 @@ class Folders:
             ]
             # Without an image it is the application's own.
             container = {"name": "copy-folders", "command": ["sh", "-c", copying], "volumeMounts": targets}
-            yield Value(("initContainers",), [container], "what the image has in these folders")
+            yield Value(("initContainers",), [container], "the image's content of these folders")
         for setting in self.settings:
             yield Value(("config", setting.value[0]), setting.value[1], setting.place)
         if self.shared or self.only_copy:
             shared = "; ".join([*(each.why for each in self.folders if each.shared), *filter(None, [self.only_copy])])
-            one = f"one replica, since its files are not shared between nodes: {shared}"
+            one = f"one replica, because its files aren't shared between nodes: {shared}"
             yield Value(("autoscaling", "mode"), "fixed", one)
             yield Value(("replicaCount",), 1, one)
-            yield Value(("rollout", "strategy"), "Recreate", "the old pod must end before the new one has the files")
+            yield Value(
+                ("rollout", "strategy"), "Recreate", "the old pod must release the files before the new one starts"
+            )
 
     def _mounts(self, claim: str) -> tuple[list[object], list[dict[str, str]], list[tuple[str, str]]]:
         """The volumes, their mounts, and what is copied: from where to where in the container that copies."""
@@ -178,8 +180,8 @@ def _is_one_pod(description: Description) -> bool:
 
 def _refuse(written: Written) -> NoReturn:
     raise DeploymentError(
-        f"{written.place}: {written.path} ({written.what}) lies in the folder of the code, which a new version "
-        "replaces, and its content with it. Move it into a folder of its own, such as instance/, or use a database "
+        f"{written.place}: {written.path} ({written.what}) is in the folder of the code, which each new version "
+        "replaces, so its content would be lost. Move it to its own folder, such as instance/, or use a database "
         'server: for `make up` services = ["postgresql"] in flask-app.toml, else DATABASE_URL=... in your env file'
     )
 
@@ -195,8 +197,8 @@ def _folder(written: Written, description: Description, code: PurePosixPath) -> 
     path = PurePosixPath("/" + "/".join(_normal((path.parent if is_file else path).parts[1:])))
     if path == PurePosixPath("/"):
         raise DeploymentError(
-            f"{written.place}: {written.path} ({written.what}) would be in the root folder of the pod, which can't be "
-            "written to: choose another folder"
+            f"{written.place}: {written.path} ({written.what}) would write to `/`, which is read-only: choose another "
+            "folder"
         )
     return None if any(path == each or each in path.parents for each in WRITABLE) else path
 

@@ -40,7 +40,7 @@ def values(description: Description | None, given: Circumstances, folders: Folde
     ]
     found += [Value(("config", name), value, "the env file") for name, value in given.config.items()]
     if given.secret:
-        found.append(Value(("secrets", "existingSecret"), given.secret, "the env file, and what make up has made up"))
+        found.append(Value(("secrets", "existingSecret"), given.secret, "the env file, and what make up generated"))
     if description:
         found.insert(0, Value(("fullnameOverride",), _label(given.release), "the name of the release"))
         found += _of(description, given, folders or Folders())
@@ -76,11 +76,11 @@ def _process(process: Process) -> Iterator[Value]:
     yield Value((*path, "resources", "limits", "memory"), WORKER_MEMORY, "default")
     yield Value((*path, "resources", "requests"), {"cpu": "50m", "memory": "128Mi"}, "default")
     if process.role is Role.SCHEDULER:
-        yield Value((*path, "replicaCount"), 1, "there must never be two of it")
-        yield Value((*path, "strategy", "type"), "Recreate", "there must never be two of it")
+        yield Value((*path, "replicaCount"), 1, "it must never run twice at once")
+        yield Value((*path, "strategy", "type"), "Recreate", "it must never run twice at once")
     elif _counts_cores(process.command):
         concurrency = (*path, "config", "CELERY_WORKER_CONCURRENCY")
-        yield Value(concurrency, str(CELERY_PROCESSES), "otherwise one process for each core of the node")
+        yield Value(concurrency, str(CELERY_PROCESSES), "by default it starts one process for each core of the node")
 
 
 def _counts_cores(command: str) -> bool:

@@ -64,7 +64,7 @@ class Kubectl:
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise DeploymentError(
-                f"the cluster did not answer kubectl {arguments[0]} within {SECONDS} s: see kubectl cluster-info"
+                f"the cluster didn't answer kubectl {arguments[0]} within {SECONDS} s: see kubectl cluster-info"
             ) from None
 
     def run(self, *arguments: str, stdin: str | None = None) -> str:

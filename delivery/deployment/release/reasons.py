@@ -41,8 +41,8 @@ def troubles(pod: dict[str, Any]) -> Iterator[Trouble]:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             yield Trouble(
                 name,
-                f"has no node: {condition.get('message', '')}",
-                advice="free resources on the nodes, or ask for fewer with resources.requests in your VALUES file",
+                f"can't be scheduled: {condition.get('message', '')}",
+                advice="free resources on the nodes, or lower resources.requests in your VALUES file",
             )
     for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
         yield from _of(name, container)
@@ -56,26 +56,26 @@ def _of(pod: str, status: dict[str, Any]) -> Iterator[Trouble]:
     ended = now or before
     if reason in PULLS:
         yield Trouble(
-            pod, f"has no image: {message}", hopeless=True,
-            advice="see that the image is in the registry under this name, and that the cluster may pull it: "
+            pod, f"can't pull its image: {message}", hopeless=True,
+            advice="check that the registry has the image, and that the cluster may pull it: "
             "imagePullSecrets in your VALUES file",
         )  # fmt: skip
     elif reason in CONFIGS:
-        yield Trouble(pod, f"can't be started: {message}", hopeless=True)
+        yield Trouble(pod, f"can't be created: {message}", hopeless=True)
     elif ended and ended.get("exitCode") and not status.get("ready"):
         killed = ended.get("reason") == "OOMKilled"
         yield Trouble(
             pod,
-            f"needs more memory than it may have ({name})"
+            f"exceeded its memory limit (OOMKilled, container {name})"
             if killed
-            else f"ended with exit status {ended['exitCode']} ({name})",
+            else f"exited with status {ended['exitCode']} (container {name})",
             name,
             previous=not now,
             hopeless=restarts >= HOPELESS_RESTARTS,
             advice="raise resources.limits.memory in your VALUES file" if killed else "",
         )
     elif status.get("state", {}).get("running") and not status.get("ready") and status.get("started") is not True:
-        yield Trouble(pod, f"has not become ready ({name})", name)
+        yield Trouble(pod, f"isn't ready: its startup probe hasn't succeeded (container {name})", name)
 
 
 def readable(log: str) -> str:

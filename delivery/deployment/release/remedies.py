@@ -11,16 +11,16 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ),
     (
         r"(?:Read-only file system: |Permission denied: |wants )['\"](?:/srv/)?([^'\"]+?)(?:/[^/'\"]*)?['\"]",
-        'only folders that are declared can be written to: writable = ["{0}"] in flask-app.toml',
+        'only declared folders are writable: add writable = ["{0}"] in flask-app.toml',
     ),
     (
         r"unable to open database file",
-        'SQLite can\'t write to the folder of its file: declare it with writable = ["<folder>"] in flask-app.toml, or '
-        "use PostgreSQL",
+        'SQLite can\'t write to the folder of its database: declare it with writable = ["<folder>"] in '
+        "flask-app.toml, or use PostgreSQL",
     ),
     (
         r"ModuleNotFoundError: No module named ['\"]([\w.]+)['\"]",
-        "nothing installs the module {0}: add its package to the application's requirements",
+        "the module {0} isn't installed: add its package to the application's requirements",
     ),
     (
         r"ImportError: (\S+\.so[\w.]*): cannot open shared object file",
@@ -28,25 +28,27 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ),
     (
         r"(?:could not translate host name|Name or service not known|getaddrinfo failed|nodename nor servname)",
-        "the host that the application connects to is not known in the cluster: set its address in your env file, "
+        "the cluster can't resolve the host that the application connects to: set its address in your env file, "
         "ENV_FILE=<path>",
     ),
     (
         r"(?:Connection refused|could not connect to server|Error 111 connecting)",
-        "nothing listens where the application connects to: localhost is the pod itself there. Set the address in your "
-        'env file, ENV_FILE=<path>, or have make up run it: services = ["postgresql", "redis"] in flask-app.toml',
+        "nothing listens at the address that the application connects to. In a pod, localhost is the pod itself. Set "
+        "the address in your env file, ENV_FILE=<path>, or have `make up` run the service: "
+        'services = ["postgresql", "redis"] in flask-app.toml',
     ),
     (
         r"(?:password authentication failed|Access denied for user)",
-        "the database refuses the user or the password: correct them in your env file, ENV_FILE=<path>",
+        "the database rejected the user or the password: correct them in your env file, ENV_FILE=<path>",
     ),
     (
         r"relation \"?[\w.]+\"? does not exist|no such table",
-        'the tables are not there: set what creates them, such as migrate = "flask db upgrade", in flask-app.toml',
+        'the tables don\'t exist: set the command that creates them, such as migrate = "flask db upgrade", in '
+        "flask-app.toml",
     ),
     (
         r"No such command|Error: No such command ['\"](\w+)['\"]",
-        "the image's flask or celery does not know the command: correct it in flask-app.toml",
+        "the flask or celery in the image doesn't have this command: correct it in flask-app.toml",
     ),
 )
 """A pattern of the log, and what to do; {0} is its first group. The first that fits decides."""

@@ -182,7 +182,7 @@ def wait(kubectl: Kubectl, services: Sequence[Service]) -> None:
             log = kubectl.ask("logs", f"{service.name}-0", "--tail", "15")
             pods = kubectl.ask("get", "pods", f"{service.name}-0")
             raise DeploymentError(
-                f"{service.name} ({service.image}) is not ready after {READY_SECONDS} s: {done.stderr.strip()}\n"
+                f"{service.name} ({service.image}) isn't ready after {READY_SECONDS} s: {done.stderr.strip()}\n"
                 f"{pods.stdout}{log.stdout}{log.stderr}"
                 "Where no image registry can be reached, on Debian 12 or later as root: make offline WITH=databases"
             )

@@ -65,7 +65,9 @@ def storage_node(kubectl: Kubectl) -> str:
         if not any(taint["effect"] != "PreferNoSchedule" for taint in node["spec"].get("taints", []))
     )
     if not fit:
-        raise DeploymentError("no node of the cluster takes pods: see kubectl get nodes; kubectl uncordon <node>")
+        raise DeploymentError(
+            "no node is schedulable: see kubectl get nodes, and make one schedulable with kubectl uncordon <node>"
+        )
     return str(fit[0])
 
 
@@ -74,7 +76,7 @@ def make_folder(node: str, volume: str) -> None:
     folder = f"{FOLDER}/{volume}"
     made = subprocess.run(["docker", "exec", node, "mkdir", "-p", folder], capture_output=True, text=True, check=False)
     if made.returncode:
-        raise DeploymentError(f"{folder} can't be made on the node {node}: {made.stderr.strip()}")
+        raise DeploymentError(f"{folder} can't be created on the node {node}: {made.stderr.strip()}")
 
 
 def provide_on_node(kubectl: Kubectl, release: str, name: str, size: str) -> None:

@@ -61,12 +61,11 @@ def _values(path: Path) -> dict[str, str | None]:
         line = binding.original.line + _blank_lines_before(binding.original.string)
         if binding.error:
             raise DeploymentError(
-                f"{path}:{line} is no NAME=value line: put a value of several words or lines into quotes, "
-                "and close them"
+                f"{path}:{line} isn't a NAME=value line: quote a value of several words or lines, and close the quotes"
             )
         if binding.key is not None and not _NAME.fullmatch(binding.key):
             raise DeploymentError(
-                f"{path}:{line}: {binding.key!r} can't be the name of a variable: use letters, digits and _"
+                f"{path}:{line}: {binding.key!r} isn't a valid variable name: use letters, digits and _"
             )
     if len(text) > MOST_BYTES:
         raise DeploymentError(
@@ -87,13 +86,13 @@ def sort_out(values: dict[str, str | None], path: str) -> Given:
     notes: list[str] = []
     for name, value in values.items():
         if value is None:
-            notes.append(f"{path}: {name} has no = and no value, and is left out")
+            notes.append(f"{path}: {name} has no `=`, and is ignored")
         elif name in SET_BY_THE_CHART:
-            notes.append(f"{path}: {name} is left out, since the chart sets it")
+            notes.append(f"{path}: {name} is ignored, because the chart sets it")
         elif name in SETTINGS or name.upper() in IN_ANY_CASE:
             config[name] = value
         elif is_reserved(name):
-            notes.append(f"{path}: {name} is left out, since it would decide how the server is started in the image")
+            notes.append(f"{path}: {name} is ignored, because it would change how the image starts the server")
         else:
             secret[name] = value
     return Given(secret, config, tuple(notes))

@@ -36,7 +36,7 @@ def refuse_missing(settings: Iterable[Setting], given: Collection[str], env: Pat
     where = f"Write into {env}" if env else "Write into a file that is not committed, and name it with ENV_FILE=<path>"
     raise DeploymentError(
         f"The application fails without these settings, which have no value yet:\n{places}\n{where}:\n{lines}\n"
-        'What is no secret can also stand in flask-app.toml: [environment] of NAME = "value".'
+        'Values that aren\'t secret can go in flask-app.toml: environment = { NAME = "value" }'
     )
 
 
@@ -60,7 +60,7 @@ def new_key() -> str:
 def insecure_defaults(settings: Iterable[Setting], given: Collection[str]) -> list[str]:
     """A line for each key that would be the one in the source, which everybody can read."""
     return [
-        f"{each.name} is not set, so that the application takes its default from {each.place}: write "
+        f"{each.name} is not set, so the application uses its default from {each.place}: write "
         f"{each.name}={_example(each)} into your env file, ENV_FILE=<path>"
         for each in settings
         if KEYS.fullmatch(each.name) and not each.required and each.default and each.name not in given

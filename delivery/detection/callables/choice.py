@@ -43,9 +43,9 @@ def weigh(candidate: Candidate, named: list[Declared], requires: set[str]) -> No
         _by_declaration(candidate, declared)
     name, parts = candidate.name, candidate.module_name.split(".")
     if parts[-1] in ENTRY_MODULES and name in NAMES:
-        _add(candidate, 40, f"a module {parts[-1]} is there to be served")
+        _add(candidate, 40, f"servers usually import a module named {parts[-1]}")
     elif "wsgi" in parts and name in NAMES:
-        _add(candidate, 20, "a package wsgi is there to be served")
+        _add(candidate, 20, "servers usually import a package named wsgi")
     if candidate.module_name in FOUND_BY_FLASK and (name in NAMES or candidate.function):
         _add(candidate, 10, f"flask run finds it in {candidate.module_name}")
     if set(parts) & OTHER_JOBS:
@@ -134,7 +134,7 @@ def _is_usable(candidate: Candidate) -> bool:
 
 
 def _by_declaration(candidate: Candidate, declared: Declared) -> None:
-    _add(candidate, declared.weight, f"{declared.place} gives it to {declared.by}")
+    _add(candidate, declared.weight, f"{declared.place} passes it to {declared.by}")
     folder = candidate.module.file.path.parent
     if candidate.module_name == declared.module:
         candidate.weight += 3

@@ -35,8 +35,8 @@ def root(repository: Repository, configuration: Configuration) -> PurePosixPath 
     if written.is_absolute() or ".." in written.parts or not (repository.folder / written).is_dir():
         raise Undecided(
             Problem(
-                f"{configuration.place}: root = {configuration.root!r} is no folder of the repository",
-                "name the folder below the repository that modules are imported from",
+                f"{configuration.place}: root = {configuration.root!r} isn't a folder of the repository",
+                "set it to the folder in the repository that modules are imported from",
                 line='root = "src"',
             )
         )
@@ -52,8 +52,8 @@ def served(
     if parts is None:
         raise _refused(
             configuration,
-            "is no module, module:name or module:factory(arguments) with arguments that are literals",
-            "write it as gunicorn takes it",
+            "isn't a module, module:name or module:factory(arguments) with literal arguments",
+            "write it as you would for gunicorn",
             found,
         )
     possible = [at] if at else list(dict.fromkeys([*Roots(repository).all, HERE]))
@@ -69,8 +69,8 @@ def served(
     below = "" if possible[0] in (HERE, PARENT) else f"{possible[0]}/"
     raise _refused(
         configuration,
-        f"names the module {parts.module}, and there is neither {below}{path}.py nor {below}{path}/__init__.py",
-        "name a module of the repository, or set `root` to the folder that it lies in",
+        f"names the module {parts.module}, but neither {below}{path}.py nor {below}{path}/__init__.py exists",
+        "use a module of the repository, or set `root` to the folder that the module is in",
         found,
     )
 
@@ -90,7 +90,7 @@ def _only(configuration: Configuration, there: dict[PurePosixPath, File]) -> Pur
     if not own and len(there) > 1:
         listed = ", ".join(str(file.path) for file in there.values())
         line = f'root = "{next(iter(there))}"'
-        raise _refused(configuration, f"could mean each of {listed}", "say which with `root`", [], line)
+        raise _refused(configuration, f"matches several files: {listed}", "choose one with `root`", [], line)
     return next(iter(own or there))
 
 
@@ -98,7 +98,7 @@ def _parsed(repository: Repository, configuration: Configuration, at: PurePosixP
     module = _modules(repository, at).get(name)
     if module is None:
         why = repository.unreadable.get(str(file.path), "it can't be read")
-        raise _refused(configuration, f"names {file.path}, which can't be parsed: {why}", "mend the file", [])
+        raise _refused(configuration, f"names {file.path}, which can't be parsed: {why}", "correct the file", [])
     return module
 
 
@@ -110,7 +110,7 @@ def _checked(
     match = next((each for each in here if each.name == name), None)
     if match and not match.made.kind.is_wsgi:
         raise _refused(
-            configuration, f"names {match.place}, which is {match.made.kind.value}", "name a WSGI application", found
+            configuration, f"names {match.place}, which is {match.made.kind.value}", "choose a WSGI application", found
         )
     if not parts.path:
         written = match.reference if match and not match.lacks else parts.module
@@ -140,8 +140,8 @@ def _require(configuration: Configuration, is_there: bool, what: str, module: Mo
         here = [each for each in found if each.module.file == module.file]
         raise _refused(
             configuration,
-            f"names {what}, and {module.file.path} has no such application",
-            "name what the file has" if here else "name another module",
+            f"names {what}, but {module.file.path} has no such application",
+            "choose one that the file has" if here else "choose another module",
             here or found,
         )
 
@@ -155,7 +155,7 @@ def _check_function(
     if not match and len(function.args.args) != WSGI_ARGUMENTS and not function.args.vararg:
         raise _refused(
             configuration,
-            f"names {place}, which is a function that does not take environ and start_response",
+            f"names {place}, a function that doesn't take environ and start_response",
             "add the parentheses if it is a factory",
             match,
             f'serve = "{configuration.serve}()"',
@@ -171,11 +171,11 @@ def _check_call(configuration: Configuration, parts: Reference, function: ast.Fu
     if missing:
         what = f"calls {parts.path} without {', '.join(missing)} ({place})"
     elif unknown or (len(positional) > len(names) and not function.args.vararg):
-        what = f"calls {parts.path} with more than it takes ({place})"
+        what = f"calls {parts.path} with arguments that it doesn't take ({place})"
     else:
         return
     written = signatures.call_with(signatures.required(function))
-    raise _refused(configuration, what, "write its arguments", [], f'serve = "{parts.module}:{parts.path}{written}"')
+    raise _refused(configuration, what, "correct its arguments", [], f'serve = "{parts.module}:{parts.path}{written}"')
 
 
 def _refused(configuration: Configuration, what: str, remedy: str, found: list[Candidate], line: str = "") -> Undecided:

@@ -24,7 +24,7 @@ def find_callable(repository: Repository, configuration: Configuration) -> Found
         root = configured.root(repository, configuration)
         below = [below_root(repository, root)] if root else below_each_root(repository)
     except TooLarge as error:
-        raise Undecided(Problem(str(error), "give the folder that holds the application")) from error
+        raise Undecided(Problem(str(error), "pass the folder that contains the application")) from error
     found = [each for part in below for each in part.found]
     if configuration.serve is not None:
         return configured.served(repository, configuration, root, found)

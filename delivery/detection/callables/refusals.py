@@ -24,8 +24,8 @@ MOST = 8
 def several(possible: list[Candidate]) -> Problem:
     """More than one could be meant."""
     return Problem(
-        "several applications could be meant, and nothing says which one production serves",
-        "name one in flask-app.toml",
+        f"{len(possible)} applications could be served, and nothing says which one production serves",
+        "choose one in flask-app.toml",
         _listed(possible),
         _line(possible),
     )
@@ -40,8 +40,8 @@ def has_more_than_examples(repository: Repository) -> bool:
 def only_examples(possible: list[Candidate]) -> Problem:
     """The applications are all in examples or tests of something else, which is likely a library."""
     return Problem(
-        "the only applications are in folders of examples and tests, so that the repository is likely a library",
-        "serve an application that uses it; if one of these is meant, name it in flask-app.toml",
+        "the only applications are in folders of examples and tests, so the repository is probably a library",
+        "serve an application that uses it; to serve one of these, set `serve` in flask-app.toml",
         _listed(possible),
         _line(possible),
     )
@@ -66,8 +66,8 @@ def asgi(found: list[Candidate]) -> Problem:
     first = max(found, key=lambda each: (not each.module.file.beside, each.weight, -len(each.reference)))
     return Problem(
         f"{first.reference} ({first.place}) is an ASGI application, and nodrop serves WSGI",
-        "serve it with an ASGI server such as uvicorn; or wrap it with a2wsgi.ASGIMiddleware in a module wsgi.py, and "
-        "name that",
+        "serve it with an ASGI server such as uvicorn; or wrap it with a2wsgi.ASGIMiddleware in a module wsgi.py, then "
+        "set `serve` in flask-app.toml to it",
         _listed([each for each in found if not each.module.file.beside]),
         'serve = "wsgi:app"',
     )
@@ -79,9 +79,9 @@ def nothing(repository: Repository, below: list[Below], wsgi: list[Candidate], a
     if from_ini := paste_factory(repository):
         function, place = from_ini
         return Problem(
-            f"the application is made from an ini file by PasteDeploy ({place}: paste.app_factory = {function})",
+            f"PasteDeploy creates the application from an ini file ({place}: paste.app_factory = {function})",
             "add a module wsgi.py with `from paste.deploy import loadapp` and `app = loadapp('config:/srv/NAME.ini')`, "
-            "and name it",
+            "then set `serve` in flask-app.toml to it",
             line='serve = "wsgi:app"',
         )
     if lacking:
@@ -91,15 +91,16 @@ def nothing(repository: Repository, below: list[Below], wsgi: list[Candidate], a
     others = [each for part in below for each in part.found if each.made.kind is Kind.OTHER_SERVER]
     if others:
         return Problem(
-            f"{others[0].reference} ({others[0].place}) brings its own server, and is no WSGI application",
+            f"{others[0].reference} ({others[0].place}) has its own server and isn't a WSGI application",
             f"start it with its own server{_by_its_command(repository)}: nodrop serves WSGI applications such as Flask",
             _listed(others),
         )
     if inside := next((each for part in below for each in _made_inside(part)), None):
         function, place = inside
         return Problem(
-            f"the application is made inside {function} ({place}) and stays there, so that no server can import it",
-            f"have a function return it, or bind it to a name of a module{_by_its_command(repository)}, and name that",
+            f"the application is a local variable of {function} ({place}), so a server can't import it",
+            f"return it from a function, or assign it to a module-level name{_by_its_command(repository)}, then set "
+            "`serve` in flask-app.toml to it",
             line='serve = "module:name"',
         )
     return _none(repository)
@@ -110,7 +111,7 @@ def _none(repository: Repository) -> Problem:
     name = repository.folder.name
     if PARENT in roots.all and not name.isidentifier():
         return Problem(
-            f"the repository is itself a package (__init__.py), and its folder's name {name!r} is no module's name",
+            f"the repository is itself a package (__init__.py), and its folder's name {name!r} isn't a module name",
             f"rename the folder, for example to {''.join(each if each.isalnum() else '_' for each in name)}",
         )
     python = [path for path in repository.files if path.endswith(".py")]
@@ -120,8 +121,8 @@ def _none(repository: Repository) -> Problem:
         cause += f", of which {len(unreadable)} can't be parsed ({': '.join(unreadable[0])})"
     return Problem(
         cause,
-        f"if it is a library, serve an application that uses it{_by_its_command(repository)}; otherwise name the "
-        "application in flask-app.toml",
+        f"if it is a library, serve an application that uses it{_by_its_command(repository)}; otherwise set "
+        "`serve` in flask-app.toml",
         line='serve = "module:name"',
     )
 

@@ -44,7 +44,7 @@ def between(repository: Repository, lock: str, pins: Pins, declared: Declaration
         elif not any(_satisfies(requirement, version) for version in locked):
             wrong.append(f"it has {requirement.name} {', '.join(sorted(locked))}, not {requirement.specifier}")
     if not wrong and lock == "poetry.lock" and _content_hash(repository) != _recorded(repository):
-        wrong.append("its content-hash is of another content")
+        wrong.append("its content-hash doesn't match")
     if not wrong:
         return []
     source = "Pipfile" if lock == "Pipfile.lock" else declared.files[0] if declared.files else "pyproject.toml"
@@ -65,7 +65,7 @@ def other_files(lock: str, pins: Pins, other: Declarations) -> list[str]:
             differing.append(f"{requirement.name} {locked} instead of {str(requirement.specifier).lstrip('=')}")
     if not differing:
         return []
-    return [f"{lock} counts, not {other.files[0]}: {', '.join(differing)}."]
+    return [f"{lock} is used; {other.files[0]} is ignored: {', '.join(differing)}."]
 
 
 def _concerns(requirement: Requirement, python: str) -> bool:

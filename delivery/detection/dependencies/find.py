@@ -107,7 +107,7 @@ def _with_itself(repository: Repository, found: Declarations) -> Declarations:
         if not _is_package(repository):
             raise Undecided(
                 Problem(
-                    f"{each.place} installs the repository, which is no package",
+                    f"{each.place} installs the repository, which isn't a package",
                     "Remove the line, or add a pyproject.toml with [project] and [build-system]",
                 )
             )

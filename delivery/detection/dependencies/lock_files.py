@@ -97,8 +97,8 @@ def read(repository: Repository, name: str, groups: tuple[str, ...] = ()) -> Pin
         return readers[name](data, groups)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         conflicted = "<<<<<<<" in text
-        cause = "has the marks of a merge conflict" if conflicted else f"can't be read: {type(error).__name__}, {error}"
-        raise Undecided(Problem(f"{name} {cause}", f"Write {name} again with the tool that made it")) from None
+        cause = "has merge conflict markers" if conflicted else f"can't be read: {type(error).__name__}, {error}"
+        raise Undecided(Problem(f"{name} {cause}", f"Regenerate {name} with the tool that created it")) from None
 
 
 def _archives(package: dict[str, Any]) -> tuple[str, ...]:

@@ -72,8 +72,8 @@ def _extra(project: dict[str, Any], name: str) -> list[str]:
             return list(lines)
     raise Undecided(
         Problem(
-            f"{FILE} has no extra {name!r}, which flask-app.toml names",
-            f"Name one of {', '.join(extras) or 'none'}",
+            f"{FILE} has no extra {name!r}, which flask-app.toml lists",
+            f"Use one of {', '.join(extras) or 'none'}",
             line="extras = []",
         )
     )
@@ -85,8 +85,8 @@ def _group(repository: Repository, name: str, seen: tuple[str, ...]) -> Iterator
     if wanted not in groups or wanted in seen:
         raise Undecided(
             Problem(
-                f"{FILE} has no group {name!r}, which flask-app.toml names",
-                f"Name one of {', '.join(groups) or 'none'}",
+                f"{FILE} has no group {name!r}, which flask-app.toml lists",
+                f"Use one of {', '.join(groups) or 'none'}",
                 line="groups = []",
             )
         )
@@ -126,7 +126,7 @@ def _poetry(repository: Repository, extras: tuple[str, ...], groups: tuple[str, 
         package = _poetry_package(repository)
     except (RuntimeError, ValueError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())
-        problem = Problem(f"Poetry can't read {FILE}: {reason}", "Correct it; `poetry check` says the same")
+        problem = Problem(f"Poetry can't read {FILE}: {reason}", "Correct it; `poetry check` shows the error too")
         raise Undecided(problem) from None
     wanted = {canonicalize_name(each) for each in extras}
     for group in ("main", *groups):
@@ -207,5 +207,7 @@ def _member(repository: Repository, name: str, place: str) -> str:
         if canonicalize_name(other) == canonicalize_name(name):
             return str(file.path.parent)
     raise Undecided(
-        Problem(f"{place} takes {name} from the workspace, which has no such member", f"Add {name} to the repository")
+        Problem(
+            f"{place} takes {name} from the workspace, but no member has that name", f"Add {name} to the repository"
+        )
     )

@@ -47,8 +47,8 @@ def choose(repository: Repository, configuration: Configuration, default: str) -
             if found.value not in allowed(each.versions):
                 raise Undecided(
                     Problem(
-                        f"{exact.place} says Python {exact.versions} and {each.place} {each.versions}",
-                        "Make them agree, or name the version in flask-app.toml",
+                        f"{exact.place} says Python {exact.versions}, but {each.place} says {each.versions}",
+                        "Make them agree, or set `python` in flask-app.toml",
                         line=f'python = "{_best(allowed(each.versions), default)}"',
                     )
                 )
@@ -79,10 +79,8 @@ def _unsupported(said: list[Said]) -> Problem:
     what = " and ".join(f"{each.place} says {each.versions}" for each in said)
     newer = all(_newer(each.versions) for each in said)
     return Problem(
-        f"{what}, which leaves no Python from {OFFERED[0]} to {OFFERED[-1]}: nodrop runs on no other",
-        "Wait for a nodrop that runs on it, or try an older one"
-        if newer
-        else f"Try the application with Python {OFFERED[-2]}, and name the version in flask-app.toml",
+        f"{what}, but nodrop supports Python {OFFERED[0]} to {OFFERED[-1]} only",
+        "Relax the constraint, or set `python` in flask-app.toml to try another version",
         line=f'python = "{OFFERED[-1] if newer else OFFERED[-2]}"',
     )
 

@@ -121,12 +121,14 @@ def _take_requirement(repository: Repository, found: Declarations, text: str, pl
         requirement = Requirement(bare)
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0]
-        raise Undecided(Problem(f"{place} is no requirement: {bare!r} ({reason})", f"Correct {place}")) from None
+        raise Undecided(
+            Problem(f"{place}: {bare!r} isn't a valid requirement ({reason})", f"Correct {place}")
+        ) from None
     name = canonicalize_name(requirement.name)
     if (requirement.name, str(requirement.specifier)) in INVENTED:
-        found.notes.append(f"{place} is left out: {bare} is invented by Ubuntu, and no index has it.")
+        found.notes.append(f"{place} is skipped: {bare} is an artifact of Ubuntu's pip and isn't on PyPI.")
     elif name in WINDOWS and requirement.marker is None:
-        found.notes.append(f"{place} is left out: {name} exists for Windows alone.")
+        found.notes.append(f"{place} is skipped: {name} is Windows-only.")
     else:
         found.requirements.append(Line(bare, place, hashes=hashes))
 
@@ -165,12 +167,16 @@ def _take_local(repository: Repository, found: Declarations, path: str, text: st
     named = re.match(r"([\w.-]+(?:\s*\[[^\]]*\])?)\s*@", text)
     if not named:
         raise Undecided(
-            Problem(f"{place} names {bare}, which is not there", f"Put {bare} into the repository, or remove the line")
+            Problem(
+                f"{place} refers to {bare}, which doesn't exist", f"Add {bare} to the repository, or remove the line"
+            )
         )
     archive = re.search(r"/" + re.sub(r"[-_.]", "[-_.]", named[1]) + r"-(\d[\w.]*?)-[^/]*\.whl$", bare, re.IGNORECASE)
     pinned = f"{named[1]}=={archive[1]}" if archive else named[1]
     if canonicalize_name(named[1]) in WINDOWS:
-        found.notes.append(f"{place} is left out: {named[1]} exists for Windows alone.")
+        found.notes.append(f"{place} is skipped: {named[1]} is Windows-only.")
         return
-    found.notes.append(f"{place} names a path of another machine: {pinned} is taken from the index.")
+    found.notes.append(
+        f"{place} refers to a path on another machine: {pinned} is installed from the package index instead."
+    )
     found.requirements.append(Line(pinned, place))

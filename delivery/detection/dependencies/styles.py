@@ -50,8 +50,7 @@ def choose(repository: Repository, configuration: Configuration) -> Chosen:
     locks = [name for name in lock_files.FILES if name in repository.files]
     locks = [name for name in locks if name != "uv.lock" or "pyproject.toml" in repository.files]
     if locks:
-        others = f"{locks[0]} counts, not {' and '.join(locks[1:])}: remove what is not in use." if locks[1:] else ""
-        return Chosen(lock_files.FILES[locks[0]], (locks[0],), locks[0], (others,) if others else ())
+        return Chosen(lock_files.FILES[locks[0]], (locks[0],), locks[0], _ignored(locks[0], locks[1:]))
     requirements = _requirements(repository)
     project = _project(repository)
     if requirements:
@@ -69,14 +68,22 @@ def choose(repository: Repository, configuration: Configuration) -> Chosen:
     return _elsewhere(repository)
 
 
+def _ignored(used: str, others: list[str]) -> tuple[str, ...]:
+    """A note on lock files beside the one that is used."""
+    if not others:
+        return ()
+    are, them = ("are", "the ones") if len(others) > 1 else ("is", "what")
+    return (f"{used} is used; {' and '.join(others)} {are} ignored. Remove {them} you don't use.",)
+
+
 def _configured(repository: Repository, configuration: Configuration) -> Chosen:
     names = configuration.requirements or ()
     missing = [name for name in names if not (repository.folder / name).is_file()]
     if missing:
         raise Undecided(
             Problem(
-                f"{configuration.place} names {', '.join(missing)} as requirements, which is not there",
-                "Correct the name, relative to the repository",
+                f"{configuration.place}: the requirements file {', '.join(missing)} doesn't exist",
+                "Correct the path, relative to the repository",
                 line='requirements = ["requirements.txt"]',
             )
         )
@@ -115,7 +122,7 @@ def _elsewhere(repository: Repository) -> Chosen:
         name = str(environment.path)
         raise Undecided(
             Problem(
-                f"{name} is for conda alone: its packages are no packages of Python's index",
+                f"{name} is for conda, whose packages pip can't install",
                 "Write requirements.txt with the packages that the application imports:"
                 f" {_listing(imported.third_party(repository)) or 'flask'}",
                 line='requirements = ["requirements.txt"]',
@@ -132,7 +139,7 @@ def _elsewhere(repository: Repository) -> Chosen:
     if inner:
         raise Undecided(
             Problem(
-                f"Only folders inside of the repository declare dependencies: {', '.join(folders)}",
+                f"Only subfolders of the repository declare dependencies: {', '.join(folders)}",
                 "Name the folder of the application as APP, or the file in flask-app.toml",
                 tuple(Found(str(each.path), str(each.path)) for each in inner),
                 f'requirements = ["{inner[0].path}"]',
@@ -143,7 +150,7 @@ def _elsewhere(repository: Repository) -> Chosen:
         place = next(iter(imports.values()))
         raise Undecided(
             Problem(
-                f"Nothing declares the dependencies; the application imports {', '.join(imports)} (first in {place})",
+                f"No file declares the dependencies; the application imports {', '.join(imports)} (first in {place})",
                 f"Write requirements.txt with a line for each: {_listing(imports)}",
                 line='requirements = ["requirements.txt"]',
             )

@@ -1,4 +1,4 @@
-"""What runs while the image is built: static files, translations, and the front end of a package.json."""
+"""What runs while the image is built: static files, translations, and the frontend of a package.json."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from delivery.detection.repository import Repository
 from delivery.detection.surroundings.migrations import django_settings, with_flask_app
 
 DEEPEST = 2
-"""Folders above a package.json that is the application's front end."""
+"""Folders above a package.json that is the application's frontend."""
 LOCKS = ("package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb")
 
 
@@ -73,7 +73,7 @@ def _bundled(application: Application) -> Iterator[Found[str]]:
 
 
 def find_assets(repository: Repository, configuration: Configuration, notes: list[str]) -> Found[str] | None:
-    """The folder of the front end; None if there is none, or several could be meant."""
+    """The folder of the frontend; None if there is none, or several could be meant."""
     if configuration.assets is not None:
         return Found(configuration.assets, configuration.place) if isinstance(configuration.assets, str) else None
     candidates: list[Found[str]] = []
@@ -97,7 +97,8 @@ def find_assets(repository: Repository, configuration: Configuration, notes: lis
     if len(shallowest) > 1:
         names = ", ".join(each.value for each in shallowest)
         notes.append(
-            f'Several front ends could be built: {names}. Name one in flask-app.toml: assets = "{shallowest[0].value}".'
+            f"Several frontends could be built: {names}. Choose one in flask-app.toml: "
+            f'assets = "{shallowest[0].value}".'
         )
         return None
     return shallowest[0] if shallowest else None

@@ -71,7 +71,7 @@ def _alembic(repository: Repository, application: Application, notes: list[str])
         return Found(f"alembic{option} upgrade head", str(file.path))
     for file, _ in _folders(repository):
         notes.append(
-            f"{file.path}: there are migrations of Alembic, but no alembic.ini for the command `alembic`. Set the "
+            f"{file.path}: there are Alembic migrations, but no alembic.ini for the `alembic` command. Set the "
             'command in flask-app.toml: migrate = "...".'
         )
         break

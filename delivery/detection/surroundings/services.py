@@ -71,7 +71,7 @@ def find_services(
     databases = [each for each in (POSTGRESQL, MYSQL) if each in strong]
     if not databases and POSTGRESQL in drivers and MYSQL in drivers:
         notes.append(
-            f"Drivers of PostgreSQL ({drivers.pop(POSTGRESQL)}) and of MySQL ({drivers.pop(MYSQL)}) are declared. Name "
+            f"Drivers of PostgreSQL ({drivers.pop(POSTGRESQL)}) and of MySQL ({drivers.pop(MYSQL)}) are declared. Set "
             'the one that is used in flask-app.toml: services = ["postgresql"].'
         )
     elif databases:

@@ -31,8 +31,8 @@ def session_notes(application: Application, configured: Configured) -> Iterator[
     for module, value in values:
         if RANDOM.search(source_of(value)):
             yield (
-                f"{module.place(value)}: SECRET_KEY is random, so each process has its own, and a session is lost when "
-                f"another one answers. {_all_the_same(value)}"
+                f"{module.place(value)}: SECRET_KEY is random, so each process generates its own, and a session is "
+                f"lost when another process answers. {_all_the_same(value)}"
             )
             return
     for module, value in values:
@@ -41,8 +41,8 @@ def session_notes(application: Application, configured: Configured) -> Iterator[
             what = "has a default in the source" if name else "is in the source"
             remedy = f"Set {name}" if name else 'Read it with os.environ["SECRET_KEY"], and set that'
             yield (
-                f"{module.place(value)}: SECRET_KEY {what}, so whoever can read it can forge a session. {remedy} in "
-                "the env file."
+                f"{module.place(value)}: SECRET_KEY {what}, so anyone who can read the source can forge a session. "
+                f"{remedy} in the env file."
             )
             return
     used = None if values or configured.is_read_from_outside else next(application.uses_of_sessions, None)
@@ -55,7 +55,7 @@ def _all_the_same(value: ast.expr) -> str:
     name = _variable(value)
     if name:
         return f"Set {name} in the env file."
-    return 'Give all the same: os.environ["SECRET_KEY"], with the value in the env file.'
+    return 'Read the same value in all of them: os.environ["SECRET_KEY"], with the value in the env file.'
 
 
 def _variable(value: ast.expr) -> str:

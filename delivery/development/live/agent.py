@@ -45,7 +45,7 @@ class Volume:
 
     def _inside(self, path: str) -> Path:
         if path.startswith("/") or ".." in Path(path).parts:
-            raise ValueError(f"{path} is not in the volume")
+            raise ValueError(f"{path} is outside the volume")
         return self._folder / path
 
     def delete(self, path: str) -> None:
@@ -90,7 +90,7 @@ def reload_worker(file: Path) -> dict[str, str]:
         if int(file.read_text().split()[1]) > starts:
             return {"reloaded": "worker"}
         time.sleep(LOOK_SECONDS)
-    return {"reloaded": "worker, as soon as it has finished what it does"}
+    return {"reloaded": "worker, after the current task"}
 
 
 def reload_server() -> dict[str, str]:
@@ -98,7 +98,7 @@ def reload_server() -> dict[str, str]:
     try:
         from nodrop.server import reload  # of the image
     except ImportError as error:
-        return {"error": f"the image has a nodrop that can't reload ({error}): make up builds another"}
+        return {"error": f"the image's version of nodrop can't reload ({error}): make up builds a new image"}
     deadline = time.monotonic() + SERVES_SECONDS
     while True:
         servers = reload.servers()

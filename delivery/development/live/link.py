@@ -87,7 +87,7 @@ class Link:
     def _last_words(self) -> str:
         assert self._process.stderr
         lines = self._process.stderr.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "the connection has ended"
+        return lines[-1] if lines else "the connection was closed"
 
     def end(self) -> None:
         """End the connection, whatever another thread does with it."""

@@ -74,7 +74,7 @@ class Session:
         """Serve edits until KeyboardInterrupt, and go back. Raises DevelopmentError where that can't be begun."""
         began, values = self.release.revision(), self.release.values()
         if not values["management"]["enabled"]:
-            raise DevelopmentError(f"{self.release.name} is not served by nodrop, which alone can be reloaded: make up")
+            raise DevelopmentError(f"{self.release.name} isn't served by nodrop, so `make live` can't reload it")
         before = revision_before(values) or began
         added = live_values(self.release.values(before), before)
         self._now = self.files.now()
@@ -82,7 +82,7 @@ class Session:
         threading.Thread(target=self._watch_files, daemon=True).start()
         try:
             self._upgrade(added)
-            self.say(f"edit the files in {self.files.folder}: the pods serve each change at once, until Ctrl-C")
+            self.say(f"edit the files in {self.files.folder}: the pods serve each change immediately, until Ctrl-C")
             with contextlib.suppress(_Ended):
                 while True:
                     self._events.get()()
@@ -135,12 +135,14 @@ class Session:
 
     def _go_back(self, revision: int) -> None:
         command = ("rollback", self.release.name, str(revision), "--wait", "--timeout", f"{HELM_SECONDS}s")
-        self.say(f"going back to what {self.release.name} served before: make up deploys what you have edited")
+        self.say(f"rolling back {self.release.name}: make up deploys your edits")
         try:
             run(self.release.helm(*command), seconds=HELM_SECONDS + 30)
         except (DevelopmentError, KeyboardInterrupt) as error:
             why = str(error) or "interrupted"
-            self.say(f"that was not finished ({why}); do it with: helm {' '.join(self.release.helm(*command)[1:])}")
+            self.say(
+                f"the rollback didn't finish ({why}); finish it with: helm {' '.join(self.release.helm(*command)[1:])}"
+            )
 
     # --- The pods ----------------------------------------------------------------------------------------------------
 
@@ -177,7 +179,7 @@ class Session:
             # With what was changed meanwhile.
             outcomes = [outcome, *self._bring([name]).values()]
             if files := {file: None for each in outcomes for file in (*each.changed, *each.deleted)}:
-                self.say(f"{name} has got {_some(list(files))}")
+                self.say(f"{name} received {_some(list(files))}")
             if outcomes[-1].error:
                 self._tell_failure(name)
 
@@ -228,7 +230,9 @@ class Session:
         self._tell(changed, outcomes, time.time() - began)
         for name in changed:
             if self.files.path(name).relative_to(self.files.folder).as_posix() in self.declaring:
-                self.say(f"{name} has changed: the pods keep the packages of their image until make up builds another")
+                self.say(
+                    f"{name} has changed: the pods keep the packages of their image until make up builds a new one"
+                )
 
     def _saved(self, changed: list[str], noticed: float) -> float:
         """When the files were saved."""
@@ -243,12 +247,12 @@ class Session:
             self.say(f"{_some(changed)}: in {served} pod{'' if served == 1 else 's'} after {seconds:.1f} s")
         for name, outcome in outcomes.items():
             if outcome.reloaded.startswith("worker,"):
-                self.say(f"{name} goes on with {outcome.reloaded.removeprefix('worker, ')}")
+                self.say(f"{name} restarts its worker {outcome.reloaded.removeprefix('worker, ')}")
             # One that waits to be started again, with what was wrong, would wait for minutes.
             if not outcome.reloaded and not outcome.error and is_crashing(self._pods.get(name, {"status": {}})):
                 self._executor.submit(run, self.release.kubectl("delete", "pod", name, "--wait=false"))
         if failed:
-            self.say(f"{_some(changed)}: not served, since the application can't be loaded; what was loaded serves on")
+            self.say(f"{_some(changed)} can't be loaded; the previous code keeps serving")
             self._tell_failure(failed[0])
 
     def _tell_failure(self, name: str) -> None:
@@ -259,7 +263,7 @@ class Session:
         check = ("exec", name, "--container", main_container(pod), "--", "nodrop", "check", "--app")
         done = subprocess.run(self.release.kubectl(*check), capture_output=True, text=True, check=False, timeout=60)
         lines = [line for line in done.stderr.splitlines() if not line.startswith("command terminated")]
-        self.say("\n".join(f"  {line}" for line in lines) or f"  make logs shows what {name} says")
+        self.say("\n".join(f"  {line}" for line in lines) or f"  see the log of {name}: make logs")
 
 
 def _some(names: list[str]) -> str:

@@ -51,7 +51,7 @@ class Supervisor:
                 self._child.terminate()
             status = self._child.wait()
             if not self._is_signalled() and time.monotonic() - began < SOON_SECONDS:
-                print(f"the worker ended with status {status}: it is started after the next change", flush=True)
+                print(f"the worker exited with status {status}: it restarts after the next change", flush=True)
                 while not self._is_signalled():
                     time.sleep(0.05)
         return status if status >= 0 else 128 - status

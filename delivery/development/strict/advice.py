@@ -17,14 +17,14 @@ def advise(line: str, code: PurePosixPath = CODE) -> str:
     if denied:
         path = CODE / denied[1]
         return (
-            f"The application writes to {path}, which is read-only here and in its pod. Have it write to /tmp, whose "
-            f'content ends with the pod, or write writable = ["{key(path, code)}"] in flask-app.toml: the folder is '
-            "then a volume here and in the cluster"
+            f"The application writes to {path}, which is read-only here and in its pod. Write to /tmp, which is "
+            f'deleted with the pod, or set writable = ["{key(path, code)}"] in flask-app.toml: the folder is then a '
+            "volume here and in the cluster"
         )
     if SQLITE_DENIED.search(line):
         return (
-            "SQLite can't write to the folder of its database, which is read-only here and in its pod. Write writable "
-            "with that folder in flask-app.toml, or use a database server"
+            "SQLite can't write to the folder of its database, which is read-only here and in its pod. Add that "
+            "folder to writable in flask-app.toml, or use a database server"
         )
     return ""
 

@@ -53,8 +53,8 @@ def serve(strict: Strict) -> int:
         )  # fmt: skip
         writable = ", ".join(["/tmp", *strict.writable])
         print(
-            f"http://localhost:{strict.port} serves {strict.image} as in the pod, which can write to {writable}. "
-            "Ctrl-C stops it",
+            f"http://localhost:{strict.port} serves {strict.image} as in the pod, where only {writable} can be "
+            "written to. Ctrl-C stops it",
             file=sys.stderr,
         )
         with process, _stopped_by_signals(name) as stopped:

@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit status: 1 if they can't be locked, 2 if something is undecided."""
     parser = argparse.ArgumentParser(prog="python -m delivery.images.lock", description=__doc__)
     parser.add_argument("app", metavar="APP", help="its folder, or the address of a git repository, `address@tag`")
-    parser.add_argument("--upgrade", action="store_true", help="look for newer releases")
+    parser.add_argument("--upgrade", action="store_true", help="upgrade to newer releases")
     parser.add_argument("--keep", action="store_true", help="write requirements.lock into the repository")
     given = parser.parse_args(arguments)
     try:

@@ -38,7 +38,9 @@ def expand(option: str, folder: Path, variables: Mapping[str, str]) -> str:
     for name in re.findall(r"\$\{([A-Z0-9_]+)\}", option):
         if name not in variables:
             raise LockError(
-                Problem(f"{option} needs the variable {name}, which is not set", f"Set {name} in the environment")
+                Problem(
+                    f"{option} uses the environment variable {name}, which isn't set", f"Set {name} in the environment"
+                )
             )
         option = option.replace(f"${{{name}}}", variables[name])
     name, _, value = option.partition(" ")

@@ -95,7 +95,7 @@ def _pins(description: Description, repository: Repository, lock: str, variables
         if done.returncode:
             raise LockError(
                 Problem(
-                    f"uv can't read {lock}: {indexes.without_passwords(_reason(done.stderr))}",
+                    f"{lock} can't be read by uv: {indexes.without_passwords(_reason(done.stderr))}",
                     "Run `uv lock` in the repository and commit uv.lock",
                 )
             )
@@ -147,7 +147,7 @@ def _content(path: Path) -> str:
     if path.is_file():
         return hashlib.sha256(path.read_bytes()).hexdigest()
     if not path.is_dir():
-        raise Undecided(Problem(f"{path} is not there", "Put it there, or remove what names it"))
+        raise Undecided(Problem(f"{path} doesn't exist", "Add it, or remove what refers to it"))
     whole = hashlib.sha256()
     for name, file in sorted(Repository(path).files.items()):
         whole.update(name.encode() + b"\0" + hashlib.sha256(file.full.read_bytes()).digest())

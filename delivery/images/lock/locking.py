@@ -104,8 +104,8 @@ def _resolve(resolver: Resolver, description: Description, folder: Path) -> Lock
     except Unsatisfiable as error:
         raise LockError(
             Problem(
-                f"The application's requirements and nodrop's contradict: {error}",
-                "Allow another version in the application's requirements",
+                f"The application's requirements conflict with nodrop's: {error}",
+                "Relax the application's requirements",
             )
         ) from None
     built = sources.check(resolver, packages.values())
@@ -140,7 +140,7 @@ def _unpinned(inputs: Inputs, chosen: set[str]) -> list[str]:
         return []
     names = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
     if inputs.lock:
-        return [f"{inputs.lock} does not pin {names}: the newest release is taken."]
+        return [f"{inputs.lock} doesn't pin {names}: the newest release is installed."]
     return [f"Nothing in the repository pins {names}. `make lock APP=... KEEP=1` keeps this lock there as {KEPT}."]
 
 
@@ -155,7 +155,7 @@ def _refused(resolver: Resolver, reason: str) -> LockError:
     if missing:
         return LockError(
             Problem(
-                f"{missing[0].place} asks for {missing[0].name}, which the index does not have",
+                f"{missing[0].place} requires {missing[0].name}, which the package index doesn't have",
                 "Correct the name, or add its index: PIP_EXTRA_INDEX_URL, or `--extra-index-url` in the file",
             )
         )
@@ -164,13 +164,13 @@ def _refused(resolver: Resolver, reason: str) -> LockError:
         if python != inputs.python and _works(resolver, python):
             return LockError(
                 Problem(
-                    f"The requirements can't be met with Python {inputs.python}, but with {python}: {reason}",
-                    f"Have the image made with Python {python} in flask-app.toml, or allow other versions",
+                    f"The requirements can't be resolved for Python {inputs.python}, but can for {python}: {reason}",
+                    "Set `python` in flask-app.toml, or relax the requirements",
                     line=f'python = "{python}"',
                 ),
                 python,
             )
-    what = "can't be built" if "Failed to build" in reason or "build backend" in reason else "have no solution"
+    what = "can't be built" if "Failed to build" in reason or "build backend" in reason else "can't be resolved"
     return LockError(Problem(f"The requirements {what}: {reason}", f"Correct {place or inputs.lock or 'them'}"))
 
 
@@ -215,7 +215,7 @@ def keep(description: Description, locked: Locked) -> Path:
     if local:
         raise LockError(
             Problem(
-                f"{', '.join(local)} is taken from a path, which no lock file can pin",
+                f"{', '.join(local)} is installed from a path, which a lock file can't pin",
                 "Publish it, or refer to it by git+https://...@commit",
             )
         )

@@ -19,9 +19,9 @@ from delivery.images.lock.resolution import Package, Resolver, Unsatisfiable
 APPLICATIONS = "flask"
 """The one requirement of nodrop of which the application's version counts."""
 COMPANIONS = (
-    ("flask", "<2.3", "werkzeug", "<3", "Flask before 2.3 imports what Werkzeug 3 has no more"),
-    ("flask-sqlalchemy", "<3", "sqlalchemy", "<2", "Flask-SQLAlchemy before 3 uses what SQLAlchemy 2 has no more"),
-    ("flask-login", "<0.6.3", "werkzeug", "<3", "Flask-Login before 0.6.3 imports what Werkzeug 3 has no more"),
+    ("flask", "<2.3", "werkzeug", "<3", "Flask before 2.3 imports names that Werkzeug 3 removed"),
+    ("flask-sqlalchemy", "<3", "sqlalchemy", "<2", "Flask-SQLAlchemy before 3 uses names that SQLAlchemy 2 removed"),
+    ("flask-login", "<0.6.3", "werkzeug", "<3", "Flask-Login before 0.6.3 imports names that Werkzeug 3 removed"),
 )
 """Releases that allow newer ones of another package than they work with: pinned, but not with that other."""
 
@@ -43,7 +43,7 @@ def _companions(inputs: Inputs, chosen: dict[str, Package], notes: list[str]) ->
             continue
         if chosen[name].version in SpecifierSet(old) and chosen[other].version not in SpecifierSet(cap):
             capped.append(f"{other}{cap}")
-            notes.append(f"{other}{cap} is taken, since {why}.")
+            notes.append(f"{other}{cap} is installed because {why}.")
     return capped
 
 
@@ -77,18 +77,18 @@ def _old_flask(resolver: Resolver, package: Package, requirement: Requirement) -
     place = resolver.inputs.place_of(package.name)
     requirers = place or _requirers(resolver, package.name)
     return Problem(
-        f"{requirers} asks for Flask {package.version}, and nodrop serves {requirement}",
-        f"Raise it: `{requirement}`" if place else f"Replace {requirers}, or take a release that allows {requirement}",
+        f"{requirers} requires Flask {package.version}, but nodrop supports {requirement}",
+        f"Raise it: `{requirement}`" if place else f"Replace {requirers}, or use a release that allows {requirement}",
     )
 
 
 def _replaced(resolver: Resolver, package: Package, requirement: Requirement) -> str:
     """Why another version is installed than the application alone would get, and who asked for that one."""
     place = resolver.inputs.place_of(package.name)
-    asked = f"{place} asks for" if place else f"is the newest that {_requirers(resolver, package.name)} asks for"
+    asked = f"{place} requires" if place else f"is the newest that {_requirers(resolver, package.name)} allows"
     return (
         f"{package.name}{requirement.specifier} replaces {package.version}, which {asked}:"
-        f" nodrop, which serves the application, is built on it."
+        f" nodrop, which serves the application, depends on it."
     )
 
 

@@ -73,8 +73,8 @@ def _foreign(resolver: Resolver, package: Package, known: list[str]) -> Problem:
         remedies.append(f"raise it to {newer.name}=={newer.version}, which has one")
     remedy = ", or ".join(remedies) or f"replace {package.name}"
     return Problem(
-        f"{package.name} {package.version}{asked} has wheels for Python {', '.join(known)}, and none for {image}, which"
-        " the image has: it would have to be compiled, and is older than this Python",
+        f"{package.name} {package.version}{asked} has wheels for Python {', '.join(known)}, but none for {image}, the"
+        " image's version. It would have to be compiled, and is older than this Python",
         remedy[0].upper() + remedy[1:],
         line=f'python = "{offered[-1]}"' if offered else "",
     )

@@ -56,8 +56,8 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise Unmeasurable(
-                f"GET {path} was not answered: {error!r}; the process that served it may have ended",
-                "see what the application does with this request, or name other paths with --url",
+                f"GET {path} got no response: {error!r}; the process that served it may have exited",
+                "check what the application does with this request, or set other paths with --url",
             ) from error
         if stream:
             self.close()

@@ -75,9 +75,9 @@ def _answered(server: Server, wanted: Wanted, routes: Path) -> tuple[list[str], 
 def _problem(answer: Answer) -> str:
     """Why a path can't be measured; empty if it can."""
     if answer.stream:
-        return f"a stream, or takes longer than {REQUEST_SECONDS:.0f} s"
+        return f"streams, or takes longer than {REQUEST_SECONDS:.0f} s"
     if answer.status in (401, 403):
-        return f"answered {answer.status}: it asks for authentication"
+        return f"answered {answer.status}: it requires authentication"
     if 300 <= answer.status < 400:
         login = any(word in answer.location.lower() for word in ("login", "signin", "sign-in", "sign_in", "auth"))
         return f"answered {answer.status}: redirects to {answer.location}" + (", a login" if login else "")
@@ -86,12 +86,14 @@ def _problem(answer: Answer) -> str:
 
 def _nothing_answered(skipped: Sequence[Skipped]) -> Unmeasurable:
     reasons = "; ".join(f"{each.path}: {each.why}" for each in skipped)
-    remedy = "name paths that it answers: --url /path"
+    remedy = "set paths that it answers: --url /path"
     if any("authentication" in each.why or each.why.endswith("a login") for each in skipped):
-        remedy = "log in with a browser and pass its session on: --header 'Cookie: session=...'; or " + remedy
+        remedy = "log in with a browser and pass its session: --header 'Cookie: session=...'; or " + remedy
     elif any("redirects to https:" in each.why for each in skipped):
-        remedy = "say that it is HTTPS: --header 'X-Forwarded-Proto: https', and set TRUSTED_PROXIES=1; or " + remedy
-    return Unmeasurable(f"no path was answered 2xx ({reasons})", remedy)
+        remedy = (
+            "mark the requests as HTTPS: --header 'X-Forwarded-Proto: https', and set TRUSTED_PROXIES=1; or " + remedy
+        )
+    return Unmeasurable(f"no path answered 2xx ({reasons})", remedy)
 
 
 # --- The server that is measured -------------------------------------------------------------------------------------

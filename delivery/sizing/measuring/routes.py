@@ -56,8 +56,8 @@ def harmless(routes: Iterable[Route]) -> tuple[list[str], list[Skipped]]:
         if "GET" not in route.methods or route.path in found:
             continue
         if word := action(route.path) or action(route.endpoint):
-            skipped.append(Skipped(route.path, f"not asked for, since its name has the action `{word}`"))
+            skipped.append(Skipped(route.path, f"not requested, because its name has the action `{word}`"))
         else:
             found.append(route.path)
-    skipped += [Skipped(path, f"not asked for, since {MOST} others are shorter") for path in found[MOST:]]
+    skipped += [Skipped(path, f"not requested, because {MOST} others are shorter") for path in found[MOST:]]
     return found[:MOST], skipped

@@ -19,7 +19,7 @@ _MISSING = re.compile(r"KeyError: '([A-Z][A-Z0-9_]*)'")
 def ended(log: str, code: int) -> Unmeasurable:
     """The server has ended before it was ready."""
     why = reason(log)
-    return Unmeasurable(f"the application does not start (exit status {code}): {why}", _remedy(why))
+    return Unmeasurable(f"the application doesn't start (exit status {code}): {why}", _remedy(why))
 
 
 def is_failing(probe: str) -> bool:
@@ -29,7 +29,7 @@ def is_failing(probe: str) -> bool:
 
 def not_ready(log: str, probe: str, seconds: float) -> Unmeasurable:
     """The server runs, but has not become ready in so many seconds. probe: the last answer of /readyz."""
-    answer = probe.strip() or "the management port does not answer"
+    answer = probe.strip() or "the management port doesn't answer"
     why = reason(log)
     remedy = "give it more time with --start-timeout"
     if is_failing(probe):
@@ -38,7 +38,7 @@ def not_ready(log: str, probe: str, seconds: float) -> Unmeasurable:
             "a path that it answers"
         )
     return Unmeasurable(
-        f"the application was not ready within {seconds:.0f} s: {answer}{f'; its log says: {why}' if why else ''}",
+        f"the application wasn't ready within {seconds:.0f} s: {answer}{f'; its log says: {why}' if why else ''}",
         _remedy(why) if _MISSING.search(why) else remedy,
     )
 
@@ -78,4 +78,4 @@ def _remedy(why: str) -> str:
     if missing := _MISSING.search(why):
         name = missing[1]
         return f'set {name} in the environment, or in flask-app.toml: environment = {{ {name} = "..." }}'
-    return "make it start first: `make run` starts it in the same way and shows its whole log"
+    return "fix the start first: `make run` starts it in the same way and shows its whole log"

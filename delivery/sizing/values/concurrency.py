@@ -17,7 +17,7 @@ def threads(basis: Basis) -> Value:
         return left(
             path,
             f"{clients} clients at once had {basis.at_once:.1f} requests in flight, of {basis.possible:.1f} that were "
-            "possible: what they wait for admits fewer, such as a lock, a connection pool or a database file. More "
+            "possible: something they share, such as a lock, a connection pool or a database file, admits fewer. More "
             "threads would wait for it too.",
         )
     exact = 1 + wait / max(cpu, LEAST_CPU)

@@ -18,16 +18,18 @@ def cpu(basis: Basis) -> Value:
     wanted, idle, least = basis.assumed.rate, basis.figures.idle or 0.0, basis.defaults.cores(path)
     served = f"{wanted:g}/s (--rate)"
     if request.rate < wanted:
-        served = f"{100 * formulas.USABLE:g} % of that, {number(request.rate)}/s, since {wanted:g}/s (--rate) are more"
+        served = f"{100 * formulas.USABLE:g} % of that, {number(request.rate)}/s, because {wanted:g}/s (--rate) is more"
     why = [
         f"A pod can serve {number(basis.capacity)} requests/s. At the autoscaler's target it is to serve {served}.",
         f"({number(request.rate)}/s x {ms(basis.request_cpu)} of CPU time + {ms(idle)}/s while idle) / {basis.target} "
         f"% (the target) = {request.needed * 1000:.0f}m, in steps of 10m.",
     ]
     if request.millicores > request.needed * 1000 + 10:
-        bound = "" if request.millicores >= least * 1000 else ", as far as the target stays within reach"
+        bound = "" if request.millicores >= least * 1000 else ", as far as the target stays reachable"
         default = basis.defaults.value(path)
-        why.append(f"Raised towards the chart's default of {default}, so that a busy node delays no start{bound}.")
+        why.append(
+            f"Raised towards the chart's default of {default}, so that a busy node doesn't delay the start{bound}."
+        )
     return Value(path, f"{request.millicores}m", tuple(why))
 
 
@@ -75,7 +77,7 @@ def _growth(use: MemoryUse, limit: int, rate: float) -> list[str]:
     return [
         f"WARNING: memory grew by {use.growth / 1024:.0f} KiB a request over {use.growth_requests} requests. If it "
         f"goes on, the limit is reached after {left} more, which is {left / rate / 60:.1f} minutes at {rate:g}/s. "
-        f"Find what keeps it, or set config.MAX_REQUESTS to {max(1, left // 2)}, after which a worker is replaced."
+        f"Find the leak, or set config.MAX_REQUESTS to {max(1, left // 2)}, after which a worker is replaced."
     ]
 
 
@@ -88,8 +90,8 @@ def target(basis: Basis) -> Value:
         basis.target,
         (
             f"A new pod serves {lag:.1f} s after the load has risen: {formulas.METRICS_SECONDS:.0f} s for the metrics, "
-            f"{formulas.SYNC_SECONDS:.0f} s for the autoscaler, {start:.1f} s for the start. Pulling the image, or "
-            "adding a node, comes on top.",
+            f"{formulas.SYNC_SECONDS:.0f} s for the autoscaler, {start:.1f} s for the start. Pulling the image or "
+            "adding a node takes additional time.",
             f"Meanwhile the load may grow by {100 * growth:g} % a minute (--growth) and stay below 100 %: "
             f"100 / (1 + {growth:g} x {lag:.1f} / 60) / {1 + formulas.TOLERANCE:g} (the autoscaler's tolerance) = "
             f"{formulas.exact_target(start, growth):.0f} %; a multiple of {formulas.TARGET_STEP} from "

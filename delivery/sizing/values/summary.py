@@ -23,7 +23,7 @@ def header(name: str, figures: Figures, *, command: str, machine: str, when: dat
         f"{FIRST_WORDS} {name}, computed from a measurement by:",
         f"  {command}",
         f"on {when:%Y-%m-%d %H:%M} UTC, on {machine}.",
-        "They are as good as the paths are like what your users ask for, and your nodes like this machine.",
+        "They are as good as these paths match your traffic, and this machine matches your nodes.",
         "",
         *_table(figures),
         *_warnings(figures),
@@ -54,7 +54,7 @@ def _table(figures: Figures) -> list[str]:
     )
     burst = figures.burst
     rows = [
-        ("first start", f"{first}, when modules may have to be compiled"),
+        ("first start", f"{first}, which may include compiling modules"),
         *([("later starts", ", ".join(later))] if later else []),
         *(
             (
@@ -82,7 +82,7 @@ def _table(figures: Figures) -> list[str]:
 def _warnings(figures: Figures) -> list[str]:
     lines = [f"not measured: {each.path} ({each.why})" for each in figures.skipped]
     if figures.failed:
-        lines.append(f"WARNING: {figures.failed} of these requests were not answered 2xx, though the first ones were.")
+        lines.append(f"WARNING: {figures.failed} of these requests weren't answered 2xx, though the first ones were.")
     if figures.disturbed > DISTURBED:
         lines.append(
             f"WARNING: for {100 * figures.disturbed:.0f} % of the time in which the server could have run, other "

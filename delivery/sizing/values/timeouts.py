@@ -15,7 +15,7 @@ def queue_timeout(basis: Basis) -> Value:
         path,
         formulas.queue_timeout(slowest, least),
         (
-            f"A request may have to wait for a thread until the slowest one has ended: {formulas.QUEUE_MARGIN:.0f} x "
+            f"A request may have to wait for a thread until the slowest one is done: {formulas.QUEUE_MARGIN:.0f} x "
             f"{ms(slowest)}, and at least the default of {least} s.",
         ),
     )
@@ -77,7 +77,7 @@ def startup(basis: Basis) -> list[Value]:
     if deadline == least:
         return [probe]
     why = (
-        f"Above what a pod may take to become available: {failures * period} s to start, {ready} s of minReadySeconds, "
+        f"More than a pod may take to become available: {failures * period} s to start, {ready} s of minReadySeconds, "
         "and 60 s to be scheduled and to pull its image."
     )
     return [Value(path, deadline, (why,)), probe]

@@ -45,7 +45,7 @@ def _block(tree: dict[str, object], indent: str, defaults: Defaults) -> list[str
 def _entry(name: str, value: Value, indent: str, defaults: Defaults) -> list[str]:
     if value.value is None:
         default = defaults.value(value.path)
-        comments = [f"{name}: left at the default of {default}, since {' '.join(value.why)}"]
+        comments = [f"{name}: left at the default of {default}, because {' '.join(value.why)}"]
     else:
         comments = list(value.why)
     lines = [line for comment in comments for line in _wrapped(comment, indent)]

@@ -13,7 +13,7 @@ class Kind(Enum):
     DJANGO = "Django"
     WSGI = "WSGI"
     ASGI = "ASGI"
-    OTHER_SERVER = "a server of its own"
+    OTHER_SERVER = "an application with its own server"
     """Neither WSGI nor ASGI: it brings its own server."""
 
     @property

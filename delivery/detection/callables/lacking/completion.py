@@ -79,7 +79,7 @@ class Completion:
         for statement in when_run(module.tree):
             for target in registers(statement):
                 if made := self._making.made_by(target, Scope.of(module)):
-                    step = Step("", "registers pages", f"{module.file.path}:{statement.lineno}")
+                    step = Step("", "registers routes", f"{module.file.path}:{statement.lineno}")
                     self._steps.setdefault(made.origin, []).append(step)
 
     def _factory(self, module: Module, target: ast.expr, scope: Scope) -> Origin | None:

@@ -49,8 +49,9 @@ def lacks(
 
 def _example(module: Module, name: str, text: str, line: int) -> Lack:
     return Lack(
-        f"{module.name}:{name} is an example to copy: {text!r} ({module.file.path}:{line}) is a placeholder",
-        "copy the file to one such as wsgi.py at the repository's top, write the real value into it, and name it",
+        f"{module.name}:{name} is a template to copy: {text!r} ({module.file.path}:{line}) is a placeholder",
+        "copy the file to the root of the repository, for example as wsgi.py, replace the placeholder, then set "
+        "`serve` in flask-app.toml to it",
         'serve = "wsgi:app"',
     )
 
@@ -59,9 +60,9 @@ def _arguments(making: Making, module: Module, name: str, function: ast.Function
     place = f"{module.file.path}:{function.lineno}"
     needed = signatures.required(function)
     if needed:
-        cause = f"the factory {module.name}:{name} ({place}) can't be called without {_listed(needed)}"
+        cause = f"the factory {module.name}:{name} ({place}) requires {_listed(needed)}"
     elif needed := used_untested(making.modules, module, function):
-        cause = f"the factory {module.name}:{name} ({place}) opens {_listed(needed)}, which is None unless it is given"
+        cause = f"the factory {module.name}:{name} ({place}) opens {_listed(needed)}, whose default is None"
     if needed:
         yield Lack(cause, *_call_with(module, name, needed))
 
@@ -80,7 +81,7 @@ def _made_of_nothing(making: Making, module: Module, name: str) -> Iterator[Lack
             ]
             if empty:
                 yield Lack(
-                    f"{module.name}:{name} ({module.file.path}:{node.lineno}) is made with an empty {_listed(empty)}",
+                    f"{module.name}:{name} ({module.file.path}:{node.lineno}) is given an empty {_listed(empty)}",
                     *_call_with(where, factory.name, empty),
                 )
 
@@ -96,8 +97,9 @@ def _not_yet_made(completion: Completion | None, module: Module, name: str) -> I
         first = functions[0]
         yield Lack(
             f"{module.name}:{name} is None until {module.name}.{first.name}() ({module.file.path}:{first.lineno}) is "
-            "called, which importing the module does not do",
-            f"add a module wsgi.py that calls {first.name}() and binds the application to `app`, and name it",
+            "called, and importing the module doesn't call it",
+            f"add a module wsgi.py that calls {first.name}() and assigns the application to `app`, then set `serve` in "
+            "flask-app.toml to it",
             'serve = "wsgi:app"',
         )
 
@@ -107,9 +109,9 @@ def _not_said_to_be(module: Module, name: str) -> Iterator[Lack]:
     node = module.bindings.get(name, [None])[-1]
     if isinstance(node, ast.FunctionDef) and not _IS_AN_APPLICATION.search(name):
         yield Lack(
-            f"{module.name}:{name} ({module.file.path}:{node.lineno}) takes environ and start_response, and nothing "
-            "says that it is the whole application",
-            "name it if it is",
+            f"{module.name}:{name} ({module.file.path}:{node.lineno}) takes environ and start_response, but may "
+            "be only part of an application",
+            "if it is the application, set `serve` in flask-app.toml to it",
             f'serve = "{module.name}:{name}"',
             is_certain=False,
         )
@@ -117,21 +119,22 @@ def _not_said_to_be(module: Module, name: str) -> Iterator[Lack]:
 
 def _by_command_line(module: Module, name: str, place: str) -> Lack:
     return Lack(
-        f"{module.name}:{name} is made from the command line ({place}), which under a server is the server's own",
-        "add a module wsgi.py that makes the application without it, from variables of the environment for example, "
-        "binds it to `app`, and name it",
+        f"{module.name}:{name} is created from command-line arguments ({place}), and under a server those are "
+        "the server's",
+        "add a module wsgi.py that creates the application without them, for example from environment variables, and "
+        "assigns it to `app`, then set `serve` in flask-app.toml to it",
         'serve = "wsgi:app"',
     )
 
 
 def _incomplete(module: Module, name: str, function: ast.FunctionDef | None, step: Step) -> Lack:
     reference = f"{module.name}:{name}{'()' if function else ''}"
-    done_by = f"{step.function}()" if step.function else MAIN_GUARD
+    done_by, verb = (f"{step.function}()", "call") if step.function else (MAIN_GUARD, "run")
     return Lack(
-        f"{reference} is completed by {done_by}, which {step.what} ({step.place}) and is not run when a server imports "
-        f"{module.name}",
-        f"add a module wsgi.py that does what {done_by} does and binds the application to `app`, then name it; if the "
-        f"application works without, name {reference} instead",
+        f"{reference} is incomplete when imported: {done_by} {step.what} ({step.place}), and a server doesn't "
+        f"{verb} it",
+        f"add a module wsgi.py that does what {done_by} does and assigns the application to `app`, then set `serve` in "
+        f"flask-app.toml to it; if the application works without that, set `serve` to {reference} instead",
         'serve = "wsgi:app"',
         is_certain=False,
     )
@@ -140,8 +143,8 @@ def _incomplete(module: Module, name: str, function: ast.FunctionDef | None, ste
 def _call_with(module: Module, name: str, arguments: list[str]) -> tuple[str, str]:
     """The remedy, and the line with the names of the arguments."""
     return (
-        "write the arguments into flask-app.toml; if they are no literals, add a module wsgi.py with "
-        f'`from {module.name} import {name}` and `app = {name}(...)`, and write `serve = "wsgi:app"`',
+        "set the arguments in flask-app.toml; if they aren't literals, add a module wsgi.py with "
+        f'`from {module.name} import {name}` and `app = {name}(...)`, and set `serve = "wsgi:app"`',
         f'serve = "{module.name}:{name}{signatures.call_with(arguments)}"',
     )
 

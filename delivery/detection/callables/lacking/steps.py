@@ -30,7 +30,7 @@ SERVERS = {
 
 def steps(statement: ast.stmt) -> list[tuple[ast.expr, str]]:
     """The objects that a statement completes, and what it does to each."""
-    found = [(target, f"registers pages ({method})") for target, method in _registering(statement)]
+    found = [(target, f"registers routes ({method})") for target, method in _registering(statement)]
     if isinstance(statement, ast.Assign):
         for target in statement.targets:
             if isinstance(target, ast.Subscript) and (configured := _configured(target.value)):
@@ -42,7 +42,7 @@ def steps(statement: ast.stmt) -> list[tuple[ast.expr, str]]:
     elif call := _method(statement):
         function, arguments = call
         if function.attr == "init_app" and arguments:
-            found.append((arguments[0], f"begins {ast.unparse(function.value)}"))
+            found.append((arguments[0], f"initializes {ast.unparse(function.value)}"))
         elif function.attr.startswith(("from_", "update")) and (configured := _configured(function.value)):
             found.append((configured, "sets its configuration"))
     return found
@@ -82,7 +82,7 @@ def starts_thread(statement: ast.stmt, module: Module, modules: Modules) -> str:
         for target in (each.value for each in call.keywords if each.arg == "target"):
             name = ast.unparse(target)
             if "open" not in name and "browser" not in name and modules.function(module, target):
-                return f"starts {name} in a thread beside the server"
+                return f"starts the thread {name}"
     return ""
 
 

@@ -84,7 +84,7 @@ def _declared(repository: Repository, notes: list[str]) -> Iterator[Process]:
         if name in ("web", "release"):
             continue
         if SERVERS.search(command):
-            notes.append(f"{place}: {name!r} is a server of its own: deploy it as a second release with `serve` set.")
+            notes.append(f"{place}: {name!r} is a separate server: deploy it as a second release with its own `serve`.")
             continue
         yield Process(label(name), role_of(name, command), command, place)
     for service in services_of(repository):

@@ -112,7 +112,7 @@ def _made(application: Application, modules: list[Module], notes: list[str]) -> 
             return f"{chosen[0].module.name}:{chosen[0].name}", chosen[0].place
     names = ", ".join(f"{each.module.name}:{each.name} ({each.place})" for each in found if each.is_made)
     notes.append(
-        f"Celery is used, but the module that loads its application and its tasks isn't known"
+        f"Celery is used, but the module with its application and tasks isn't known"
         f"{'. Applications are ' + names if names else ''}. "
         'Set it in flask-app.toml: workers.celery = "celery --app MODULE:NAME worker".'
     )

@@ -19,7 +19,7 @@ def command_notes(repository: Repository) -> Iterator[str]:
     if found:
         names = ", ".join(f"`{each.value}` ({each.place})" for each in found)
         yield (
-            f"Commands that may have to run beside the server: {names}. If so, set them in flask-app.toml: "
+            f"Commands that may have to run as workers: {names}. If so, set them in flask-app.toml: "
             f'workers.NAME = "{found[0].value}".'
         )
 

@@ -55,7 +55,7 @@ def _rq(application: Application, notes: list[str]) -> Iterator[Process]:
         yield Process("rq", Role.WORKER, f'rq worker --url "${variable}" {shlex.join(names)}', place)
     else:
         notes.append(
-            f"{place}: RQ is used, but not where its Redis is. Set its worker in flask-app.toml: "
+            f"{place}: RQ is used, but the address of its Redis isn't known. Set its worker in flask-app.toml: "
             f'workers.rq = "rq worker --url redis://HOST {" ".join(names)}".'
         )
 
@@ -139,8 +139,8 @@ def _in_process(application: Application, notes: list[str]) -> None:
                 r"(?:apscheduler|flask_apscheduler)\b.*(?:BackgroundScheduler|APScheduler|GeventScheduler)$", name
             ):
                 notes.append(
-                    f"{module.place(call)}: a scheduler starts within the server, so each job runs in every worker of "
-                    "every pod. Run it as one process, with workers.scheduler in flask-app.toml, or move each job to "
+                    f"{module.place(call)}: a scheduler starts in the server, so each job runs in every worker process "
+                    "of every pod. Run it as one process with workers.scheduler in flask-app.toml, or move each job to "
                     "[jobs.NAME]."
                 )
                 return

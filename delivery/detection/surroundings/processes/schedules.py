@@ -21,7 +21,7 @@ def cron_jobs(repository: Repository, notes: list[str]) -> Iterator[Process]:
         # crontab(5) has two numbers for Sunday.
         schedule = re.sub(r"\b7$", "0", given)
         if wrong := problem_of(schedule):
-            notes.append(f"{place}: the schedule {schedule!r} can't be used in Kubernetes: {wrong}.")
+            notes.append(f"{place}: {schedule!r} isn't a valid cron schedule: {wrong}.")
             continue
         name = _named(command, taken)
         taken.add(name)
