@@ -59,6 +59,15 @@ def reached(release: Release) -> Iterator[dict[str, str]]:
         yield {name: stack.enter_context(port_forward(target, namespace, f"pod/{name}", 5000)) for name in names}
 
 
+def ready(release: Release) -> set[str]:
+    """The names of the pods that are ready."""
+    return {
+        pod.metadata.name
+        for pod in release.pods()
+        if any(each.type == "Ready" and each.status == "True" for each in pod.status.conditions or ())
+    }
+
+
 def name_of(address: str) -> str:
     """What the application says that it is called."""
     with urllib.request.urlopen(address, timeout=10) as answer:
@@ -105,7 +114,8 @@ def test_every_pod_serves_an_edit_within_2_s_and_the_image_afterwards(
         # A pod that comes has the edits before its application starts.
         before = {pod.metadata.name for pod in release.pods()}
         release.target.core.delete_namespaced_pod(min(addresses), release.namespace)
-        wait.until("another comes", lambda: {pod.metadata.name for pod in release.pods()} - before, timeout=60)
+        # The Deployment's status may not tell yet that a pod is gone.
+        wait.until("another is ready", lambda: ready(release) - before, timeout=120)
         release.wait_rolled_out()
         with reached(release) as addresses:
             assert {name_of(address) for address in addresses.values()} == {"three"}
