@@ -27,6 +27,7 @@ from delivery.development.errors import DevelopmentError
 from delivery.development.python import find_python
 from delivery.images.arguments import package_version
 from delivery.images.content import content
+from delivery.images.errors import ImageError
 from delivery.images.lock import Locked
 from delivery.images.lock.files import LOCAL
 
@@ -130,7 +131,11 @@ def _indexes(pip_conf: str) -> dict[str, str]:
 
 def _copied(repository: Path, copy: Path) -> Path:
     """A copy of what would be in the image."""
-    for file in content(repository).files:
+    try:
+        files = content(repository).files
+    except ImageError as error:
+        raise DevelopmentError(str(error)) from error
+    for file in files:
         (copy / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(repository / file, copy / file, follow_symlinks=False)
     return copy
