@@ -14,6 +14,7 @@ from delivery.development.errors import DevelopmentError
 from delivery.images.context import assemble
 from delivery.images.indexes import Sources, secrets
 from delivery.images.lock import Locked, LockError, keep
+from delivery.images.lock.resolution import copy_files
 from tests.images.locks import described, index, locked, pins, refusal, wheel, write
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -91,6 +92,16 @@ def test_a_package_of_the_repository_is_copied_without_its_credentials_and_what_
     assert (found.unhashed.parent / "local" / "tool" / "backend.py").exists()
     assert containing(tmp_path / "output", "hunter2") == []
     assert containing(tmp_path / "cache", "hunter2") == []
+
+
+def test_a_link_in_a_package_does_not_bring_its_credentials_back(tmp_path: Path) -> None:
+    source = write(tmp_path / "tool", {".env": "hunter2", ".ssh/key": "hunter2", "data/a.csv": "a", "tool.py": ""})
+    links = {"env": ".env", "absolute": str(source / ".env"), "keys": ".ssh", "rows": "data", "loop": ".", "gone": "x"}
+    for name, aim in links.items():
+        (source / name).symlink_to(aim)
+    copy_files(source, tmp_path / "copy")
+    assert sorted(each.name for each in (tmp_path / "copy").iterdir()) == ["data", "rows", "tool.py"]
+    assert (tmp_path / "copy" / "rows" / "a.csv").read_text() == "a"
 
 
 def test_build_code_sees_neither_the_user_s_variables_nor_home(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from delivery.images.lock.uv import target
 
 KEPT = "requirements.lock"
 """What `keep` writes into the repository, where detection finds it."""
-FORMAT = "1"
+FORMAT = "2"
 """Of what is kept; another number makes all locks anew."""
 
 

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from delivery.detection.dependencies.declarations import Line
 from delivery.detection.description import Problem
-from delivery.images.content import content
+from delivery.images.content import content, is_confidential
 from delivery.images.errors import ImageError
 from delivery.images.lock import indexes
 from delivery.images.lock.errors import LockError
@@ -163,9 +163,21 @@ def copy_files(source: Path, copy: Path) -> None:
     except ImageError as error:
         cause, _, remedy = str(error).rpartition(". ")
         raise LockError(Problem(cause, remedy)) from error
+    folders: list[str] = []
     for name in names:
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source / name, copy / name, follow_symlinks=False)
+        path = source / name
+        aim = path.resolve()
+        if aim.is_dir():
+            folders.append(name)
+        # A link could lead back to what is left out.
+        elif aim.is_file() and not is_confidential(aim, os.path.relpath(aim, source.resolve())):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copy / name)
+    for name in folders:
+        inner = os.path.relpath((source / name).resolve(), source.resolve())
+        if (copy / inner).is_dir() and not Path(name).is_relative_to(inner):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).symlink_to(os.path.relpath(copy / inner, (copy / name).parent))
     copy.mkdir(parents=True, exist_ok=True)
 
 
