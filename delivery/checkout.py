@@ -12,6 +12,13 @@ BUILD = ROOT / "build"
 CHART = ROOT / "charts" / "flask-app"
 
 
+def private(folder: Path) -> Path:
+    """The folder, made if it is not there, for this user alone: what lies in it may hold credentials."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
+
+
 @cache
 def pinned() -> dict[str, str]:
     """versions.env."""

@@ -9,12 +9,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from delivery.detection.cron import problem_of
+from delivery.detection.programs import decides_programs
 from delivery.detection.repository import Repository
 
 SERVICES = ("postgresql", "mysql", "redis")
 """What can be set up for development."""
 TAKEN = ("data", "files", "flask-app", "migrations", "peers", "secrets", "test")
 """Names that the chart uses for something else."""
+
+REMEDY_OF_RESERVED = "delete it: nodrop and the image set it, and what your code reads can have another name"
 
 Reader = Callable[[Any, Repository], Any]
 
@@ -202,6 +205,8 @@ def _services(value: Any, repository: Repository) -> tuple[str, ...]:
 def _environment(value: Any, repository: Repository) -> dict[str, str]:
     def variable(name: str, given: Any) -> str:
         VARIABLE.check("environment: a key", name)
+        if decides_programs(name):
+            raise Wrong((f"environment: {name} decides how programs are started", REMEDY_OF_RESERVED))
         return str(text(f"environment.{name}", EMPTY)(given, repository))
 
     return _table("environment", value, variable)

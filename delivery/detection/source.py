@@ -10,9 +10,9 @@ import difflib
 import hashlib
 import os
 import re
-import subprocess
 from pathlib import Path
 
+from delivery import git
 from delivery.checkout import BUILD
 from delivery.detection.description import Problem, Undecided
 
@@ -115,24 +115,20 @@ def _require_unchanged(folder: Path, address: str) -> None:
 
 def _git(folder: Path, address: str, *arguments: str) -> str:
     """Run git there without questions. Raises Undecided with what it says, in a line."""
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    environment.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
-    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
-        # A hook of git sets them to another repository.
-        environment.pop(name, None)
+    variables = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    variables["GIT_SSH_COMMAND"] = os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
     try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
+        done = git.run(folder, *arguments, variables=variables, network=True)
     except FileNotFoundError as error:
         raise Undecided(Problem("git isn't installed", "install git, or use a local folder")) from error
     if done.returncode:
-        said = _without_credentials(_line(done.stderr))
-        remedy = next((each for text, each in REMEDIES if re.search(text, done.stderr, re.IGNORECASE)), "")
+        stderr = done.stderr.decode(errors="replace")
+        said = _without_credentials(_line(stderr))
+        remedy = next((each for text, each in REMEDIES if re.search(text, stderr, re.IGNORECASE)), "")
         raise Undecided(
             Problem(f"git can't fetch {_without_credentials(address)}: {said}", remedy or "check the address")
         )
-    return done.stdout
+    return done.stdout.decode(errors="replace")
 
 
 def _line(said: str) -> str:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from uv import find_uv_bin
@@ -27,8 +27,12 @@ from delivery.development.errors import DevelopmentError
 from delivery.development.python import find_python
 from delivery.images.arguments import package_version
 from delivery.images.content import content
+from delivery.images.errors import ImageError
+from delivery.images.indexes import Login
 from delivery.images.lock import Locked
 from delivery.images.lock.files import LOCAL
+from delivery.images.lock.indexes import without_passwords
+from delivery.images.lock.scrubbed import hosts_in, scrubbed
 
 FOLDER = ROOT / "build" / "venv"
 DONE = "complete"
@@ -96,21 +100,26 @@ def _key(description: Description, locked: Locked, python: str) -> str:
 def _make(place: Path, python: str, description: Description, locked: Locked) -> None:
     _uv("venv", "--quiet", "--no-project", "--python", python, str(place))
     into = ("pip", "install", "--quiet", "--python", str(place / "bin" / "python"))
-    sources = _indexes(locked.pip_conf)
+    sources = _Sources(_indexes(locked.pip_conf), _addresses(locked), locked.logins)
     # A relative path in it is relative to where it lies.
     here = locked.requirements.resolve().parent
-    _uv(*into, "--requirement", str(locked.requirements.resolve()), folder=here, variables=sources)
+    _uv(*into, "--requirement", str(locked.requirements.resolve()), folder=here, sources=sources)
     if locked.unhashed:
-        _uv(*into, "--no-deps", "--requirement", str(locked.unhashed.resolve()), folder=here, variables=sources)
+        _uv(*into, "--no-deps", "--requirement", str(locked.unhashed.resolve()), folder=here, sources=sources)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        _run([sys.executable, "-c", BUILD_NODROP, str(scratch)], ROOT)
+        _run([sys.executable, "-c", BUILD_NODROP, str(scratch)], ROOT, _of_this_process())
         _uv(*into, "--no-deps", *(str(wheel) for wheel in scratch.glob("*.whl")))
         if description.dependencies.is_package:
             # As in the image: where the version is that of a tag, the copy has no repository to ask.
             version = package_version(description.folder)
             copy = _copied(description.folder, scratch / description.folder.name)
-            _uv(*into, "--no-deps", str(copy), variables=sources | dict.fromkeys(VERSION_VARIABLES, version))
+            _uv(
+                *into,
+                "--no-deps",
+                str(copy),
+                sources=replace(sources, variables={**sources.variables, **dict.fromkeys(VERSION_VARIABLES, version)}),
+            )
     installed = next(place.glob("lib/python*/site-packages/nodrop"))
     shutil.rmtree(installed)
     installed.symlink_to(ROOT / "nodrop")
@@ -130,30 +139,50 @@ def _indexes(pip_conf: str) -> dict[str, str]:
 
 def _copied(repository: Path, copy: Path) -> Path:
     """A copy of what would be in the image."""
-    for file in content(repository).files:
+    try:
+        files = content(repository).files
+    except ImageError as error:
+        raise DevelopmentError(str(error)) from error
+    for file in files:
         (copy / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(repository / file, copy / file, follow_symlinks=False)
     return copy
 
 
-def _uv(
-    *arguments: str, folder: Path = ROOT, check: bool = True, variables: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return _run([find_uv_bin(), *arguments], folder, check=check, variables=variables)
+def _of_this_process() -> dict[str, str]:
+    """Its variables, without those that would name another environment."""
+    return {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
 
 
-def _run(
-    command: list[str], folder: Path, *, check: bool = True, variables: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    # Those of whoever calls are not the ones that are meant.
-    kept = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
-    done = subprocess.run(
-        command, cwd=folder, env={**kept, **(variables or {})}, capture_output=True, text=True, check=False
-    )
-    if check and done.returncode:
+@dataclass(frozen=True)
+class _Sources:
+    """Where packages come from. variables: of uv. addresses: a text with those of requirements."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    addresses: str = ""
+    logins: tuple[Login, ...] = ()
+
+
+def _addresses(locked: Locked) -> str:
+    files = [locked.requirements, *([locked.unhashed] if locked.unhashed else [])]
+    return "\n".join([locked.pip_conf, *(file.read_text(encoding="utf-8") for file in files)])
+
+
+def _uv(*arguments: str, folder: Path = ROOT, sources: _Sources | None = None) -> None:
+    """Run uv, which runs the build code of packages. Raises DevelopmentError."""
+    sources = sources or _Sources()
+    given = {**os.environ, **sources.variables}
+    with scrubbed(
+        given, hosts=hosts_in(sources.addresses), logins=sources.logins, ssh="ssh://" in sources.addresses
+    ) as variables:
+        _run([find_uv_bin(), *arguments], folder, variables)
+
+
+def _run(command: list[str], folder: Path, variables: Mapping[str, str]) -> None:
+    done = subprocess.run(command, cwd=folder, env=dict(variables), capture_output=True, text=True, check=False)
+    if done.returncode:
         raise DevelopmentError(
-            f"the application's virtual environment can't be created:\n{done.stderr.strip()}\n"
+            f"the application's virtual environment can't be created:\n{without_passwords(done.stderr.strip())}\n"
             "If a package has no wheel for this machine, install what is needed to build it (apt-get install "
             "build-essential, and the headers that the message names), or serve it from the image: make up"
         )
-    return done

@@ -65,7 +65,7 @@ def _found(wanted: str) -> str:
     for candidate in (shutil.which(f"python{wanted}"), *_pyenv().glob(f"{wanted}.*/bin/python{wanted}")):
         if candidate and (found := _asked(str(candidate), wanted)):
             return found
-    command = [find_uv_bin(), "python", "find", "--no-project", "--no-python-downloads", wanted]
+    command = [find_uv_bin(), "python", "find", "--no-config", "--no-project", "--no-python-downloads", wanted]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
 

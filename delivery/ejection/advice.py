@@ -9,6 +9,7 @@ from pathlib import Path
 from delivery.detection.description import Description
 from delivery.ejection.checkout import Checkout
 from delivery.ejection.git import git, paths, succeeds
+from delivery.images.content import is_confidential
 
 MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 TARGETS = {"help", "image", "run", "push", "secret", "deploy", "lock"}
@@ -63,4 +64,6 @@ def _include(text: str) -> str:
 def _ignored(repository: Path, files: list[str]) -> list[str]:
     if not succeeds(repository, "rev-parse", "--git-dir"):
         return []
-    return paths(repository, "ls-files", "--others", "--ignored", "--exclude-standard", "--", *files)
+    found = paths(repository, "ls-files", "--others", "--ignored", "--exclude-standard", "--", *files)
+    # Nobody is told to commit credentials.
+    return [each for each in found if not is_confidential(repository / each, each)]

@@ -10,7 +10,9 @@ from pathlib import Path
 from delivery.detection.description import Description
 from delivery.ejection.answers import Locked, Parts
 from delivery.ejection.checkout import Checkout
+from delivery.ejection.refusal import Refused
 from delivery.ejection.wheel import build, with_wheel
+from delivery.images.lock.files import login_in
 
 DEPLOY = "deploy"
 
@@ -38,6 +40,11 @@ class Compiled:
 def compiled(folder: Path, description: Description, checkout: Checkout, parts: Parts) -> Compiled:
     """Make the files in `folder`, an empty one. Raises Refused."""
     locked = parts.lock(description, folder)
+    for file in folder.glob("requirements*.txt"):
+        if line := login_in(file.read_text(encoding="utf-8")):
+            raise Refused(
+                f"the address in {line} has a login in it, which would be committed: give the login in ~/.netrc"
+            )
     requirements = folder / "requirements.txt"
     text = with_wheel(requirements.read_text(encoding="utf-8"), build(checkout, folder))
     requirements.write_text(text, encoding="utf-8")

@@ -13,6 +13,7 @@ import yaml
 
 from delivery.ejection.checkout import NAME, Checkout
 from delivery.ejection.refusal import Refused
+from delivery.git import settings_in_variables
 
 ANSWERS = "deploy/.answers.yml"
 """The file in the user's repository that records the template's version and the answers."""
@@ -48,6 +49,7 @@ def _copier(checkout: Checkout, answers: Mapping[str, object], command: str, *ar
     # JSON is YAML too.
     data.write_text(json.dumps(dict(answers)), encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "COPIER_"))}
+    environment |= settings_in_variables()
     done = subprocess.run(
         [
             sys.executable, "-W", "ignore", "-m", "copier", command, "--quiet", "--defaults", "--vcs-ref", "HEAD",

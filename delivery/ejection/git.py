@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from delivery.ejection.refusal import Refused
+from delivery.git import run
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -37,8 +38,7 @@ def paths(folder: Path, *arguments: str) -> list[str]:
 
 
 def _run(folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    # A hook that runs make has these, and they would name another repository.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return subprocess.run(
-        ["git", "-C", str(folder), *arguments], env=environment, capture_output=True, text=True, check=True
-    )
+    # Only a clone of this checkout is a transfer.
+    done = run(folder, *arguments, network=arguments[0] == "clone")
+    done.check_returncode()
+    return subprocess.CompletedProcess(done.args, 0, os.fsdecode(done.stdout), os.fsdecode(done.stderr))

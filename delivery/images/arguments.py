@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from delivery.checkout import ROOT, pinned
 from delivery.detection.description import Description
+from delivery.git import run
 
 UNKNOWN_VERSION = "0+unknown"
 VERSION_OF_AN_IMAGE = re.compile(r"(?<=:)\d+\.\d+(\.\d+)?(?=(?:-[\w.-]+)?$)")
@@ -75,7 +75,7 @@ def package_version(folder: Path) -> str:
 def git(folder: Path, *command: str) -> str:
     """What git answers about the folder; empty if it has no answer."""
     try:
-        done = subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, check=False)
+        done = run(folder, *command)
     except FileNotFoundError:
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else ""

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from delivery.checkout import BUILD, ROOT, pinned
+from delivery.checkout import BUILD, ROOT, pinned, private
 from delivery.detection.description import Description
 from delivery.images.arguments import arguments, git
 from delivery.images.context import assemble
 from delivery.images.errors import ImageError
 from delivery.images.failures import explain
-from delivery.images.indexes import Sources, options_of, secrets
+from delivery.images.indexes import Login, Sources, options_of, secrets
 
 CONTEXTS = BUILD / "context"
 LOCKS = BUILD / "lock"
@@ -30,7 +30,7 @@ def build(description: Description, reference: str, *, version: str = "", revisi
     from delivery.images.lock import LockError, lock
 
     try:
-        locked = lock(description, LOCKS / description.name)
+        locked = lock(description, private(LOCKS) / description.name)
     except LockError as error:
         raise ImageError(str(error)) from error
     for note in locked.notes:
@@ -38,7 +38,7 @@ def build(description: Description, reference: str, *, version: str = "", revisi
     dependencies = replace(description.dependencies, apt=locked.apt, apt_build=locked.apt_build)
     build_locked(
         replace(description, dependencies=dependencies), reference, locked.requirements, unhashed=locked.unhashed,
-        pip_conf=locked.pip_conf, version=version, revision=revision,
+        pip_conf=locked.pip_conf, logins=locked.logins, version=version, revision=revision,
     )  # fmt: skip
 
 
@@ -49,19 +49,22 @@ def build_locked(
     *,
     unhashed: Path | None = None,
     pip_conf: str = "",
+    logins: Sequence[Login] = (),
     version: str = "",
     revision: str = "",
 ) -> None:
     """Build the image of an application that is locked. Raises ImageError.
 
     requirements, unhashed: its locked files. pip_conf: the content of a pip.conf with the indexes of the application.
+    logins: those of its requirements' addresses.
     """
-    context = assemble(description, CONTEXTS / description.name, requirements, unhashed)
+    context = assemble(description, private(CONTEXTS) / description.name, requirements, unhashed)
     for note in context.notes:
         print(note, file=sys.stderr)
     made = arguments(description, context.target, os.environ)
     made["VERSION"] = version or git(description.folder, "describe", "--tags", "--always", "--dirty") or "dev"
     made["REVISION"] = revision or git(description.folder, "rev-parse", "HEAD") or "unknown"
+    context.sources.logins += logins
     context.sources.options += options_of(pip_conf)
     _run(reference, context.folder, made, secrets(context.sources, os.environ, Path.home()))
 

@@ -1,18 +1,21 @@
 """Which files of a repository belong into its image.
 
-Where git knows the folder: what it tracks, and what is new and not ignored. Elsewhere all files. In both cases without
-what tools make or fetch, and without files that hold credentials, even where git tracks them.
+In a git repository: what it tracks, and what is new and not ignored. Elsewhere all files. In both cases without what
+tools make or fetch, and without files that hold credentials, even where git tracks them.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
+
+from delivery import git
+from delivery.images.errors import ImageError
 
 MADE = {
     ".git", ".hg", ".svn", "CVS", "node_modules", "bower_components", "__pycache__", ".venv", ".tox", ".nox", ".eggs",
@@ -47,7 +50,7 @@ class Content:
 
 
 def content(folder: Path) -> Content:
-    """The files of `folder` that belong into its image."""
+    """The files of `folder` that belong into its image. Raises ImageError."""
     found = Content()
     for name in sorted(set(_listed(folder))):
         path = folder / name
@@ -74,7 +77,7 @@ def is_confidential(path: Path, name: str) -> bool:
 
 
 def _listed(folder: Path) -> Iterator[str]:
-    """The files that are part of the repository, credentials too."""
+    """The files that are part of the repository, credentials too. Raises ImageError."""
     listed = _git(folder)
     if not listed:
         yield from _walked(folder, folder)
@@ -92,13 +95,45 @@ def _listed(folder: Path) -> Iterator[str]:
 
 
 def _git(folder: Path) -> list[str]:
-    """What git tracks in the folder, and what is new and not ignored; empty where git knows nothing of it."""
-    command = ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    try:
-        done = subprocess.run(command, capture_output=True, check=False)
-    except FileNotFoundError:
+    """What git tracks in the folder, and what is new and not ignored; empty where git knows nothing of it.
+
+    Raises ImageError if the folder is in a repository that git can't read: nobody knows then what it ignores.
+    """
+    repository = _repository(folder.resolve())
+    if repository is None:
         return []
-    return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name] if done.returncode == 0 else []
+    try:
+        done = git.run(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    except FileNotFoundError as error:
+        raise ImageError(
+            f"{repository} is a git repository, and there is no git on PATH to say which of its files are ignored: "
+            "install git"
+        ) from error
+    if done.returncode:
+        raise ImageError(_unreadable(repository, os.fsdecode(done.stderr)))
+    return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
+
+
+def _repository(folder: Path) -> Path | None:
+    """The folder itself or the nearest one above it that has a .git, on the same file system, as git looks for it."""
+    for each in (folder, *folder.parents):
+        if os.path.lexists(each / ".git"):
+            return each
+        if each.parent.stat().st_dev != each.stat().st_dev:
+            return None
+    return None
+
+
+def _unreadable(repository: Path, said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    cause = f"git can't list the files of {repository}: {lines[0] if lines else 'it ended without a word'}"
+    if "dubious ownership" in said:
+        remedy = (
+            f"If you trust what is in it, run git config --global --add safe.directory {shlex.quote(str(repository))}"
+        )
+    else:
+        remedy = f"Run git status in {repository} and repair what it says, or remove .git there if it is no repository"
+    return f"{cause}. {remedy}"
 
 
 def _is_made(folder: Path, name: Path, environments: dict[Path, bool]) -> bool:

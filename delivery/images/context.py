@@ -24,7 +24,7 @@ from delivery.checkout import ROOT
 from delivery.detection.description import Description
 from delivery.images.content import CONFIDENTIAL, Content, content
 from delivery.images.errors import ImageError
-from delivery.images.indexes import Sources, take_login
+from delivery.images.indexes import Sources, named_by_user, take_login
 from delivery.images.requirements import Requirements, sort
 
 OF_THE_CHECKOUT = ("Dockerfile", "pyproject.toml", "LICENSE", "requirements-build.txt")
@@ -172,10 +172,12 @@ def _take_sources(description: Description, sorted_: Requirements, variables: Ma
     """Where the packages come from; logins are taken out of the requirements."""
     assets = description.surroundings.assets
     sources = Sources(options=sorted_.indexes, frontend=description.folder / assets.value if assets else None)
-    for number, line in enumerate(sorted_.unhashed):
-        sorted_.unhashed[number], logins, hosts = take_login(line, variables)
-        sources.logins += logins
-        sources.hosts += hosts
+    own = named_by_user(variables)
+    for lines in (sorted_.hashed, sorted_.unhashed):
+        for number, line in enumerate(lines):
+            lines[number], logins, hosts = take_login(line, variables, own)
+            sources.logins += logins
+            sources.hosts += hosts
     return sources
 
 

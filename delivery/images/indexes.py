@@ -10,7 +10,7 @@ import netrc
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from configparser import RawConfigParser
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,10 @@ from delivery.images.errors import ImageError
 OPTIONS = ("index-url", "extra-index-url", "find-links", "trusted-host")
 REGISTRY = re.compile(r"\s*(?:(?:@[\w.-]+:)?registry|//[^=\s]+)\s*=")
 """A line of an .npmrc that names a registry or its credentials, not a path of this machine."""
-
+HOST = re.compile(r"//(?:[^@/\s]+@)?([^/\s=]+)")
+VARIABLE = re.compile(r"\$\{(\w+)\}")
+FOR_PACKAGES = ("PIP_", "UV_", "NPM_")
+"""What the names of variables begin with that a repository's addresses may use."""
 
 Login = tuple[str, str, str]
 """A host, a user's name and a password."""
@@ -42,22 +45,25 @@ class Sources:
 
 def secrets(sources: Sources, variables: Mapping[str, str], home: Path) -> dict[str, str]:
     """The content of each secret by its id, of those that are not empty. Raises ImageError."""
-    indexes = _pip(sources.options, variables, home)
+    own = named_by_user({**variables, "HOME": str(home)})
+    indexes = _pip(sources.options, variables, home, own)
     lines = [f"{name} = {' '.join(values)}" for name, values in indexes.items() if values]
     hosts = [urlsplit(url).hostname or "" for name in OPTIONS[:3] for url in indexes[name]]
     made = {
         "pip.conf": "\n".join(["[global]", *lines, ""]) if lines else "",
-        "netrc": _netrc(home / ".netrc", [*hosts, *sources.hosts], sources.logins),
-        "npmrc": _npmrc([home / ".npmrc", sources.frontend / ".npmrc"], variables) if sources.frontend else "",
+        "netrc": netrc_of(home / ".netrc", [*hosts, *sources.hosts], sources.logins),
+        "npmrc": _npmrc(home / ".npmrc", sources.frontend, variables, own) if sources.frontend else "",
     }
     return {name: text for name, text in made.items() if text}
 
 
-def _pip(options: Sequence[tuple[str, str]], variables: Mapping[str, str], home: Path) -> dict[str, list[str]]:
+def _pip(
+    options: Sequence[tuple[str, str]], variables: Mapping[str, str], home: Path, own: frozenset[str]
+) -> dict[str, list[str]]:
     """Each option of pip with its values. The requirements take precedence over pip's own configuration."""
     found = _configured(variables, home)
     for option, value in options:
-        name, url = option.removeprefix("--"), _expanded(value, variables)
+        name, url = option.removeprefix("--"), expanded(value, variables, own)
         if name == "index-url":
             found[name] = [url]
         elif url not in found[name]:
@@ -69,6 +75,17 @@ def _pip(options: Sequence[tuple[str, str]], variables: Mapping[str, str], home:
 
 def _configured(variables: Mapping[str, str], home: Path) -> dict[str, list[str]]:
     """What pip is configured with on this machine. What comes later takes precedence: the variables over the files."""
+    parser = RawConfigParser()
+    parser.read(_files_of_pip(variables, home), encoding="utf-8")
+    found = {name: parser.get("global", name, fallback="").split() for name in OPTIONS}
+    for name in OPTIONS:
+        if value := variables.get(f"PIP_{name.upper().replace('-', '_')}"):
+            found[name] = value.split()
+    return found
+
+
+def _files_of_pip(variables: Mapping[str, str], home: Path) -> list[Path]:
+    """pip's configuration files."""
     system = variables.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")
     files = [
         *(Path(folder, "pip", "pip.conf") for folder in system),
@@ -81,13 +98,9 @@ def _configured(variables: Mapping[str, str], home: Path) -> dict[str, list[str]
     ]
     named = variables.get("PIP_CONFIG_FILE")
     # With /dev/null pip reads no file at all.
-    parser = RawConfigParser()
-    parser.read([named] if named == os.devnull else [*files, *([named] if named else [])], encoding="utf-8")
-    found = {name: parser.get("global", name, fallback="").split() for name in OPTIONS}
-    for name in OPTIONS:
-        if value := variables.get(f"PIP_{name.upper().replace('-', '_')}"):
-            found[name] = value.split()
-    return found
+    if named == os.devnull:
+        return [Path(named)]
+    return [*files, *([Path(named)] if named else [])]
 
 
 def options_of(pip_conf: str) -> list[tuple[str, str]]:
@@ -97,21 +110,38 @@ def options_of(pip_conf: str) -> list[tuple[str, str]]:
     return [(f"--{name}", each) for name in OPTIONS for each in parser.get("global", name, fallback="").split()]
 
 
-def _expanded(text: str, variables: Mapping[str, str]) -> str:
-    """With the value for ${NAME}, as pip and npm do it. Raises ImageError for one that is not set."""
+def named_by_user(variables: Mapping[str, str]) -> frozenset[str]:
+    """The variables that the user's own configuration of pip and npm names in addresses of indexes."""
+    home = Path(variables.get("HOME") or Path.home())
+    files = [home / ".npmrc", *_files_of_pip(variables, home)]
+    texts = [each.read_text(encoding="utf-8", errors="replace") for each in files if each.is_file()]
+    return frozenset(name for text in texts for name in VARIABLE.findall(text))
+
+
+def expanded(text: str, variables: Mapping[str, str], own: Collection[str] = ()) -> str:
+    """With the value for ${NAME}, as pip and npm do it. Raises ImageError for one that is not set or not allowed.
+
+    A repository chooses the names, and whom the values are sent to: it gets what is meant for packages, not any
+    variable of this machine. own: names that the user's own configuration has.
+    """
 
     def value(matched: re.Match[str]) -> str:
-        if matched[1] not in variables:
+        name = matched[1]
+        if not name.startswith(FOR_PACKAGES) and name not in own:
             raise ImageError(
-                f"the URL of a package index uses the environment variable {matched[1]}, which isn't set: "
-                f"export {matched[1]}"
+                f"the address of a package index names the environment variable {name}, and a repository may read "
+                f"those alone that begin with {', '.join(FOR_PACKAGES)}: rename it, such as to PIP_{name}"
             )
-        return variables[matched[1]]
+        if name not in variables:
+            raise ImageError(
+                f"the address of a package index needs the environment variable {name}, which is not set: export {name}"
+            )
+        return variables[name]
 
-    return re.sub(r"\$\{(\w+)\}", value, text)
+    return VARIABLE.sub(value, text)
 
 
-def _netrc(file: Path, hosts: Sequence[str], logins: Sequence[Login]) -> str:
+def netrc_of(file: Path, hosts: Sequence[str], logins: Sequence[Login]) -> str:
     """The logins, and the entries of these hosts that the file has."""
     try:
         known = netrc.netrc(str(file)).hosts
@@ -123,14 +153,35 @@ def _netrc(file: Path, hosts: Sequence[str], logins: Sequence[Login]) -> str:
     )
 
 
-def _npmrc(files: Sequence[Path], variables: Mapping[str, str]) -> str:
-    """The lines that name registries and their credentials."""
-    lines = [line for file in files if file.is_file() for line in file.read_text(encoding="utf-8").splitlines()]
-    wanted = [_expanded(line, variables) for line in lines if REGISTRY.match(line)]
-    return "\n".join([*wanted, ""]) if wanted else ""
+def _npmrc(user: Path, frontend: Path, variables: Mapping[str, str], own: frozenset[str]) -> str:
+    """The lines that name registries and their credentials: of the user's file, those of registries that are used."""
+    theirs = [expanded(line, variables, own) for line in _lines(frontend / ".npmrc") if REGISTRY.match(line)]
+    hosts = _registries(frontend)
+    # npm asks the default registry for what the lock has from npm's own.
+    default = [line for line in [*_lines(user), *theirs] if re.match(r"\s*registry\s*=", line)]
+    hosts |= {host for line in default for host in HOST.findall(line)}
+    mine = [
+        expanded(line, variables, own)
+        for line in _lines(user)
+        if REGISTRY.match(line) and hosts.intersection(HOST.findall(line))
+    ]
+    return "\n".join([*mine, *theirs, ""]) if mine or theirs else ""
 
 
-def take_login(line: str, variables: Mapping[str, str]) -> tuple[str, list[Login], list[str]]:
+def _lines(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+
+
+def _registries(frontend: Path) -> set[str]:
+    """The hosts that the lock of a frontend names."""
+    locks = [frontend / name for name in ("package-lock.json", "npm-shrinkwrap.json")]
+    resolved = [line for lock in locks for line in _lines(lock)]
+    return {host for line in resolved for host in re.findall(r'"resolved":\s*"https?://([^/"]+)', line)}
+
+
+def take_login(
+    line: str, variables: Mapping[str, str], own: Collection[str] = ()
+) -> tuple[str, list[Login], list[str]]:
     """A requirement without the name and the password in its address; both as a login; and the address's host.
 
     A file with them would be a layer of the build. Raises ImageError.
@@ -141,7 +192,7 @@ def take_login(line: str, variables: Mapping[str, str]) -> tuple[str, list[Login
     scheme, user, host = matched.groups()
     if user is None:
         return line, [], [host]
-    name, _, password = _expanded(user, variables).partition(":")
+    name, _, password = expanded(user, variables, own).partition(":")
     # A token alone is sent as the name; the password then says so, and is looked at by nobody.
     login = (host, unquote(name), unquote(password) or "x-oauth-basic")
     return line.replace(f"{scheme}{user}@", scheme), [login], []

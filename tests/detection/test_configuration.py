@@ -161,6 +161,14 @@ def test_a_wrong_value_is_refused_with_what_to_write(tmp_path: Path, line: str, 
     assert said in problem
 
 
+@pytest.mark.parametrize(
+    "name", ["PATH", "LD_PRELOAD", "PYTHONPATH", "DOCKER_HOST", "BUILDX_CONFIG", "GUNICORN_CMD_ARGS", "https_proxy"]
+)
+def test_the_environment_does_not_decide_how_programs_start(tmp_path: Path, name: str) -> None:
+    [problem] = problems(tmp_path, f'environment = {{ {name} = "x", CURRENCY = "EUR" }}')
+    assert f"environment: {name} decides how programs are started. delete it" in problem
+
+
 def test_the_line_is_that_in_pyproject(tmp_path: Path) -> None:
     text = '[project]\nname = "shop"\n[tool.other]\npython = "x"\n[tool.flask-app]\npython = 3.13\n'
     with pytest.raises(Undecided) as raised:

@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from delivery.development.errors import DevelopmentError
 from delivery.development.strict import container
 from delivery.development.strict.advice import advise
 from delivery.development.strict.container import Strict, command, serve
@@ -15,7 +16,9 @@ VALUES = (ROOT / "charts" / "flask-app" / "values.yaml").read_text()
 
 DOCKER = """#!/bin/sh
 echo "$@" >> "$ASKED"
-[ "$1 $2" = "run --rm" ] && [ "$3" = --name ] && echo "OSError: [Errno 30] Read-only file system: 'cache'" && exit 3
+env > "$ASKED.environment"
+while [ $# -gt 0 ]; do [ "$1" != --env-file ] || { ls -l "$2"; cat "$2"; } > "$ASKED.file"; shift; done
+tail -n 1 "$ASKED" | grep -q "^run --rm --name" && echo "OSError: [Errno 30] Read-only file system: 'cache'" && exit 3
 exit 0
 """
 
@@ -30,7 +33,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_container_has_what_the_chart_gives_a_pod() -> None:
-    asked = command("name", Strict("shop:dev", port=8000), {})
+    asked = command("name", Strict("shop:dev", port=8000), {}, Path("variables.env"))
     for options in ("--read-only", f"--user {container.USER}", "--cap-drop ALL", "--security-opt no-new-privileges"):
         assert f" {options} " in " ".join(asked)
     assert "127.0.0.1:8000:5000" in asked
@@ -43,11 +46,27 @@ def test_the_container_has_what_the_chart_gives_a_pod() -> None:
     assert f"gracefulTimeoutSeconds: {container.GRACEFUL_SECONDS}\n" in VALUES
 
 
-def test_values_of_variables_are_not_on_the_command_line_and_ports_can_t_be_moved() -> None:
-    asked = command("name", Strict("shop:dev", variables={"SECRET_KEY": "hunter2", "HOME": "/data"}), {})
-    assert "hunter2" not in " ".join(asked)
-    assert asked[asked.index("SECRET_KEY") - 1] == "--env"
-    assert "HOME=/tmp" not in asked
+def test_values_of_variables_are_not_on_the_command_line_and_ports_can_t_be_moved(asked: Path) -> None:
+    serve(Strict("shop:dev", variables={"SECRET_KEY": "hunter2", "HOME": "/data", "PORT": "80", "KEY": "a\nb"}))
+    [run] = asked.read_text().splitlines()
+    assert "hunter2" not in run
+    assert "HOME=/tmp" not in run
+    assert "--env PORT=5000" in run
+    assert "--env KEY --env" in run
+    listed, *given = asked.with_suffix(".file").read_text().splitlines()
+    assert listed.startswith("-rw-------")
+    assert given == ["SECRET_KEY=hunter2", "HOME=/data", "PORT=80"]
+    assert "KEY=a\nb\n" in asked.with_suffix(".environment").read_text()
+    assert not list(container.RUN.glob("*.env"))
+
+
+def test_no_variable_of_the_application_decides_what_the_engine_s_client_runs(asked: Path) -> None:
+    hostile = {"PATH": "/srv/bin", "LD_PRELOAD": "./evil.so", "DOCKER_HOST": "tcp://evil.example", "GODEBUG": "x"}
+    serve(Strict("shop:dev", variables=hostile))
+    environment = asked.with_suffix(".environment").read_text()
+    assert not [name for name, value in hostile.items() if f"{name}={value}\n" in environment]
+    with pytest.raises(DevelopmentError, match="DOCKER_HOST has a value of several lines"):
+        serve(Strict("shop:dev", variables={"DOCKER_HOST": "tcp://evil.example\n"}))
 
 
 def test_writable_folders_are_volumes_of_the_server_s_user_and_are_removed(asked: Path) -> None:

@@ -30,10 +30,10 @@ def test_variables_take_precedence_over_files_and_requirements_over_both(tmp_pat
 
 
 def test_a_variable_in_an_address_is_expanded_and_a_missing_one_named(tmp_path: Path) -> None:
-    sources = Sources(options=[("--extra-index-url", "https://${TOKEN}@b.example/simple")])
+    sources = Sources(options=[("--extra-index-url", "https://${PIP_TOKEN}@b.example/simple")])
     quiet = {"PIP_CONFIG_FILE": "/dev/null"}
-    assert "https://abc@b.example/simple" in secrets(sources, {**quiet, "TOKEN": "abc"}, tmp_path)["pip.conf"]
-    with pytest.raises(ImageError, match="uses the environment variable TOKEN, which isn't set"):
+    assert "https://abc@b.example/simple" in secrets(sources, {**quiet, "PIP_TOKEN": "abc"}, tmp_path)["pip.conf"]
+    with pytest.raises(ImageError, match="needs the environment variable PIP_TOKEN, which is not set"):
         secrets(sources, quiet, tmp_path)
 
 
@@ -45,7 +45,7 @@ def test_only_the_hosts_that_packages_come_from_are_taken_out_of_netrc(tmp_path:
 
 
 def test_the_login_of_an_address_in_git_is_taken_out_of_the_requirement() -> None:
-    line, logins, _ = take_login("mail @ git+https://${TOKEN}@git.example/mail@0a1b", {"TOKEN": "abc"})
+    line, logins, _ = take_login("mail @ git+https://${PIP_TOKEN}@git.example/mail@0a1b", {"PIP_TOKEN": "abc"})
     assert line == "mail @ git+https://git.example/mail@0a1b"
     assert logins == [("git.example", "abc", "x-oauth-basic")]
 
@@ -55,3 +55,33 @@ def test_of_an_npmrc_registries_and_tokens_are_taken_and_no_paths(tmp_path: Path
     sources = Sources(frontend=tmp_path / "shop")
     made = secrets(sources, {"PIP_CONFIG_FILE": "/dev/null", "NPM_TOKEN": "abc"}, tmp_path)
     assert made == {"npmrc": "//npm.example/:_authToken=abc\n"}
+
+
+@pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "TOKEN"])
+def test_an_address_of_a_repository_reads_no_variable_that_is_not_about_packages(tmp_path: Path, name: str) -> None:
+    variables = {"PIP_CONFIG_FILE": "/dev/null", name: "hunter2"}
+    address = f"https://${{{name}}}@evil.example/simple"
+    with pytest.raises(ImageError, match=f"names the environment variable {name}, and a repository may read"):
+        secrets(Sources(options=[("--index-url", address)]), variables, tmp_path)
+    with pytest.raises(ImageError, match=name):
+        take_login(f"mail @ git+{address}", variables)
+    write(tmp_path, {"shop/.npmrc": f"//evil.example/:_authToken=${{{name}}}\n"})
+    with pytest.raises(ImageError, match=name):
+        secrets(Sources(frontend=tmp_path / "shop"), variables, tmp_path)
+
+
+def test_an_address_of_a_repository_reads_a_variable_that_the_user_s_own_configuration_names(tmp_path: Path) -> None:
+    write(tmp_path, {".npmrc": "//npm.example/:_authToken=${TOKEN}\n", "shop/.npmrc": "//b/:_authToken=${TOKEN}\n"})
+    made = secrets(Sources(frontend=tmp_path / "shop"), {"PIP_CONFIG_FILE": "/dev/null", "TOKEN": "abc"}, tmp_path)
+    assert made == {"npmrc": "//b/:_authToken=abc\n"}
+
+
+def test_of_the_user_s_npmrc_the_registries_alone_are_taken_that_the_lock_names(tmp_path: Path) -> None:
+    lines = [
+        "registry=https://mirror.example/npm/", "@acme:registry=https://acme.example/",
+        "//mirror.example/npm/:_authToken=m", "//acme.example/:_authToken=a", "//bank.example/:_authToken=b",
+    ]  # fmt: skip
+    lock = '{"packages": {"node_modules/x": {\n"resolved": "https://acme.example/x.tgz"}}}'
+    write(tmp_path, {".npmrc": "\n".join(lines), "shop/package-lock.json": lock})
+    made = secrets(Sources(frontend=tmp_path / "shop"), {"PIP_CONFIG_FILE": "/dev/null"}, tmp_path)
+    assert made["npmrc"].splitlines() == lines[:-1]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.version import Version
@@ -207,14 +208,14 @@ def test_the_repository_itself_stands_for_its_dependencies(tmp_path: Path) -> No
 def test_a_package_that_only_another_index_has_and_its_password_in_no_file(tmp_path: Path) -> None:
     wheel(tmp_path / "served", "test_of_a_cart", "1.2")
     with index(tmp_path / "served", "me:secret") as other:
-        line = f"--extra-index-url http://me:${{TOKEN}}@127.0.0.1:{other.port}/simple\n"
-        found = locked(tmp_path, {"requirements.txt": f"{line}test-of-a-cart\niniconfig\n"}, TOKEN="secret")
+        line = f"--extra-index-url http://me:${{PIP_TOKEN}}@127.0.0.1:{other.port}/simple\n"
+        found = locked(tmp_path, {"requirements.txt": f"{line}test-of-a-cart\niniconfig\n"}, PIP_TOKEN="secret")
         unset = refusal(tmp_path, {"requirements.txt": f"{line}test-of-a-cart\niniconfig\n"})
     assert pins(found)["test-of-a-cart"] == "1.2"
     assert len(hashes(found, "test-of-a-cart")) == 1
     assert "secret" in found.pip_conf
     assert f"127.0.0.1:{other.port}/simple" in found.pip_conf
-    assert unset.problem.remedy == "Set TOKEN in the environment"
+    assert unset.problem.remedy == "Export PIP_TOKEN"
     written = [each for each in tmp_path.rglob("*") if each.is_file() and b"secret" in each.read_bytes()]
     assert written == []
 
@@ -222,9 +223,11 @@ def test_a_package_that_only_another_index_has_and_its_password_in_no_file(tmp_p
 def test_a_lock_is_kept_until_what_it_is_made_from_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs: list[list[str]] = []
 
-    def recorded(arguments: list[str], folder: Path, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    def recorded(
+        arguments: list[str], folder: Path, variables: Mapping[str, str], **more: Any
+    ) -> subprocess.CompletedProcess[str]:
         runs.append(arguments)
-        return uv.run(arguments, folder, variables)
+        return uv.run(arguments, folder, variables, **more)
 
     monkeypatch.setattr("delivery.images.lock.resolution.run", recorded)
     description = described(tmp_path / "repository", {"requirements.txt": "iniconfig==2.0.0\n"})

@@ -32,11 +32,13 @@ def test_pip_gets_the_addresses_of_files_and_of_both_tools() -> None:
 
 
 def test_variables_in_an_address_are_replaced_and_a_missing_one_is_said(tmp_path: Path) -> None:
-    option = "--index-url https://${USER_}:${PASSWORD}@a/simple"
-    found = indexes.expand(option, tmp_path, {"USER_": "me", "PASSWORD": "secret"})
+    option = "--index-url https://${PIP_USER_}:${UV_PASSWORD}@a/simple"
+    found = indexes.expand(option, tmp_path, {"PIP_USER_": "me", "UV_PASSWORD": "secret"})
     assert found == "--index-url https://me:secret@a/simple"
-    with pytest.raises(LockError, match="uses the environment variable USER_, which isn't set"):
+    with pytest.raises(LockError, match="needs the environment variable PIP_USER_, which is not set"):
         indexes.expand(option, tmp_path, {})
+    with pytest.raises(LockError, match="names the environment variable AWS_SECRET_ACCESS_KEY"):
+        indexes.expand("--index-url https://${AWS_SECRET_ACCESS_KEY}@a", tmp_path, {"AWS_SECRET_ACCESS_KEY": "x"})
 
 
 def test_what_identifies_a_lock_has_no_password() -> None:

@@ -51,6 +51,14 @@ def test_files_that_git_ignores_are_named(tmp_path: Path) -> None:
     assert told(tmp_path, {}) == f"git ignores {ignored}. Add exceptions to .gitignore, so that they can be committed."
 
 
+def test_nobody_is_told_to_commit_credentials(tmp_path: Path) -> None:
+    commit(write(tmp_path, {".gitignore": ".env\nid_rsa\n*.mk\n"}))
+    files = ["deploy/local/tool/.env", "deploy/local/tool/id_rsa", "deploy/nodrop.mk"]
+    write(tmp_path, dict.fromkeys(files, ""))
+    [advised] = advice(described(tmp_path.resolve()), files, Checkout(tmp_path, ()), "")
+    assert advised.startswith("git ignores deploy/nodrop.mk. ")
+
+
 def test_other_indexes_are_told_without_their_addresses(tmp_path: Path) -> None:
     told_of_extra = told(tmp_path, {}, pip_conf="[global]\nextra-index-url = https://user:password@example.com\n")
     assert "PIP_CONF=<path>" in told_of_extra

@@ -101,6 +101,14 @@ def test_a_lock_that_fails_leaves_nothing_behind(shop: Path, nodrop: Path) -> No
     assert content(shop) == before
 
 
+def test_a_lock_with_a_login_in_an_address_is_not_written(shop: Path, nodrop: Path) -> None:
+    before = content(shop)
+    lock = f"mail @ https://me:hunter2@host.example/mail.whl --hash=sha256:{'0' * 64}\n"
+    with pytest.raises(Refused, match=r"the address in mail @ https://host\.example/mail\.whl .* has a login in it"):
+        eject(described(shop), parts(lock=lock), root=nodrop)
+    assert content(shop) == before
+
+
 def test_force_replaces_what_is_in_the_way_and_nothing_else(shop: Path, nodrop: Path) -> None:
     mine = {
         "deploy/local/mine.txt": "mine\n",

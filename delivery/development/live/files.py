@@ -12,7 +12,9 @@ from pathlib import Path, PurePosixPath
 
 from pathspec import PathSpec, Pattern
 
+from delivery.development.errors import DevelopmentError
 from delivery.images.content import content
+from delivery.images.errors import ImageError
 
 DOCKERIGNORE = ".dockerignore"
 
@@ -27,9 +29,16 @@ class Files:
     """Of each file when it was looked at, and its digest: only what changed is read again."""
 
     def now(self) -> dict[str, str]:
-        """Each file, by its path below /srv, with its SHA-256, or where a link leads."""
+        """Each file, by its path below /srv, with its SHA-256, or where a link leads.
+
+        Raises DevelopmentError if git can't say which files are ignored.
+        """
         ignored = self._ignored()
-        names = (name for name in content(self.folder).files if not ignored.match_file(name))
+        try:
+            files = content(self.folder).files
+        except ImageError as error:
+            raise DevelopmentError(str(error)) from error
+        names = (name for name in files if not ignored.match_file(name))
         return {self._in_image(name): digest for name in names if (digest := self._digest(self.folder / name))}
 
     def _ignored(self) -> PathSpec[Pattern]:

@@ -13,9 +13,12 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from tempfile import NamedTemporaryFile
 from types import FrameType
 
+from delivery.checkout import BUILD, private
+from delivery.detection.programs import decides_programs
 from delivery.development.errors import DevelopmentError
 from delivery.development.strict.advice import CODE, advise
 
@@ -25,6 +28,9 @@ TMP_SIZE = "256m"
 GRACEFUL_SECONDS = 30
 """The chart's shutdown.gracefulTimeoutSeconds."""
 PORT, MANAGEMENT_PORT = 5000, 5001
+RUN = BUILD / "run"
+LONGEST_LINE_BYTES = 60_000
+"""The engine reads lines of at most 64 KiB from a file of variables, names included."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,10 @@ class Strict:
 def serve(strict: Strict) -> int:
     """Run until Ctrl-C, which stops it as Kubernetes does. Returns the exit status. Raises DevelopmentError."""
     name = f"strict-{uuid.uuid4().hex[:12]}"
-    with _volumes(name, strict) as mounts:
+    with _volumes(name, strict) as mounts, _passed(strict.variables) as (file, by_name):
         # In a session of its own: Ctrl-C is for this process, which stops the container gracefully.
         process = subprocess.Popen(
-            command(name, strict, mounts), env={**os.environ, **strict.variables}, start_new_session=True,
+            command(name, strict, mounts, file), env={**os.environ, **by_name}, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
         )  # fmt: skip
         writable = ", ".join(["/tmp", *strict.writable])
@@ -65,27 +71,55 @@ def serve(strict: Strict) -> int:
     return 0 if stopped.is_set() else status
 
 
-def command(name: str, strict: Strict, mounts: Mapping[str, str]) -> list[str]:
-    """The engine's command line. mounts: the folder of each volume. Values of variables are not in it."""
-    variables = {
+def command(name: str, strict: Strict, mounts: Mapping[str, str], file: Path) -> list[str]:
+    """The engine's command line. mounts: the folder of each volume. file: what `_passed` wrote.
+
+    Values of variables are not in it, since everybody on this machine can see it.
+    """
+    stated = {
+        **({} if "HOME" in strict.variables else {"HOME": "/tmp"}),
         # For whoever reads it here. A pod writes JSON.
-        **({"LOG_FORMAT": "plain"} if sys.stdout.isatty() else {}),
-        **strict.variables,
+        **({"LOG_FORMAT": "plain"} if sys.stdout.isatty() and "LOG_FORMAT" not in strict.variables else {}),
         "PORT": str(PORT),
         "MANAGEMENT_PORT": str(MANAGEMENT_PORT),
         "GRACEFUL_TIMEOUT": str(GRACEFUL_SECONDS),
     }
-    stated = {"HOME": "/tmp", **variables}
     # The engine takes from its environment what has a name alone.
-    options = [name if name in strict.variables else f"{name}={value}" for name, value in stated.items()]
+    options = [each for each, value in strict.variables.items() if not _fits(value) and each not in stated]
+    options += [f"{name}={value}" for name, value in stated.items()]
     return [
         "docker", "run", "--rm", "--name", name, "--read-only", "--user", USER, "--cap-drop", "ALL",
         "--security-opt", "no-new-privileges", "--tmpfs", f"/tmp:rw,exec,mode=1777,size={TMP_SIZE}",
         "--publish", f"{strict.address}:{strict.port}:{PORT}",
         *(part for volume, folder in mounts.items() for part in ("--volume", f"{volume}:{folder}")),
+        "--env-file", str(file),
         *(part for each in options for part in ("--env", each)),
         strict.image,
     ]  # fmt: skip
+
+
+@contextmanager
+def _passed(variables: Mapping[str, str]) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A file of variables for the engine, while this lasts, and those that only its own environment can pass.
+
+    The repository chooses their names: none that the engine itself reads may get there. Raises DevelopmentError.
+    """
+    by_name = {name: value for name, value in variables.items() if not _fits(value)}
+    if refused := sorted(filter(decides_programs, by_name)):
+        raise DevelopmentError(
+            f"{refused[0]} has a value of several lines, which would have to stand in the environment of docker "
+            "itself, and decides there which programs run: give it another name"
+        )
+    # Only this user can read it.
+    with NamedTemporaryFile("w", dir=private(RUN), suffix=".env", encoding="utf-8") as file:
+        file.write("".join(f"{name}={value}\n" for name, value in variables.items() if name not in by_name))
+        file.flush()
+        yield Path(file.name), by_name
+
+
+def _fits(value: str) -> bool:
+    """Whether a value can stand in the engine's file, whose values are single lines."""
+    return not {"\n", "\r"} & set(value) and len(value.encode()) < LONGEST_LINE_BYTES
 
 
 @contextmanager

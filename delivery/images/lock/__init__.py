@@ -2,6 +2,7 @@
 
 inputs          what is to be locked
 indexes, uv     where packages are looked for, and with what
+scrubbed        what uv, and the build code that it runs, get of this machine
 resolution      versions for requirements
 serving         the application's and nodrop's together
 sources         what has no wheel for the image

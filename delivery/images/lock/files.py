@@ -26,13 +26,24 @@ def write(resolver: Resolver, text: str, packages: Mapping[str, Package], folder
     """Both files, and the folder `local`. text: of uv, with hashes."""
     allowed = resolver.inputs.hashes
     kept = [_with_hashes(block, allowed) for block in _blocks(text) if _name(block) in _hashable(packages)]
-    (folder / HASHED).write_text(HEADER + _for_readers("".join(kept)), encoding="utf-8")
-    lines = [line for package in packages.values() if (line := _unhashed(resolver, package))]
+    (folder / HASHED).write_text(HEADER + without_logins(_for_readers("".join(kept))), encoding="utf-8")
+    lines = [without_logins(line) for package in packages.values() if (line := _unhashed(resolver, package))]
     if lines:
         (folder / UNHASHED).write_text("".join(f"{line}\n" for line in sorted(lines)), encoding="utf-8")
     for line in lines:
         if line.startswith(f"./{LOCAL}/"):
             _copy(resolver.folder / line, folder / line)
+
+
+def without_logins(text: str) -> str:
+    """Requirements without users and passwords in addresses. The user of ssh is no secret, and ssh needs it."""
+    text = re.sub(r"((?:https?|ftp)://)[^/@\s]*@", r"\1", text)
+    return re.sub(r"(ssh://[^/@:\s]*):[^/@\s]*@", r"\1@", text)
+
+
+def login_in(text: str) -> str:
+    """The line with an address that has a user or a password in it, without them; empty if there is none."""
+    return next((without_logins(line) for line in text.splitlines() if without_logins(line) != line), "")
 
 
 def _for_readers(text: str) -> str:

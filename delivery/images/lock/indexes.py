@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from delivery.detection.description import Problem
+from delivery.images.errors import ImageError
+from delivery.images.indexes import expanded, named_by_user
 from delivery.images.lock.errors import LockError
 
 FROM_PIP = {
@@ -35,14 +37,11 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 def expand(option: str, folder: Path, variables: Mapping[str, str]) -> str:
     """An option of a requirements file with its ${VARIABLES} replaced and its path made absolute. Raises LockError."""
-    for name in re.findall(r"\$\{([A-Z0-9_]+)\}", option):
-        if name not in variables:
-            raise LockError(
-                Problem(
-                    f"{option} uses the environment variable {name}, which isn't set", f"Set {name} in the environment"
-                )
-            )
-        option = option.replace(f"${{{name}}}", variables[name])
+    try:
+        option = expanded(option, variables, named_by_user(variables))
+    except ImageError as error:
+        cause, _, remedy = str(error).rpartition(": ")
+        raise LockError(Problem(cause, remedy[:1].upper() + remedy[1:])) from error
     name, _, value = option.partition(" ")
     if name == "--find-links" and "://" not in value:
         return f"{name} {folder / value}"

@@ -7,7 +7,7 @@ import re
 import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
@@ -17,6 +17,8 @@ from delivery.detection.dependencies import find, lock_files, projects
 from delivery.detection.dependencies.declarations import Line
 from delivery.detection.description import Description, Problem, Undecided
 from delivery.detection.repository import Repository
+from delivery.images.errors import ImageError
+from delivery.images.indexes import Login, named_by_user, take_login
 from delivery.images.lock import indexes
 from delivery.images.lock.errors import LockError
 from delivery.images.lock.uv import interpreter, run
@@ -42,12 +44,19 @@ class Inputs:
     itself: bool = False
     """Only the repository's build backend tells what the repository depends on."""
     extras: tuple[str, ...] = ()
+    logins: tuple[Login, ...] = ()
+    """Those of the requirements' addresses, which no longer have them."""
     name: str = ""
     """The repository's own package, which no index may replace, though another package asks for it."""
 
     def place_of(self, name: str) -> str:
         """Where a package is asked for; empty if only other packages ask for it."""
         return next((each.place for each in self.requirements if each.name == name), "")
+
+    def addresses(self) -> str:
+        """All texts that addresses of packages and of indexes are in."""
+        lines = (*self.requirements, *self.constraints, *self.overrides)
+        return "\n".join([*self.options, *(each.text for each in lines)])
 
     def identity(self) -> Iterable[str]:
         """All of it in text, without passwords."""
@@ -76,6 +85,7 @@ def gather(description: Description, variables: Mapping[str, str]) -> Inputs:
     found.lock = next((name for name in dependencies.files if PurePosixPath(name).name in lock_files.FILES), "")
     if found.lock:
         _take_pins(found, _pins(description, repository, found.lock, variables), dependencies.extras)
+    _take_logins(found, variables)
     for line in (*found.requirements, *found.constraints):
         if line.hashes:
             found.hashes[key_of(line.text)] = line.hashes
@@ -91,7 +101,7 @@ def _pins(description: Description, repository: Repository, lock: str, variables
     wanted += [f"--group={each}" for each in description.dependencies.groups]
     with tempfile.TemporaryDirectory() as folder:
         # uv reads the project and writes nothing there.
-        done = run(["export", "--frozen", *wanted], project, variables)
+        done = run(["export", "--no-config", "--frozen", *wanted], project, variables)
         if done.returncode:
             raise LockError(
                 Problem(
@@ -118,6 +128,18 @@ def _take_pins(found: Inputs, pins: lock_files.Pins, extras: tuple[str, ...]) ->
     elsewhere = {each.name for each in fitting if each.address}
     found.requirements = [lines[each.name] if each.name in elsewhere else each for each in found.requirements]
     found.constraints += [lines[each.name] for each in fitting if not each.address and not each.local]
+
+
+def _take_logins(found: Inputs, variables: Mapping[str, str]) -> None:
+    """Take users and passwords out of the requirements' addresses, so that no lock gets them. Raises LockError."""
+    for lines in (found.requirements, found.constraints, found.overrides):
+        for number, line in enumerate(lines):
+            try:
+                text, logins, _ = take_login(line.text, variables, named_by_user(variables))
+            except ImageError as error:
+                raise LockError(Problem(f"{line.place}: {error}", "Or give the login in ~/.netrc")) from error
+            lines[number] = replace(line, text=text)
+            found.logins += tuple(each for each in logins if each not in found.logins)
 
 
 def key_of(requirement: str) -> str:

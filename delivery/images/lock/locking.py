@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from delivery.checkout import ROOT
+from delivery.checkout import ROOT, private
 from delivery.detection.dependencies.pythons import OFFERED
 from delivery.detection.description import Description, Found, Problem
+from delivery.images.indexes import Login
 from delivery.images.lock import files, indexes, serving, sources
 from delivery.images.lock.errors import LockError
 from delivery.images.lock.inputs import Inputs, gather, nodrop
@@ -24,7 +25,7 @@ from delivery.images.lock.uv import target
 
 KEPT = "requirements.lock"
 """What `keep` writes into the repository, where detection finds it."""
-FORMAT = "1"
+FORMAT = "2"
 """Of what is kept; another number makes all locks anew."""
 
 
@@ -45,6 +46,8 @@ class Locked:
     """Packages that are built, since they have no wheel for the image."""
     pip_conf: str = ""
     """The content of a pip.conf with the addresses of indexes, which may hold passwords: a secret of the build."""
+    logins: tuple[Login, ...] = ()
+    """Hosts, users and passwords of the requirements' addresses: a secret of the build. No file has them."""
 
 
 def lock(
@@ -66,7 +69,9 @@ def lock(
     kept = cache / _key(inputs, description, variables)
     if upgrade or not (kept / "locked.json").exists():
         _make(inputs, description, variables, kept, refresh=upgrade)
-    return _handed_out(kept, output, indexes.pip_conf(inputs.options, variables))
+    return replace(
+        _handed_out(kept, output, indexes.pip_conf(inputs.options, variables)), logins=inputs.logins
+    )  # fmt: skip
 
 
 def _key(inputs: Inputs, description: Description, variables: Mapping[str, str]) -> str:
@@ -80,8 +85,11 @@ def _key(inputs: Inputs, description: Description, variables: Mapping[str, str])
 
 def _make(inputs: Inputs, description: Description, variables: Mapping[str, str], kept: Path, *, refresh: bool) -> None:
     """Resolve, check and write. What is written is complete or not there."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent) as made, tempfile.TemporaryDirectory() as folder:
+    # Not in the folder for temporary files: uv looks for its configuration in all folders above.
+    with (
+        tempfile.TemporaryDirectory(dir=private(kept.parent)) as made,
+        tempfile.TemporaryDirectory(dir=kept.parent) as folder,
+    ):
         resolver = Resolver(inputs, Path(folder), variables, refresh)
         found = _resolve(resolver, description, Path(made))
         (Path(made) / "locked.json").write_text(json.dumps(asdict(found), default=str), encoding="utf-8")
@@ -176,7 +184,7 @@ def _refused(resolver: Resolver, reason: str) -> LockError:
 
 def _works(resolver: Resolver, python: str) -> bool:
     other = replace(resolver.inputs, python=python)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=resolver.folder) as folder:
         try:
             chosen = serving.alone(again := Resolver(other, Path(folder), resolver.variables), [])
             sources.check(again, chosen.values())
@@ -219,7 +227,11 @@ def keep(description: Description, locked: Locked) -> Path:
                 "Publish it, or refer to it by git+https://...@commit",
             )
         )
-    path = description.folder / KEPT
     text = locked.requirements.read_text(encoding="utf-8")
+    if line := files.login_in("\n".join([text, *lines])):
+        raise LockError(
+            Problem(f"The address in {line.split(' --hash')[0]} has a login in it", "Give the login in ~/.netrc")
+        )
+    path = description.folder / KEPT
     path.write_text(text + "".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path

@@ -14,8 +14,11 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from delivery.detection.dependencies.declarations import Line
-from delivery.detection.repository import Repository
+from delivery.detection.description import Problem
+from delivery.images.content import content, is_confidential
+from delivery.images.errors import ImageError
 from delivery.images.lock import indexes
+from delivery.images.lock.errors import LockError
 from delivery.images.lock.inputs import Inputs
 from delivery.images.lock.uv import interpreter, run, target
 
@@ -65,6 +68,8 @@ class Resolver:
 
     def __post_init__(self) -> None:
         self.variables = {**UNVERSIONED, **self.variables}
+        # Otherwise uv takes the configuration of any folder above.
+        self.write("uv.toml", [])
         lines = [*self.inputs.options]
         lines += [f"{self._copy(line)}{line.text}" if line.local else line.text for line in self.inputs.requirements]
         if self.inputs.itself:
@@ -111,7 +116,10 @@ class Resolver:
             *fresh,
             *more,
         ]
-        done = run(arguments, self.folder, self.variables)
+        done = run(
+            arguments, self.folder, self.variables,
+            addresses=self.inputs.addresses(), logins=self.inputs.logins,
+        )  # fmt: skip
         if done.returncode:
             raise Unsatisfiable(indexes.without_passwords(_cause(done.stderr)))
         return done.stdout
@@ -146,10 +154,30 @@ class Resolver:
 
 
 def copy_files(source: Path, copy: Path) -> None:
-    """The files of a folder that are not made by tools."""
-    for name, file in Repository(source).files.items():
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(file.full, copy / name)
+    """The files of a folder that would be in an image: none that tools made, git ignores, or credentials are in.
+
+    Raises LockError.
+    """
+    try:
+        names = content(source).files
+    except ImageError as error:
+        cause, _, remedy = str(error).rpartition(". ")
+        raise LockError(Problem(cause, remedy)) from error
+    folders: list[str] = []
+    for name in names:
+        path = source / name
+        aim = path.resolve()
+        if aim.is_dir():
+            folders.append(name)
+        # A link could lead back to what is left out.
+        elif aim.is_file() and not is_confidential(aim, os.path.relpath(aim, source.resolve())):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copy / name)
+    for name in folders:
+        inner = os.path.relpath((source / name).resolve(), source.resolve())
+        if (copy / inner).is_dir() and not Path(name).is_relative_to(inner):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).symlink_to(os.path.relpath(copy / inner, (copy / name).parent))
     copy.mkdir(parents=True, exist_ok=True)
 
 

@@ -5,25 +5,39 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from uv import find_uv_bin
 
+from delivery.images.indexes import Login
 from delivery.images.lock import indexes
+from delivery.images.lock.scrubbed import hosts_in, scrubbed
 
 SECONDS = 600
 """For one run; a resolution that builds metadata of many packages takes minutes."""
 
 
 def run(
-    arguments: list[str], folder: Path, variables: Mapping[str, str], *, seconds: float = SECONDS
+    arguments: list[str],
+    folder: Path,
+    variables: Mapping[str, str],
+    *,
+    addresses: str = "",
+    logins: Iterable[Login] = (),
+    seconds: float = SECONDS,
 ) -> subprocess.CompletedProcess[str]:
-    """Run uv in a folder, whatever it answers."""
-    return subprocess.run(
-        [find_uv_bin(), "--quiet", *arguments],
-        cwd=folder, env=indexes.environment(variables), capture_output=True, text=True, timeout=seconds, check=False,
-    )  # fmt: skip
+    """Run uv in a folder, whatever it answers. It runs build code of packages, and gets what `scrubbed` leaves.
+
+    addresses: a text with those of the requirements and their indexes. logins: for their hosts.
+    """
+    given = indexes.environment(variables)
+    hosts = hosts_in("\n".join([addresses, *(value for name, value in given.items() if name.startswith("UV_"))]))
+    with scrubbed(given, hosts=hosts, logins=logins, ssh="ssh://" in addresses) as left:
+        return subprocess.run(
+            [find_uv_bin(), "--quiet", *arguments],
+            cwd=folder, env=left, capture_output=True, text=True, timeout=seconds, check=False,
+        )  # fmt: skip
 
 
 def target(python: str) -> list[str]:
