@@ -101,6 +101,11 @@ def test_a_large_file_has_no_text_and_a_note(tmp_path: Path) -> None:
     assert repository.unreadable == {"pyproject.toml": "it is larger than 2 MB"}
 
 
+def found(repository: Repository) -> object:
+    """What is declared in a repository."""
+    return find(repository.folder, {})
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
@@ -122,7 +127,7 @@ def test_values_nested_too_deeply_are_an_error_with_the_files_name(
         "Pipfile.lock": partial(lock_files.read, name=name),
         "poetry.lock": partial(lock_files.read, name=name),
     }
-    reader = readers.get(name, lambda each: find(each.folder, {}))
+    reader = readers.get(name, found)
     with pytest.raises(Undecided) as caught:
         reader(repository)
     assert name in caught.value.problems[0].cause

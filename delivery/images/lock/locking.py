@@ -21,6 +21,7 @@ from delivery.images.lock.errors import LockError
 from delivery.images.lock.inputs import Inputs, gather, nodrop
 from delivery.images.lock.resolution import Resolver, Unsatisfiable
 from delivery.images.lock.uv import target
+from delivery.own_files import Linked, write_text
 
 KEPT = "requirements.lock"
 """What `keep` writes into the repository, where detection finds it."""
@@ -219,7 +220,8 @@ def keep(description: Description, locked: Locked) -> Path:
                 "Publish it, or refer to it by git+https://...@commit",
             )
         )
-    path = description.folder / KEPT
     text = locked.requirements.read_text(encoding="utf-8")
-    path.write_text(text + "".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return path
+    try:
+        return write_text(description.folder, KEPT, text + "".join(f"{line}\n" for line in lines))
+    except Linked as error:
+        raise LockError(Problem(str(error), f"Remove {KEPT}")) from None
