@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,9 @@ from delivery.detection.description import Found, Served, Setting, Style, Surrou
 from delivery.ejection.answers import detected
 from delivery.ejection.eject import eject
 from delivery.ejection.refusal import Refused
+from delivery.images.content import CONFIDENTIAL, CONFIDENTIAL_FOLDERS, CREDENTIALS, TEMPLATES
 from tests.serving_process import ROOT
-from tests.template.repositories import APP, PIN, Lock, described, parts, write
+from tests.template.repositories import APP, PIN, Lock, commit, described, git, parts, write
 
 RICH = Surroundings(
     build_steps=(Found("flask translate compile --dir 'my texts'", "Makefile:3"),),
@@ -257,3 +259,66 @@ def test_a_repository_that_is_a_package_keeps_its_name(tmp_path: Path, nodrop: P
 def test_a_frontend_without_a_lock_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"run `npm install` in frontend and commit the file"):
         detected(described(tmp_path, RICH), parts(), Lock(), tmp_path)
+
+
+# --- What the build is not sent -------------------------------------------------------------------------------------
+
+
+def test_no_kind_of_credentials_is_sent(once_ejected: Path) -> None:
+    lines = (once_ejected / "Dockerfile.dockerignore").read_text().splitlines()
+    patterns = {*CONFIDENTIAL, *CONFIDENTIAL_FOLDERS, *CREDENTIALS, "pip.conf"}
+    assert {f"**/{pattern}" for pattern in patterns} - set(lines) == set()
+    assert {f"!**/.env{suffix}" for suffix in TEMPLATES} - set(lines) == set()
+
+
+def test_what_the_repository_ignores_is_not_sent_and_credentials_come_last(tmp_path: Path, nodrop: Path) -> None:
+    shop = write(
+        tmp_path / "shop",
+        {
+            "app.py": APP, "requirements.txt": "flask\n", ".dockerignore": "# mine\nfixtures\n!.env\n",
+            ".gitignore": "*.sqlite\n/data/\nvar/[!a]*\n!keep.sqlite\n# a comment\n[broken\n*.txt\n",
+            "certs/ca.pem": "-----BEGIN CERTIFICATE-----\n", "certs/own.pem": "-----BEGIN PRIVATE KEY-----\n",
+        },
+    )  # fmt: skip
+    commit(shop)
+    git(shop, "add", "--force", "requirements.txt")
+    git(shop, "commit", "--quiet", "--message", "a file that is ignored")
+    eject(described(shop), parts(), root=nodrop)
+    lines = (shop / "Dockerfile.dockerignore").read_text().splitlines()
+    start = lines.index("**/*.sqlite")
+    assert lines[start : start + 11] == [
+        "**/*.sqlite", "data", "var/[^a]*", "!**/keep.sqlite", "**/*.txt", "!requirements.txt", "fixtures", "!.env",
+        "!deploy/*.whl", "!deploy/requirements.txt", "!deploy/requirements-unhashed.txt",
+    ]  # fmt: skip
+    assert lines.index("**/.env") > lines.index("!.env")
+    assert lines[-1] == "!certs/ca.pem"
+
+
+# --- Names are words, never commands --------------------------------------------------------------------------------
+
+
+def test_a_tag_of_git_is_no_command(once_ejected: Path, tmp_path: Path, programs: Path) -> None:
+    shop = Path(shutil.copytree(once_ejected, tmp_path / "shop"))
+    git(shop, "tag", "1';touch${IFS}broken;'")
+    done = make(shop, programs, "image")
+    assert done.returncode == 0, done.stderr
+    assert not (shop / "broken").exists()
+    assert "--build-arg VERSION=1';touch${IFS}broken;'" in asked(programs)
+
+
+def test_a_version_is_given_by_hand(once_ejected: Path, programs: Path) -> None:
+    assert make(once_ejected, programs, "image", "VERSION=2'0").returncode == 0
+    assert "--build-arg VERSION=2'0 " in asked(programs)
+
+
+@pytest.mark.parametrize("name", ["a'$(touch broken)'.txt", "a;touch broken;.txt", "$(touch broken).txt", "-r.txt"])
+def test_the_name_of_a_requirements_file_is_no_command(tmp_path: Path, nodrop: Path, programs: Path, name: str) -> None:
+    shop = write(tmp_path / "shop", {"app.py": APP, name: "flask\n"})
+    eject(described(shop, files=(name,)), parts(), root=nodrop)
+    # What the container would run, here without uv.
+    (programs / "docker").write_text(
+        '#!/bin/sh\nwhile [ "$1" != -euc ]; do shift; done\nshift 2\nprintf "%s\\n" "$@" > words\n'
+    )
+    assert make(shop, programs, "lock").returncode == 0
+    assert (shop / "words").read_text().splitlines()[-1] == (f"./{name}" if name.startswith("-") else name)
+    assert not (shop / "broken").exists()
