@@ -184,7 +184,7 @@ def test_the_requirements_are_named_for_the_lock(
     eject(its, parts(), root=nodrop)
     for folder, named in ((once_ejected, "requirements.txt"), (package, "pyproject.toml --extra web --group prod")):
         assert make(folder, programs, "lock").returncode == 0
-        assert f"--output-file deploy/requirements.txt {named} -" in (programs / "asked").read_text()
+        assert f'--output-file deploy/requirements.txt "$@" - sh {named}\n' in (programs / "asked").read_text()
         assert not (folder / "deploy" / ".overrides").exists()
 
 
@@ -316,9 +316,8 @@ def test_the_name_of_a_requirements_file_is_no_command(tmp_path: Path, nodrop: P
     shop = write(tmp_path / "shop", {"app.py": APP, name: "flask\n"})
     eject(described(shop, files=(name,)), parts(), root=nodrop)
     # What the container would run, here without uv.
-    (programs / "docker").write_text(
-        '#!/bin/sh\nwhile [ "$1" != -euc ]; do shift; done\nshift 2\nprintf "%s\\n" "$@" > words\n'
-    )
+    words = 'while [ "$1" != -euc ]; do shift; done\nshift 2\nprintf "%s\\n" "$@" > words\n'
+    (programs / "docker").write_text(f"#!/bin/sh\n{words}")
     assert make(shop, programs, "lock").returncode == 0
     assert (shop / "words").read_text().splitlines()[-1] == (f"./{name}" if name.startswith("-") else name)
     assert not (shop / "broken").exists()
