@@ -7,10 +7,12 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import yaml
+from dotenv import dotenv_values
 
 from delivery.detection.description import Found, Served, Setting, Style, Surroundings
 from delivery.ejection.answers import detected
@@ -205,7 +207,10 @@ def test_a_deployment_without_its_secret_is_refused_with_the_remedy(
     eject(described(shop, Surroundings(settings=(setting,))), parts(), root=nodrop)
     assert make(shop, programs, "deploy", "IMAGE=shop:1").returncode == 0
     assert make(shop, programs, "secret", "ENV_FILE=production.env", "NAMESPACE=web").returncode == 0
-    assert "kubectl create secret generic shop --namespace web --from-env-file=production.env" in asked(programs)
+    assert re.search(
+        r"kubectl create secret generic shop-env-[0-9a-f]{12} --namespace web --from-env-file=production.env",
+        asked(programs),
+    )
     assert "ENV_FILE is not a file" in make(shop, programs, "secret").stderr
     (programs / "asked").unlink()
     (programs / "kubectl").write_text("#!/bin/sh\nexit 1\n")
@@ -321,3 +326,67 @@ def test_the_name_of_a_requirements_file_is_no_command(tmp_path: Path, nodrop: P
     assert make(shop, programs, "lock").returncode == 0
     assert (shop / "words").read_text().splitlines()[-1] == (f"./{name}" if name.startswith("-") else name)
     assert not (shop / "broken").exists()
+
+
+# --- The Secret -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def needing_a_secret(tmp_path: Path, nodrop: Path, programs: Path) -> Path:
+    """An application that reads SECRET_KEY, and a kubectl that keeps the one ConfigMap."""
+    setting = Setting("SECRET_KEY", "app.py:4", required=True, secret=True)
+    shop = write(tmp_path / "shop", {"app.py": APP, "requirements.txt": "flask\n"})
+    eject(described(shop, Surroundings(settings=(setting,))), parts(), root=nodrop)
+    (programs / "kubectl").write_text(
+        f"""#!/bin/sh
+echo kubectl "$@" >> {programs}/asked
+case "$1 $2" in
+"create configmap") for each; do
+  case $each in --from-literal=secret=*) echo "${{each##*=}}" > {programs}/kept;; esac
+done;;
+"get configmap") cat {programs}/kept 2>/dev/null || true;;
+esac
+"""
+    )
+    return shop
+
+
+def secret_deployed(shop: Path, programs: Path, text: str) -> str:
+    """The name of the Secret that a deployment uses after these lines were written to it."""
+    (shop / "production.env").write_text(text)
+    done = make(shop, programs, "secret", "deploy", "ENV_FILE=production.env", "IMAGE=shop:1")
+    assert done.returncode == 0, done.stderr
+    return re.findall(r"--set-string secrets\.existingSecret=(\S+)", asked(programs))[-1]
+
+
+def test_a_secret_is_named_after_its_content(needing_a_secret: Path, programs: Path) -> None:
+    first = secret_deployed(needing_a_secret, programs, "A=1\nB=2\n")
+    second = secret_deployed(needing_a_secret, programs, "A=1\nB=3\n")
+    again = secret_deployed(needing_a_secret, programs, "# the same\n\nB=2\nA=1\n")
+    assert re.fullmatch(r"shop-env-[0-9a-f]{12}", first)
+    assert first != second
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["A='hunter2'", 'A="hunter2"', "export A=hunter2", "A = hunter2", "A=hunter2 # mine", "A=hunter2 ", "A=${B}hunter2",
+     "hunter2", 'A="hunter2\nhunter2"', "A=hunter2\r", "A=x\rB=hunter2", "A=#hunter2"],
+)  # fmt: skip
+def test_a_line_that_dotenv_reads_differently_is_refused_without_its_value(
+    needing_a_secret: Path, programs: Path, line: str
+) -> None:
+    (needing_a_secret / "production.env").write_bytes(f"# a file\nZ=1\n{line}\n".encode())
+    done = make(needing_a_secret, programs, "secret", "ENV_FILE=production.env")
+    assert done.returncode != 0
+    assert "differently: 3 " in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+    assert not (programs / "asked").exists()
+
+
+def test_what_is_accepted_is_read_as_dotenv_reads_it(needing_a_secret: Path, programs: Path) -> None:
+    """kubectl takes a line as it is: what is behind the first = is the value."""
+    text = "# é\n\n  # more\nA=\nB=a b$c'd\"e#f=\\n\nURL=https://me:p%20w@host/é?x=1#y\nL=x"
+    secret_deployed(needing_a_secret, programs, text)
+    lines = [line for line in text.splitlines() if "=" in line and "#" not in line.split("=")[0]]
+    assert dotenv_values(stream=StringIO(text)) == dict(line.split("=", 1) for line in lines)
