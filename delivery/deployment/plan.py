@@ -18,6 +18,7 @@ from delivery.deployment.errors import DeploymentError
 from delivery.deployment.prepare import Prepared, say
 from delivery.deployment.release.helm import Helm, Image
 from delivery.deployment.release.kubectl import Kubectl, kubeconfig
+from delivery.deployment.settings.env_file import WITH_PASSWORD
 from delivery.deployment.wanted import prepare_for
 from tools import ToolUnavailable
 
@@ -87,7 +88,9 @@ def changes(before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping
 
 
 def _lines(resource: Mapping[str, Any]) -> list[str]:
-    return yaml.safe_dump(dict(resource), width=120).splitlines()
+    """In YAML, without passwords of addresses. A value is not folded: a password would be in two lines."""
+    text = WITH_PASSWORD.sub(HIDDEN, yaml.safe_dump(dict(resource), width=sys.maxsize))
+    return text.splitlines()
 
 
 def environment_changes(prepared: Prepared, current: str) -> Iterator[str]:

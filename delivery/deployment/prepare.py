@@ -207,6 +207,9 @@ def _write(wanted: Wanted, found: list[Value]) -> Path:
     heading = HEADING.format(name=name, target="up" if wanted.development else "deploy")
     file = BUILD / name / "values.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)
+    # Values may be nobody else's business, though none is a password.
+    file.touch(mode=0o600)
+    file.chmod(0o600)
     file.write_text(render(found, heading), encoding="utf-8")
     return file
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from dataclasses import dataclass, field
 from typing import Any
 
 from delivery.detection.description import Problem, Undecided
 from delivery.detection.keys import KEYS, Wrong
+from delivery.detection.reading import from_toml
 from delivery.detection.repository import File, Repository
 
 FILE = "flask-app.toml"
@@ -78,8 +78,8 @@ def read(repository: Repository) -> Configuration:
 
 def _parsed(file: File) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.text())
-    except tomllib.TOMLDecodeError as error:
+        return from_toml(file.text())
+    except ValueError as error:
         raise Undecided(Problem(f"{FILE} isn't valid TOML: {error}", "correct that line")) from error
 
 

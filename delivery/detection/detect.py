@@ -55,7 +55,9 @@ def _try(problems: list[Problem], find: Callable[[], T]) -> T | None:
         return find()
     except Undecided as undecided:
         problems += undecided.problems
-        return None
+    except RecursionError:
+        problems.append(Problem("a file of the repository nests its code too deeply to be read", "remove that file"))
+    return None
 
 
 def name_of(folder: Path) -> str:

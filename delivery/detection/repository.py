@@ -9,12 +9,13 @@ from __future__ import annotations
 import ast
 import os
 import re
-import tomllib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+
+from delivery.detection.reading import LONGEST_LINE, from_toml, read_bytes
 
 MADE = {
     "node_modules",
@@ -34,8 +35,6 @@ BESIDE = {
     "tutorial", "tutorials",
 }  # fmt: skip
 """Folders beside the application. What lies in them counts only where nothing else is found."""
-LARGEST_BYTES = 2_000_000
-"""Of a file that is read. Generated tables are larger, and no application is made in them."""
 MOST_FILES = 20_000
 
 
@@ -51,14 +50,25 @@ class File:
     full: Path
     beside: bool
     """It lies in a folder of tests, examples or documentation, or is a test itself."""
+    unreadable: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Of the repository: gets the reason if the file can't be read."""
+
+    def content(self) -> bytes:
+        """Its bytes; none, and a note in `unreadable`, if it is larger than LARGEST_BYTES or can't be read."""
+        try:
+            return read_bytes(self.full)
+        except OSError as error:
+            self.unreadable[str(self.path)] = str(error.strerror)
+            return b""
 
     def text(self) -> str:
         """Its content; bytes that are no UTF-8 are replaced."""
-        return self.full.read_text(encoding="utf-8", errors="replace")
+        text = self.content().decode("utf-8", errors="replace")
+        return text.replace("\r\n", "\n").replace("\r", "\n")
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """Its lines, numbered from 1."""
-        yield from enumerate(self.text().splitlines(), 1)
+        """Its lines, numbered from 1. Of a line, LONGEST_LINE characters."""
+        yield from ((number, line[:LONGEST_LINE]) for number, line in enumerate(self.text().splitlines(), 1))
 
 
 @dataclass
@@ -83,7 +93,7 @@ class Repository:
                 path = PurePosixPath(full.relative_to(self.folder).as_posix())
                 if not self._is_readable(full):
                     continue
-                found[str(path)] = File(path, full, _is_beside(path))
+                found[str(path)] = File(path, full, _is_beside(path), self.unreadable)
                 if len(found) > MOST_FILES:
                     raise TooLarge(f"{self.folder} has more than {MOST_FILES} files")
         return found
@@ -102,6 +112,16 @@ class Repository:
         """Whether it is a file of this folder: no pipe, which nobody writes to, and no link that leads out of it."""
         return file.is_file() and (not file.is_symlink() or file.resolve().is_relative_to(self.folder.resolve()))
 
+    @cached_property
+    def top(self) -> Path:
+        """The folder that it must not lead out of: the top of git's work tree, or its own folder without git."""
+        folder = self.folder.resolve()
+        return next((each for each in (folder, *folder.parents) if (each / ".git").exists()), folder)
+
+    def has(self, path: Path) -> bool:
+        """Whether a path, with its links followed, stays in the repository, or in the work tree that it is part of."""
+        return path.resolve().is_relative_to(self.top)
+
     def named(self, *names: str) -> list[File]:
         """The files of these names that lie in the repository's own folder, in this order."""
         return [self.files[name] for name in names if name in self.files]
@@ -119,8 +139,8 @@ class Repository:
         """pyproject.toml; empty where there is none, or none that can be read."""
         for file in self.named("pyproject.toml"):
             try:
-                return tomllib.loads(file.text())
-            except tomllib.TOMLDecodeError as error:
+                return from_toml(file.text())
+            except ValueError as error:
                 self.unreadable["pyproject.toml"] = str(error)
         return {}
 
@@ -128,12 +148,7 @@ class Repository:
         """What is in a file, read once; empty if it is larger than LARGEST_BYTES or can't be read."""
         path = str(file.path)
         if path not in self._contents:
-            try:
-                small = file.full.stat().st_size <= LARGEST_BYTES
-                self._contents[path] = file.full.read_bytes() if small else b""
-            except OSError as error:
-                self.unreadable[path] = str(error)
-                self._contents[path] = b""
+            self._contents[path] = file.content()
         return self._contents[path]
 
     def parse(self, file: File) -> ast.Module | None:

@@ -6,6 +6,7 @@ What changes with the code, such as the requirements, stays out: a key that is s
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 
 from delivery.detection.configuration import FILE, TABLE
@@ -13,6 +14,7 @@ from delivery.detection.description import Description, Found, Problem, Role, Su
 from delivery.detection.repository import Repository
 from delivery.detection.surroundings.writes import DATABASE, LOG
 from delivery.detection.surroundings.writes import FILE as ONE_FILE
+from delivery.own_files import Linked, write_text
 
 FILES = (DATABASE, LOG, ONE_FILE)
 """What is written to and no folder, so that it isn't to be mounted."""
@@ -28,11 +30,15 @@ def write(description: Description) -> str:
     text = content(description)
     tool = repository.pyproject.get("tool")
     in_table = isinstance(tool, dict) and "flask-app" in tool
-    file = description.folder / FILE
-    if file.exists() or in_table:
+    if os.path.lexists(description.folder / FILE) or in_table:
         there = TABLE if in_table else FILE
         raise Undecided(Problem(f"{there} exists and isn't overwritten", "edit it, or delete it and write it again"))
-    file.write_text(text, encoding="utf-8")
+    try:
+        write_text(description.folder, FILE, text)
+    except Linked as error:
+        raise Undecided(Problem(str(error), "write the file by hand")) from None
+    except OSError as error:
+        raise Undecided(Problem(f"{FILE} can't be written: {error.strerror}", "make the folder writable")) from None
     return text
 
 
@@ -64,11 +70,16 @@ def quoted(text: str) -> str:
 
 
 def _line(key: str, value: str, place: str) -> str:
-    return f"{key} = {value}  # {place}"
+    return f"{key} = {value}  # {_comment(place)}"
+
+
+def _comment(text: str) -> str:
+    """The text in one line, as a comment must be, whatever the names of files have in them."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 def _list(key: str, found: Iterable[Found[str]]) -> list[str]:
-    entries = [f"    {quoted(each.value)},  # {each.place}" for each in found]
+    entries = [f"    {quoted(each.value)},  # {_comment(each.place)}" for each in found]
     return [f"{key} = [", *entries, "]"] if entries else []
 
 
@@ -78,7 +89,8 @@ def _variables(surroundings: Surroundings) -> list[str]:
     required = [each for each in surroundings.settings if each.required and not each.secret]
     if required:
         lines += ["", "# The application fails without these. Uncomment and set them, or set them in the env file.",
-                  "# [environment]", *(f"# {each.name} = \"\"  # {each.place}" for each in required)]  # fmt: skip
+                  "# [environment]"]  # fmt: skip
+        lines += [f'# {_comment(each.name)} = ""  # {_comment(each.place)}' for each in required]
     return lines
 
 
@@ -89,6 +101,6 @@ def _processes(surroundings: Surroundings) -> Iterator[str]:
         yield from (_line(each.name, quoted(each.command), each.place) for each in workers)
     for each in surroundings.processes:
         if each.role is Role.JOB:
-            yield from ("", f"[jobs.{each.name}]  # {each.place}")
+            yield from ("", f"[jobs.{each.name}]  # {_comment(each.place)}")
             yield f"schedule = {quoted(each.schedule)}"
             yield f"command = {quoted(each.command)}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from delivery.detection.description import Description
+from delivery.detection.reading import read_bytes
 from delivery.ejection.checkout import Checkout
 from delivery.ejection.git import git, paths, succeeds
 from delivery.images.content import is_confidential
@@ -21,7 +22,7 @@ def advice(description: Description, files: list[str], checkout: Checkout, pip_c
     repository = description.folder
     theirs = makefile(repository)
     if theirs and theirs.name not in files:
-        text = theirs.read_text(encoding="utf-8", errors="replace")
+        text = read_bytes(theirs).decode(errors="replace")
         if "deploy/nodrop.mk" not in text:
             yield f"{theirs.name} is yours and was not edited. To include the targets, add:\n{_include(text)}"
     if (above := top(repository)) != repository:
@@ -45,7 +46,7 @@ def left_out(checkout: Checkout) -> Iterator[str]:
 
 def makefile(repository: Path) -> Path | None:
     """The Makefile that make reads there."""
-    return next((repository / name for name in MAKEFILES if (repository / name).exists()), None)
+    return next((repository / name for name in MAKEFILES if (repository / name).is_file()), None)
 
 
 def top(repository: Path) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from delivery.detection.description import Dependencies, Description, Found, Style
+from delivery.ejection.ignored import ignored, public
 from delivery.ejection.refusal import Refused
 
 READ_BY_UV = (Style.REQUIREMENTS, Style.PYPROJECT, Style.SETUP)
@@ -71,6 +72,8 @@ def detected(description: Description, parts: Parts, locked: Locked, folder: Pat
         "local": (folder / "local").exists(),
         # `uv pip compile` writes what has no hash into the same file, which pip refuses.
         "lock": "" if unhashed else _inputs(dependencies),
+        "ignored": ignored(description),
+        "public": public(description.folder),
         "secret": secret,
         "values": parts.values(description, secret).splitlines(),
     }
@@ -96,9 +99,13 @@ def _assets(description: Description) -> str:
 
 
 def _inputs(dependencies: Dependencies) -> str:
-    """The arguments of `uv pip compile`; empty if it can't read them."""
+    """The arguments of `uv pip compile`, for a recipe of make; empty if it can't read them. Raises Refused."""
     if dependencies.style not in READ_BY_UV:
         return ""
     extras = [argument for extra in dependencies.extras for argument in ("--extra", extra)]
     groups = [argument for group in dependencies.groups for argument in ("--group", group)]
-    return shlex.join([*dependencies.files, *extras, *groups])
+    words = [*(f"./{each}" if each.startswith("-") else each for each in dependencies.files), *extras, *groups]
+    if not all(each.isprintable() for each in words):
+        raise Refused(f"a name among {words} has line breaks or the like, which a Makefile can't hold: rename it")
+    # make expands a single $.
+    return shlex.join(words).replace("$", "$$")

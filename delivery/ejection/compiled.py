@@ -13,6 +13,7 @@ from delivery.ejection.checkout import Checkout
 from delivery.ejection.refusal import Refused
 from delivery.ejection.wheel import build, with_wheel
 from delivery.images.lock.files import login_in
+from delivery.own_files import copy_all, require_own
 
 DEPLOY = "deploy"
 
@@ -25,7 +26,11 @@ class Compiled:
     locked: Locked
 
     def replace(self, repository: Path, before: Mapping[str, object]) -> None:
-        """Put them in the place of what an earlier version has made. before: its answers; empty if there is none."""
+        """Put them in the place of what an earlier version has made. before: its answers; empty if there is none.
+
+        Raises Linked.
+        """
+        require_own(repository, DEPLOY)
         deploy = repository / DEPLOY
         if before:
             for old in deploy.glob("nodrop-*.whl"):
@@ -34,7 +39,7 @@ class Compiled:
             (deploy / "requirements-unhashed.txt").unlink(missing_ok=True)
         if before.get("local"):
             shutil.rmtree(deploy / "local", ignore_errors=True)
-        shutil.copytree(self.folder, deploy, dirs_exist_ok=True)
+        copy_all(self.folder, repository, DEPLOY)
 
 
 def compiled(folder: Path, description: Description, checkout: Checkout, parts: Parts) -> Compiled:

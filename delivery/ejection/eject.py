@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-import shutil
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,9 @@ from delivery.ejection.advice import advice, makefile, top
 from delivery.ejection.answers import Parts, detected
 from delivery.ejection.checkout import Checkout, committed
 from delivery.ejection.compiled import Compiled, compiled
-from delivery.ejection.engine import ANSWERS, recorded, render
+from delivery.ejection.engine import ANSWERS, recorded, render, require_inside, require_own_files
 from delivery.ejection.refusal import Refused
+from delivery.own_files import copy_all
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def eject(description: Description, parts: Parts, *, root: Path, dockerfile: str
     """
     repository = description.folder
     _require_new(repository, force=force)
-    before = recorded(repository) if (repository / ANSWERS).exists() else {}
+    before = recorded(repository) if os.path.lexists(repository / ANSWERS) else {}
     with committed(root) as checkout, TemporaryDirectory(prefix="nodrop-ejected-") as temporary:
         staged, made = Path(temporary, "repository"), Path(temporary, "made")
         made.mkdir()
@@ -45,7 +46,7 @@ def eject(description: Description, parts: Parts, *, root: Path, dockerfile: str
         files = sorted(str(each.relative_to(staged)) for each in staged.rglob("*") if not each.is_dir())
         _require_free(repository, staged, files, force=force)
         pinned.replace(repository, before)
-        shutil.copytree(staged, repository, dirs_exist_ok=True)
+        copy_all(staged, repository)
         return Ejected(
             tuple(files), (*pinned.locked.notes, *advice(description, files, checkout, pinned.locked.pip_conf))
         )
@@ -58,7 +59,7 @@ def known(description: Description, parts: Parts, checkout: Checkout, pinned: Co
 
 
 def _require_new(repository: Path, *, force: bool) -> None:
-    if (repository / ANSWERS).exists() and not force:
+    if os.path.lexists(repository / ANSWERS) and not force:
         raise Refused(
             f"{repository} has these files already. make update APP={repository} brings them to this version and keeps "
             f"your edits; make eject APP={repository} FORCE=1 writes them anew and loses edits"
@@ -66,7 +67,8 @@ def _require_new(repository: Path, *, force: bool) -> None:
 
 
 def _chosen(repository: Path, dockerfile: str, before: Mapping[str, object]) -> dict[str, object]:
-    """What depends on what the repository has; what it was before, if it has these files already."""
+    """What depends on what the repository has; what it was before, if it has these files already. Raises Refused."""
+    require_inside(dockerfile or "Dockerfile", "DOCKERFILE")
     return {
         "dockerfile": dockerfile or before.get("dockerfile", "Dockerfile"),
         "makefile": before.get("makefile", makefile(repository) is None),
@@ -75,11 +77,13 @@ def _chosen(repository: Path, dockerfile: str, before: Mapping[str, object]) -> 
 
 
 def _require_free(repository: Path, staged: Path, files: list[str], *, force: bool) -> None:
-    """Raise Refused if a file is there that would be replaced by a different one."""
+    """Raise Refused if a file is there that would be replaced by a different one, or a link in its place."""
+    require_own_files(repository, files)
     taken = [
         name
         for name in files
-        if (repository / name).exists() and (repository / name).read_bytes() != (staged / name).read_bytes()
+        if os.path.lexists(repository / name)
+        and not ((repository / name).is_file() and (repository / name).read_bytes() == (staged / name).read_bytes())
     ]
     if not taken or force:
         return

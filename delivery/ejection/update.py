@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,9 +11,9 @@ from delivery.detection.description import Description
 from delivery.ejection.advice import left_out
 from delivery.ejection.answers import Parts
 from delivery.ejection.checkout import Checkout, committed
-from delivery.ejection.compiled import compiled
+from delivery.ejection.compiled import DEPLOY, compiled
 from delivery.ejection.eject import known
-from delivery.ejection.engine import ANSWERS, merge, recorded
+from delivery.ejection.engine import ANSWERS, merge, recorded, require_own_files
 from delivery.ejection.git import git, paths, succeeds
 from delivery.ejection.refusal import Refused
 
@@ -35,6 +36,7 @@ def update(description: Description, parts: Parts, *, root: Path) -> Updated:
     require_mergeable(repository)
     with committed(root) as checkout, TemporaryDirectory(prefix="nodrop-compiled-") as temporary:
         _require_known(repository, checkout)
+        _require_no_links(repository)
         pinned = compiled(Path(temporary), description, checkout, parts)
         before = recorded(repository)
         merge(checkout, repository, known(description, parts, checkout, pinned))
@@ -46,7 +48,7 @@ def update(description: Description, parts: Parts, *, root: Path) -> Updated:
 
 def require_mergeable(repository: Path) -> None:
     """Raise Refused if there is nothing to update, or if an update could not be looked at and undone with git."""
-    if not (repository / ANSWERS).exists():
+    if not os.path.lexists(repository / ANSWERS):
         raise Refused(f"{repository} has no {ANSWERS}: write the files first with make eject APP={repository}")
     if not succeeds(repository, "rev-parse", "--verify", "HEAD"):
         raise Refused(
@@ -58,6 +60,14 @@ def require_mergeable(repository: Path) -> None:
             f"{repository} has changes that are not committed:\n{changes}\n"
             "Commit or stash them, so that you can review and undo the update"
         )
+
+
+def _require_no_links(repository: Path) -> None:
+    """Raise Refused if a file that an update writes could be a link."""
+    dockerfile = str(recorded(repository).get("dockerfile", "Dockerfile"))
+    deploy = [str(each.relative_to(repository)) for each in (repository / DEPLOY).rglob("*")]
+    others = (dockerfile, f"{dockerfile}.dockerignore", "Makefile", ".github/workflows/deploy.yml")
+    require_own_files(repository, [*deploy, *others])
 
 
 def _require_known(repository: Path, checkout: Checkout) -> None:

@@ -119,7 +119,7 @@ def _write_ignored(description: Description, folder: Path, srv: PurePosixPath) -
     """
     ignored = description.folder / ".dockerignore"
     lines = ignored.read_text(encoding="utf-8-sig").splitlines() if ignored.is_file() else []
-    kept = [f"!{srv / name}" for name in _of_the_package(description)] if any(lines) else []
+    kept = [f"!{srv / name}" for name in of_the_package(description)] if any(lines) else []
     written = [moved for line in lines if (moved := _moved(line, srv))]
     confidential = [f"srv/**/{pattern}" for pattern in CONFIDENTIAL if not pattern.startswith((".env.", "*.env"))]
     (folder / ".dockerignore").write_text("\n".join([*written, *kept, *confidential, ""]), encoding="utf-8")
@@ -135,7 +135,7 @@ def _moved(line: str, srv: PurePosixPath) -> str:
     return f"{'!' if excepted else ''}{srv / inner}"
 
 
-def _of_the_package(description: Description) -> list[str]:
+def of_the_package(description: Description) -> list[str]:
     """The files that the build system of a package reads."""
     if not description.dependencies.is_package:
         return []

@@ -71,3 +71,15 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "prod.env").write_bytes(b"A=\xff\xfe\n")
     with pytest.raises(DeploymentError, match="can't be read"):
         read(tmp_path / "prod.env")
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "http_proxy", "WEB_THREADS"])
+def test_a_password_is_never_config(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DeploymentError) as refused:
+        given(tmp_path, f"{name}=http://me:hunter2@proxy:3128\n")
+    assert "hunter2" not in str(refused.value)
+    assert f"extraEnv: [{{name: {name}, valueFrom: " in str(refused.value)
+
+
+def test_an_address_with_a_password_that_is_the_applications_is_secret(tmp_path: Path) -> None:
+    assert given(tmp_path, "API=https://me:hunter2@api\n").secret == {"API": "https://me:hunter2@api"}

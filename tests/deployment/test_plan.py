@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,12 @@ def test_the_exit_status_tells_of_changes_only_if_asked(
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     monkeypatch.setattr("sys.argv", ["plan", "--namespace", "web", *option])
     assert module.main() == status
+
+
+def test_passwords_in_addresses_are_hidden() -> None:
+    def pod(proxy: str) -> dict[str, dict[str, Any]]:
+        return resources(f"kind: Deployment\nmetadata: {{name: shop}}\nspec: {{t: {'a ' * 80}, url: '{proxy}'}}\n")
+
+    said = "\n".join(changes(pod("http://me:hunter@2@old:1"), pod("http://me:hunter3@new:1")))
+    assert not re.search("hunter|2@", said)
+    assert "http://(hidden)@old:1" in said

@@ -38,7 +38,9 @@ def wanted(folder: Path, env: str = "", values: str = "", **more: Any) -> Wanted
 
 
 def written_values(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((folder / "build" / "shop" / "values.yaml").read_text())
+    file = folder / "build" / "shop" / "values.yaml"
+    assert file.stat().st_mode & 0o777 == 0o600
+    found: dict[str, Any] = yaml.safe_load(file.read_text())
     return found
 
 

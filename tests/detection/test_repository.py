@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from delivery.detection import repository as reading
+from delivery.detection.reading import LARGEST_BYTES
 from delivery.detection.repository import TooLarge
 from tests.detection.repositories import made
 
@@ -49,7 +49,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_a_folder_with_more_files_than_an_application_has_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "MOST_FILES", 2)
+    monkeypatch.setattr("delivery.detection.repository.MOST_FILES", 2)
     with pytest.raises(TooLarge, match="more than 2 files"):
         _ = made(tmp_path, {"a.py": "", "b.py": "", "c.py": ""}).files
 
@@ -66,9 +66,8 @@ def test_a_file_that_can_not_be_parsed_is_noted_with_the_reason(tmp_path: Path) 
     assert "Missing parentheses" in repository.unreadable["old.py"]
 
 
-def test_a_file_too_large_to_hold_an_application_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "LARGEST_BYTES", 3)
-    repository = made(tmp_path, {"table.py": "rows = []"})
+def test_a_file_too_large_to_hold_an_application_is_not_read(tmp_path: Path) -> None:
+    repository = made(tmp_path, {"table.py": "#" * (LARGEST_BYTES + 1)})
     assert repository.content(repository.files["table.py"]) == b""
 
 

@@ -32,6 +32,41 @@ def run(shop: Path, nodrop: Path, its_parts: Parts | None = None, *, force: bool
     return eject(described(shop), its_parts or parts(), root=nodrop, force=force)
 
 
+# --- Links and paths of the repository --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "deploy/values.yaml", "deploy/.answers.yml"])
+@pytest.mark.parametrize("there", [True, False])
+def test_nothing_is_written_through_a_link_to_a_file(shop: Path, nodrop: Path, name: str, *, there: bool) -> None:
+    outside = shop.parent / "bashrc"
+    if there:
+        outside.write_text("mine\n")
+    (shop / name).parent.mkdir(exist_ok=True)
+    (shop / name).symlink_to(outside)
+    with pytest.raises(Refused, match=r"is a link, .*Nothing was written"):
+        run(shop, nodrop, force=True)
+    assert outside.exists() == there
+    assert not there or outside.read_text() == "mine\n"
+    assert not (shop / "deploy" / "README.md").exists()
+
+
+@pytest.mark.parametrize("linked", ["deploy", ".github", "deploy/chart"])
+def test_nothing_is_written_or_deleted_through_a_link_to_a_folder(shop: Path, nodrop: Path, linked: str) -> None:
+    outside = write(shop.parent / "outside", {"nodrop-1.whl": "", "workflows/mine": ""})
+    (shop / linked).parent.mkdir(exist_ok=True)
+    (shop / linked).symlink_to(outside)
+    with pytest.raises(Refused, match="is a link"):
+        run(shop, nodrop, force=True)
+    assert content(outside) == {"nodrop-1.whl": b"", "workflows/mine": b""}
+
+
+@pytest.mark.parametrize("dockerfile", ["../Dockerfile", "/etc/Dockerfile", "a/../../Dockerfile", "a'b"])
+def test_a_dockerfile_is_inside_of_the_repository(shop: Path, nodrop: Path, dockerfile: str) -> None:
+    with pytest.raises(Refused, match="no path in the repository"):
+        eject(described(shop), parts(), root=nodrop, dockerfile=dockerfile)
+    assert content(shop).keys() == {"app.py", "requirements.txt"}
+
+
 # --- What is written ------------------------------------------------------------------------------------------------
 
 

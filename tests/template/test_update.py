@@ -229,3 +229,29 @@ def test_an_older_checkout_is_refused(ejected: Path, later: Path) -> None:
     with pytest.raises(Refused, match="this checkout is older: run git pull"):
         run(ejected, later)
     assert content(ejected) == before
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("_src_path", "https://example.org/template.git", "names another template"),
+        ("dockerfile", "../Dockerfile", "no path in the repository"),
+    ],
+)
+def test_answers_that_lead_elsewhere_are_refused(ejected: Path, nodrop: Path, key: str, value: str, said: str) -> None:
+    file = ejected / "deploy" / ".answers.yml"
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), key: value}))
+    commit(ejected)
+    with pytest.raises(Refused, match=said):
+        run(ejected, nodrop)
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "deploy/values.yaml", "deploy/.answers.yml"])
+def test_an_update_is_not_written_through_a_link(ejected: Path, later: Path, name: str) -> None:
+    outside = Path(shutil.move(ejected / name, ejected.parent / "outside"))
+    (ejected / name).symlink_to(outside)
+    before = outside.read_bytes()
+    commit(ejected)
+    with pytest.raises(Refused, match="is a link"):
+        run(ejected, later)
+    assert outside.read_bytes() == before

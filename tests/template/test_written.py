@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import yaml
+from dotenv import dotenv_values
 
 from delivery.detection.description import Found, Served, Setting, Style, Surroundings
 from delivery.ejection.answers import detected
 from delivery.ejection.eject import eject
 from delivery.ejection.refusal import Refused
+from delivery.images.content import CONFIDENTIAL, CONFIDENTIAL_FOLDERS, CREDENTIALS, TEMPLATES
 from tests.serving_process import ROOT
-from tests.template.repositories import APP, PIN, Lock, described, parts, write
+from tests.template.repositories import APP, PIN, Lock, commit, described, git, parts, write
 
 RICH = Surroundings(
     build_steps=(Found("flask translate compile --dir 'my texts'", "Makefile:3"),),
@@ -182,7 +186,7 @@ def test_the_requirements_are_named_for_the_lock(
     eject(its, parts(), root=nodrop)
     for folder, named in ((once_ejected, "requirements.txt"), (package, "pyproject.toml --extra web --group prod")):
         assert make(folder, programs, "lock").returncode == 0
-        assert f"--output-file deploy/requirements.txt {named} -" in (programs / "asked").read_text()
+        assert f'--output-file deploy/requirements.txt "$@" - sh {named}\n' in (programs / "asked").read_text()
         assert not (folder / "deploy" / ".overrides").exists()
 
 
@@ -203,7 +207,10 @@ def test_a_deployment_without_its_secret_is_refused_with_the_remedy(
     eject(described(shop, Surroundings(settings=(setting,))), parts(), root=nodrop)
     assert make(shop, programs, "deploy", "IMAGE=shop:1").returncode == 0
     assert make(shop, programs, "secret", "ENV_FILE=production.env", "NAMESPACE=web").returncode == 0
-    assert "kubectl create secret generic shop --namespace web --from-env-file=production.env" in asked(programs)
+    assert re.search(
+        r"kubectl create secret generic shop-env-[0-9a-f]{12} --namespace web --from-env-file=production.env",
+        asked(programs),
+    )
     assert "ENV_FILE is not a file" in make(shop, programs, "secret").stderr
     (programs / "asked").unlink()
     (programs / "kubectl").write_text("#!/bin/sh\nexit 1\n")
@@ -257,3 +264,129 @@ def test_a_repository_that_is_a_package_keeps_its_name(tmp_path: Path, nodrop: P
 def test_a_frontend_without_a_lock_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"run `npm install` in frontend and commit the file"):
         detected(described(tmp_path, RICH), parts(), Lock(), tmp_path)
+
+
+# --- What the build is not sent -------------------------------------------------------------------------------------
+
+
+def test_no_kind_of_credentials_is_sent(once_ejected: Path) -> None:
+    lines = (once_ejected / "Dockerfile.dockerignore").read_text().splitlines()
+    patterns = {*CONFIDENTIAL, *CONFIDENTIAL_FOLDERS, *CREDENTIALS, "pip.conf"}
+    assert {f"**/{pattern}" for pattern in patterns} - set(lines) == set()
+    assert {f"!**/.env{suffix}" for suffix in TEMPLATES} - set(lines) == set()
+
+
+def test_what_the_repository_ignores_is_not_sent_and_credentials_come_last(tmp_path: Path, nodrop: Path) -> None:
+    shop = write(
+        tmp_path / "shop",
+        {
+            "app.py": APP, "requirements.txt": "flask\n", ".dockerignore": "# mine\nfixtures\n!.env\n",
+            ".gitignore": "*.sqlite\n/data/\nvar/[!a]*\n!keep.sqlite\n# a comment\n[broken\n*.txt\n",
+            "certs/ca.pem": "-----BEGIN CERTIFICATE-----\n", "certs/own.pem": "-----BEGIN PRIVATE KEY-----\n",
+        },
+    )  # fmt: skip
+    commit(shop)
+    git(shop, "add", "--force", "requirements.txt")
+    git(shop, "commit", "--quiet", "--message", "a file that is ignored")
+    eject(described(shop), parts(), root=nodrop)
+    lines = (shop / "Dockerfile.dockerignore").read_text().splitlines()
+    start = lines.index("**/*.sqlite")
+    assert lines[start : start + 11] == [
+        "**/*.sqlite", "data", "var/[^a]*", "!**/keep.sqlite", "**/*.txt", "!requirements.txt", "fixtures", "!.env",
+        "!deploy/*.whl", "!deploy/requirements.txt", "!deploy/requirements-unhashed.txt",
+    ]  # fmt: skip
+    assert lines.index("**/.env") > lines.index("!.env")
+    assert lines[-1] == "!certs/ca.pem"
+
+
+# --- Names are words, never commands --------------------------------------------------------------------------------
+
+
+def test_a_tag_of_git_is_no_command(once_ejected: Path, tmp_path: Path, programs: Path) -> None:
+    shop = Path(shutil.copytree(once_ejected, tmp_path / "shop"))
+    git(shop, "tag", "1';touch${IFS}broken;'")
+    done = make(shop, programs, "image")
+    assert done.returncode == 0, done.stderr
+    assert not (shop / "broken").exists()
+    assert "--build-arg VERSION=1';touch${IFS}broken;'" in asked(programs)
+
+
+def test_a_version_is_given_by_hand(once_ejected: Path, programs: Path) -> None:
+    assert make(once_ejected, programs, "image", "VERSION=2'0").returncode == 0
+    assert "--build-arg VERSION=2'0 " in asked(programs)
+
+
+@pytest.mark.parametrize("name", ["a'$(touch broken)'.txt", "a;touch broken;.txt", "$(touch broken).txt", "-r.txt"])
+def test_the_name_of_a_requirements_file_is_no_command(tmp_path: Path, nodrop: Path, programs: Path, name: str) -> None:
+    shop = write(tmp_path / "shop", {"app.py": APP, name: "flask\n"})
+    eject(described(shop, files=(name,)), parts(), root=nodrop)
+    # What the container would run, here without uv.
+    words = 'while [ "$1" != -euc ]; do shift; done\nshift 2\nprintf "%s\\n" "$@" > words\n'
+    (programs / "docker").write_text(f"#!/bin/sh\n{words}")
+    assert make(shop, programs, "lock").returncode == 0
+    assert (shop / "words").read_text().splitlines()[-1] == (f"./{name}" if name.startswith("-") else name)
+    assert not (shop / "broken").exists()
+
+
+# --- The Secret -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def needing_a_secret(tmp_path: Path, nodrop: Path, programs: Path) -> Path:
+    """An application that reads SECRET_KEY, and a kubectl that keeps the one ConfigMap."""
+    setting = Setting("SECRET_KEY", "app.py:4", required=True, secret=True)
+    shop = write(tmp_path / "shop", {"app.py": APP, "requirements.txt": "flask\n"})
+    eject(described(shop, Surroundings(settings=(setting,))), parts(), root=nodrop)
+    (programs / "kubectl").write_text(
+        f"""#!/bin/sh
+echo kubectl "$@" >> {programs}/asked
+case "$1 $2" in
+"create configmap") for each; do
+  case $each in --from-literal=secret=*) echo "${{each##*=}}" > {programs}/kept;; esac
+done;;
+"get configmap") cat {programs}/kept 2>/dev/null || true;;
+esac
+"""
+    )
+    return shop
+
+
+def secret_deployed(shop: Path, programs: Path, text: str) -> str:
+    """The name of the Secret that a deployment uses after these lines were written to it."""
+    (shop / "production.env").write_text(text)
+    done = make(shop, programs, "secret", "deploy", "ENV_FILE=production.env", "IMAGE=shop:1")
+    assert done.returncode == 0, done.stderr
+    return re.findall(r"--set-string secrets\.existingSecret=(\S+)", asked(programs))[-1]
+
+
+def test_a_secret_is_named_after_its_content(needing_a_secret: Path, programs: Path) -> None:
+    first = secret_deployed(needing_a_secret, programs, "A=1\nB=2\n")
+    second = secret_deployed(needing_a_secret, programs, "A=1\nB=3\n")
+    again = secret_deployed(needing_a_secret, programs, "# the same\n\nB=2\nA=1\n")
+    assert re.fullmatch(r"shop-env-[0-9a-f]{12}", first)
+    assert first != second
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["A='hunter2'", 'A="hunter2"', "export A=hunter2", "A = hunter2", "A=hunter2 # mine", "A=hunter2 ", "A=${B}hunter2",
+     "hunter2", 'A="hunter2\nhunter2"', "A=hunter2\r", "A=x\rB=hunter2", "A=#hunter2"],
+)  # fmt: skip
+def test_a_line_that_dotenv_reads_differently_is_refused_without_its_value(
+    needing_a_secret: Path, programs: Path, line: str
+) -> None:
+    (needing_a_secret / "production.env").write_bytes(f"# a file\nZ=1\n{line}\n".encode())
+    done = make(needing_a_secret, programs, "secret", "ENV_FILE=production.env")
+    assert done.returncode != 0
+    assert "differently: 3 " in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+    assert not (programs / "asked").exists()
+
+
+def test_what_is_accepted_is_read_as_dotenv_reads_it(needing_a_secret: Path, programs: Path) -> None:
+    """kubectl takes a line as it is: what is behind the first = is the value."""
+    text = "# é\n\n  # more\nA=\nB=a b$c'd\"e#f=\\n\nURL=https://me:p%20w@host/é?x=1#y\nL=x"
+    secret_deployed(needing_a_secret, programs, text)
+    lines = [line for line in text.splitlines() if "=" in line and "#" not in line.split("=")[0]]
+    assert dotenv_values(stream=StringIO(text)) == dict(line.split("=", 1) for line in lines)

@@ -22,6 +22,8 @@ SET_BY_THE_CHART = {"PORT", "MANAGEMENT_PORT", "GRACEFUL_TIMEOUT", "PEER_SERVICE
 SETTINGS = {each.variable for each in ServingSettings.declarations().values() if not each.secret}
 """nodrop's own settings that are no secrets."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+WITH_PASSWORD = re.compile(r"(?<=://)[^/\s]+(?=@)")
+"""The user and the password in an address."""
 MOST_BYTES = 1_000_000
 """A Secret holds 1 MiB."""
 
@@ -79,8 +81,19 @@ def _blank_lines_before(text: str) -> int:
     return text[: len(text) - len(text.lstrip())].count("\n")
 
 
+def _refuse_password(name: str, value: str, path: str) -> None:
+    """Raise DeploymentError for an address with a password, which `config` would show to whoever may see a pod."""
+    if WITH_PASSWORD.search(value):
+        raise DeploymentError(
+            f"{path}: the address in {name} has a password, and {name} can't be in the Secret of the settings, which "
+            "may not decide through whom a pod reaches others: remove the line, write the address into a Secret of its "
+            f"own (kubectl create secret generic proxy --from-literal={name}=...), and name that in a VALUES file: "
+            f"extraEnv: [{{name: {name}, valueFrom: {{secretKeyRef: {{name: proxy, key: {name}}}}}}}]"
+        )
+
+
 def sort_out(values: dict[str, str | None], path: str) -> Given:
-    """Sort what a file of this path gives."""
+    """Sort what a file of this path gives. Raises DeploymentError for a password in what is no secret."""
     secret: dict[str, str] = {}
     config: dict[str, str] = {}
     notes: list[str] = []
@@ -90,6 +103,7 @@ def sort_out(values: dict[str, str | None], path: str) -> Given:
         elif name in SET_BY_THE_CHART:
             notes.append(f"{path}: {name} is ignored, because the chart sets it")
         elif name in SETTINGS or name.upper() in IN_ANY_CASE:
+            _refuse_password(name, value, path)
             config[name] = value
         elif is_reserved(name):
             notes.append(f"{path}: {name} is ignored, because it would change how the image starts the server")

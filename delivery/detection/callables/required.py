@@ -10,12 +10,13 @@ from collections.abc import Iterator
 
 from delivery.detection.repository import Repository
 
-_LINE = re.compile(r"^\s*[\"']?([A-Za-z][\w.-]*)\s*(?:\[[\w,\s-]*\])?\s*(?:[=<>!~;@#,\"'].*)?$")
+# Possessive, and without an end that may be missing: the time must not grow faster than the file.
+_LINE = re.compile(r"^\s*+[\"']?([A-Za-z][\w.-]*+)\s*+(?:\[[\w,\s-]*+\]\s*+)?(?:[=<>!~;@#,\"'].*)?$")
 _FILES = (
     "requirements.txt", "requirements.in", "requirements/base.txt", "requirements/prod.txt",
     "requirements/production.txt", "requirements/common.txt", "requirements/main.txt",
 )  # fmt: skip
-_IN_SETUP = re.compile(r"(?:install_requires|requires|requirements)\s*=\s*\[(.*?)\]", re.DOTALL)
+_IN_SETUP = re.compile(r"(?:install_requires|requires|requirements)\s*+=\s*+\[([^\]]*+)")
 _IN_CONFIGURATION = re.compile(r"^install_requires\s*=\s*\n((?:\s+.*\n?)+)", re.MULTILINE)
 
 

@@ -78,7 +78,7 @@ class Roots:
                 found |= {str(each) for each in packages.get("find", {}).get("where", [])}
         for file in repository.named("setup.py", "setup.cfg"):
             found |= set(re.findall(r"package_dir\s*=\s*\{\s*['\"]{2}\s*:\s*['\"]([\w./]+)['\"]", file.text()))
-            found |= set(re.findall(r"package_dir\s*=\s*\n?\s*=\s*([\w./]+)", file.text()))
+            found |= set(re.findall(r"package_dir\s*+=\s*+=\s*+([\w./]+)", file.text()))
             found |= set(re.findall(r"find_packages\(\s*(?:where\s*=\s*)?['\"]([\w./]+)['\"]", file.text()))
         return {each.strip("./") for each in found} - {""}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -13,6 +12,7 @@ from packaging.version import InvalidVersion, Version
 
 from delivery.detection.dependencies.declarations import Declarations, environment
 from delivery.detection.dependencies.lock_files import Pins
+from delivery.detection.reading import LARGEST_LOCK_BYTES, from_toml, read_bytes
 from delivery.detection.repository import Repository
 
 UPDATES = {
@@ -81,8 +81,8 @@ def _satisfies(requirement: Requirement, version: str) -> bool:
 
 def _recorded(repository: Repository) -> str:
     try:
-        data = tomllib.loads((repository.folder / "poetry.lock").read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError):
+        data = from_toml(read_bytes(repository.folder / "poetry.lock", LARGEST_LOCK_BYTES).decode())
+    except (OSError, ValueError):
         return ""
     return str(data.get("metadata", {}).get("content-hash", ""))
 

@@ -93,7 +93,20 @@ def read(
     if len(files) > 1 and found.requirements:
         # A requirements file is what the project computes them from, or stands for it.
         found.dynamic = ""
+    for line in (*found.requirements, *found.constraints, *found.overrides):
+        _require_inside(repository, line.local, line.place)
     return _with_itself(repository, found)
+
+
+def _require_inside(repository: Repository, path: str, place: str) -> None:
+    """Raise Undecided for a folder or an archive that is not the repository's, which would get into the image."""
+    if path and not repository.has(repository.folder / path):
+        raise Undecided(
+            Problem(
+                f"{place} names {path}, which is outside of the repository",
+                "Copy it into the repository, or refer to it by git+https://...@commit",
+            )
+        )
 
 
 def _with_itself(repository: Repository, found: Declarations) -> Declarations:
@@ -122,7 +135,10 @@ def locked(repository: Repository, files: tuple[str, ...], groups: tuple[str, ..
     """What the lock file among the files pins; None where there is none. Raises Undecided."""
     for name in files:
         if PurePosixPath(name).name in lock_files.FILES:
-            return lock_files.read(repository, name, groups)
+            pins = lock_files.read(repository, name, groups)
+            for pin in pins.packages:
+                _require_inside(repository, pin.local, name)
+            return pins
     return None
 
 

@@ -6,8 +6,6 @@ packages alike: then the pins limit what is resolved from the dependencies that 
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from delivery.detection.dependencies.declarations import Line, environment
 from delivery.detection.description import Problem, Style, Undecided
+from delivery.detection.reading import LARGEST_LOCK_BYTES, from_json, from_toml, read_bytes
 from delivery.detection.repository import Repository
 
 FILES = {
@@ -91,10 +90,13 @@ def read(repository: Repository, name: str, groups: tuple[str, ...] = ()) -> Pin
         "Pipfile.lock": _pipfile,
         "pylock.toml": _pylock,
     }
-    text = (repository.folder / name).read_text(encoding="utf-8")
+    text = ""
     try:
-        data = json.loads(text) if name == "Pipfile.lock" else tomllib.loads(text)
+        text = read_bytes(repository.folder / name, LARGEST_LOCK_BYTES).decode()
+        data = from_json(text) if name == "Pipfile.lock" else from_toml(text)
         return readers[name](data, groups)
+    except OSError as error:
+        raise Undecided(Problem(f"{name} can't be read: {error.strerror}", f"Correct or remove {name}")) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         conflicted = "<<<<<<<" in text
         cause = "has merge conflict markers" if conflicted else f"can't be read: {type(error).__name__}, {error}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tomllib
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from poetry.core.factory import Factory
 from delivery.detection.dependencies import requirement_files, setup_files
 from delivery.detection.dependencies.declarations import Declarations, Line
 from delivery.detection.description import Problem, Undecided
+from delivery.detection.reading import from_toml
 from delivery.detection.repository import Repository
 
 FILE = "pyproject.toml"
@@ -201,8 +201,8 @@ def _member(repository: Repository, name: str, place: str) -> str:
     """The folder of a workspace's member."""
     for file in repository.matching(r".*/pyproject\.toml", beside=True):
         try:
-            other = tomllib.loads(file.text()).get("project", {}).get("name", "")
-        except tomllib.TOMLDecodeError:
+            other = from_toml(file.text()).get("project", {}).get("name", "")
+        except ValueError:
             continue
         if canonicalize_name(other) == canonicalize_name(name):
             return str(file.path.parent)

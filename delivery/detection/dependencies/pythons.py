@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from delivery.detection.configuration import Configuration
 from delivery.detection.dependencies import lock_files, projects, setup_files
 from delivery.detection.description import Found, Problem, Undecided
+from delivery.detection.reading import from_toml
 from delivery.detection.repository import Repository
 
 OFFERED = ("3.11", "3.12", "3.13", "3.14")
@@ -140,8 +140,8 @@ def _files(repository: Repository) -> Iterator[Said]:
 def _pipfile(repository: Repository) -> Iterator[Said]:
     for file in repository.named("Pipfile"):
         try:
-            requires = tomllib.loads(file.text()).get("requires", {})
-        except tomllib.TOMLDecodeError as error:
+            requires = from_toml(file.text()).get("requires", {})
+        except ValueError as error:
             raise Undecided(Problem(f"Pipfile can't be read: {error}", "Correct it")) from None
         version = requires.get("python_version") or requires.get("python_full_version")
         if version and version != "*":

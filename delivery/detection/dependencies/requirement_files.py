@@ -11,13 +11,14 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from delivery.detection.dependencies.declarations import Declarations, Line
 from delivery.detection.description import Problem, Undecided
+from delivery.detection.reading import TOO_DEEP, read_bytes
 from delivery.detection.repository import Repository
 
 RESOLVERS = {
@@ -38,6 +39,10 @@ WINDOWS = {"pywin32", "pypiwin32", "pywinpty", "wincertstore", "pywin32-postinst
 """Packages that exist for Windows alone. A file written by `pip freeze` there names them without a marker."""
 INVENTED = {("pkg-resources", "==0.0.0"), ("pkg_resources", "==0.0.0")}
 """What `pip freeze` of old Debian and Ubuntu lists, and no index has."""
+# Possessive, so that a long line takes no more time than its length.
+_NAMED = r"(?:[\w.-]++\s*+(?:\[[^\]]*+\]\s*+)?+@\s*+)?"
+_ADDRESS = re.compile(_NAMED + r"((?:git|hg|svn|bzr)\+\S+|https?://\S+)")
+_REFERENCE = re.compile(_NAMED + r"file:(?://(?:localhost)?)?(.+)$")
 BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -47,7 +52,7 @@ def read(repository: Repository, name: str, seen: frozenset[str] = frozenset()) 
     Raises Undecided for a file that is not there, and for a line that can't be read.
     """
     found = Declarations(files=[name])
-    for number, text in _logical_lines(_content(repository.folder / name, name)):
+    for number, text in _logical_lines(_content(repository, name)):
         place = f"{name}:{number}"
         if text.startswith("-"):
             _take_option(repository, found, text, place, seen | {name})
@@ -56,10 +61,14 @@ def read(repository: Repository, name: str, seen: frozenset[str] = frozenset()) 
     return found
 
 
-def _content(path: Path, name: str) -> str:
-    """PowerShell writes UTF-16."""
+def _content(repository: Repository, name: str) -> str:
+    """PowerShell writes UTF-16. Raises Undecided; for a file of somebody else's, without a word of what is in it."""
+    if not repository.has(repository.folder / name):
+        raise Undecided(
+            Problem(f"{name} is outside of the repository", f"Copy {name} into the repository, and refer to the copy")
+        )
     try:
-        data = path.read_bytes()
+        data = read_bytes(repository.folder / name)
     except OSError as error:
         raise Undecided(
             Problem(f"{name} can't be read: {error.strerror}", f"Add {name}, or remove what refers to it")
@@ -107,7 +116,7 @@ def _take_requirement(repository: Repository, found: Declarations, text: str, pl
     hashes = tuple(re.findall(r"--hash[=\s]\s*(\S+)", text))
     bare = re.split(r"\s--?[a-z]", text)[0].strip()
     bare = shlex.split(bare)[0] if bare[:1] in ("'", '"') else bare
-    address = re.match(r"(?:[\w.-]+\s*(?:\[[^\]]*\])?\s*@\s*)?((?:git|hg|svn|bzr)\+\S+|https?://\S+)", bare)
+    address = _ADDRESS.match(bare)
     if address:
         # HEAD is what is taken anyway, and uv knows no such reference.
         named = re.sub(r"@HEAD(?=#|$|\s)", "", _with_name(bare, address[1]))
@@ -119,6 +128,8 @@ def _take_requirement(repository: Repository, found: Declarations, text: str, pl
         return
     try:
         requirement = Requirement(bare)
+    except RecursionError:
+        raise Undecided(Problem(f"{place} is no requirement: {TOO_DEEP}", f"Correct {place}")) from None
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0]
         raise Undecided(
@@ -145,8 +156,8 @@ def _with_name(text: str, address: str) -> str:
 
 def _local_path(text: str) -> str | None:
     """The path that a line names; None if it names none."""
-    plain = re.sub(r"\s*;.*$", "", text)
-    reference = re.match(r"(?:[\w.-]+\s*(?:\[[^\]]*\])?\s*@\s*)?file:(?://(?:localhost)?)?(.+)$", plain)
+    plain = text.partition(";")[0].rstrip()
+    reference = _REFERENCE.match(plain)
     if reference:
         return reference[1].split("#")[0]
     if plain.startswith((".", "/", "~")) or re.search(r"^[\w.-]*/|\.(whl|zip|tar\.gz)$", plain):
@@ -171,7 +182,8 @@ def _take_local(repository: Repository, found: Declarations, path: str, text: st
                 f"{place} refers to {bare}, which doesn't exist", f"Add {bare} to the repository, or remove the line"
             )
         )
-    archive = re.search(r"/" + re.sub(r"[-_.]", "[-_.]", named[1]) + r"-(\d[\w.]*?)-[^/]*\.whl$", bare, re.IGNORECASE)
+    spelled = "[-_.]".join(re.escape(part) for part in re.split(r"[-_.]", named[1]))
+    archive = re.search(rf"/{spelled}-(\d[\w.]*?)-[^/]*\.whl$", bare, re.IGNORECASE)
     pinned = f"{named[1]}=={archive[1]}" if archive else named[1]
     if canonicalize_name(named[1]) in WINDOWS:
         found.notes.append(f"{place} is skipped: {named[1]} is Windows-only.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from delivery.detection.code.configured import Configured
 from delivery.detection.code.modules import FUNCTIONS
 from delivery.detection.configuration import Configuration
 from delivery.detection.description import Found
+from delivery.detection.reading import from_json
 from delivery.detection.repository import Repository
 from delivery.detection.surroundings.migrations import django_settings, with_flask_app
 
@@ -106,7 +106,7 @@ def find_assets(repository: Repository, configuration: Configuration, notes: lis
 
 def _has_build(repository: Repository, path: str) -> bool:
     try:
-        content = json.loads(repository.files[path].text())
+        content = from_json(repository.files[path].text())
     except ValueError as error:
         repository.unreadable[path] = str(error)
         return False

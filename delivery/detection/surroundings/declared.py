@@ -13,10 +13,14 @@ DECLARING = (
     r"|pyproject\.toml|Pipfile|setup\.(?:py|cfg)|environment\.ya?ml"
 )
 """Files of direct dependencies, but not those for development and tests."""
+# All are possessive: the time that a line takes must not grow faster than the line.
 _ENTRY = re.compile(
-    r"\s*[-\"']*\s*(?:(?:dependencies|install_requires)\s*=\s*\[\s*)?[\"']?"
-    r"(?P<name>[A-Za-z][\w.-]*)(?:\[(?P<extras>[\w,\s-]+)\])?"
+    r"\s*+[-\"']*+\s*+(?:(?:dependencies|install_requires)\s*+=\s*+\[\s*+)?[\"']?"
+    r"(?P<name>[A-Za-z][\w.-]*+)(?:\[(?P<extras>[\w,\s-]+)\])?"
 )
+
+_HEADING = re.compile(r"\s*+\[++([^\[\]\"']++)\]++\s*+(?:#.*)?$")
+_KEY = re.compile(r"\s*+(\w++)\s*+=")
 
 
 def declared(repository: Repository) -> Iterator[tuple[str, str]]:
@@ -27,9 +31,9 @@ def declared(repository: Repository) -> Iterator[tuple[str, str]]:
     for file in repository.matching(DECLARING):
         counts = file.path.suffix not in (".toml", ".cfg")
         for number, line in file.lines():
-            if heading := re.match(r"\s*\[+([^\]\"']+)\]+\s*(?:#.*)?$", line):
+            if heading := _HEADING.match(line):
                 counts = heading[1] in ("project", "tool.poetry.dependencies", "packages", "options")
-            if re.match(r"\s*(?:extras_require|tests_require|\w*optional\w*)\s*=", line):
+            if (key := _KEY.match(line)) and ("optional" in key[1] or key[1] in ("extras_require", "tests_require")):
                 counts = False
             match = _ENTRY.match(line)
             if not counts or not match or line.lstrip().startswith("#"):

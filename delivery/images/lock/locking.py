@@ -22,6 +22,7 @@ from delivery.images.lock.errors import LockError
 from delivery.images.lock.inputs import Inputs, gather, nodrop
 from delivery.images.lock.resolution import Resolver, Unsatisfiable
 from delivery.images.lock.uv import target
+from delivery.own_files import Linked, write_text
 
 KEPT = "requirements.lock"
 """What `keep` writes into the repository, where detection finds it."""
@@ -232,6 +233,7 @@ def keep(description: Description, locked: Locked) -> Path:
         raise LockError(
             Problem(f"The address in {line.split(' --hash')[0]} has a login in it", "Give the login in ~/.netrc")
         )
-    path = description.folder / KEPT
-    path.write_text(text + "".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return path
+    try:
+        return write_text(description.folder, KEPT, text + "".join(f"{line}\n" for line in lines))
+    except Linked as error:
+        raise LockError(Problem(str(error), f"Remove {KEPT}")) from None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Iterator
 
 from delivery.detection.callables.lacking.placeholders import placeholder
+from delivery.detection.reading import from_json
 from delivery.detection.repository import Repository
 
 Found = tuple[str, str, str]
@@ -37,7 +37,7 @@ def _gunicorn(repository: Repository) -> Iterator[Found]:
 def _zappa(repository: Repository) -> Iterator[Found]:
     for file in repository.named("zappa_settings.json"):
         try:
-            stages = json.loads(repository.content(file))
+            stages = from_json(repository.content(file))
         except ValueError:
             continue
         for stage in stages.values() if isinstance(stages, dict) else []:

@@ -43,7 +43,7 @@ def _in_pyproject(repository: Repository) -> Iterator[Command]:
 
 def _in_setup(repository: Repository) -> Iterator[Command]:
     for file in repository.named("setup.py"):
-        if match := re.search(r"console_scripts[\"']?\s*[:=]\s*\[(.*?)\]", file.text(), re.DOTALL):
+        if match := re.search(r"console_scripts[\"']?\s*+[:=]\s*+\[([^\]]*+)", file.text()):
             yield from (Command(name, function, "setup.py") for name, function in _IN_SETUP.findall(match[1]))
     for file in repository.named("setup.cfg"):
         if match := re.search(r"^console_scripts\s*=\s*\n((?:[ \t]+.*\n?)+)", file.text(), re.MULTILINE):

@@ -95,7 +95,10 @@ def _declared(repository: Repository, notes: list[str]) -> Iterator[Process]:
 
 def _text(command: Any) -> str:
     """A command of a compose file, whose variables are written $$NAME where the container's are meant."""
-    text = shlex.join(str(each) for each in command) if isinstance(command, list) else str(command or "")
+    if isinstance(command, list):
+        # The text of a list in it can be larger than the file, where that has aliases.
+        command = shlex.join(str(each) for each in command if isinstance(each, str | int | float))
+    text = command if isinstance(command, str) else ""
     return re.sub(r"\s+", " ", text.replace("$$", "$")).strip()
 
 

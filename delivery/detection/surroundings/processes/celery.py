@@ -24,10 +24,7 @@ WORKER_MODULES = re.compile(
 )
 """Modules that are there for the worker."""
 DOCUMENTS = r"(?i)readme(\.\w+)?|makefile|(.*/)?[\w.-]+\.(sh|service|conf|ini|md|rst|yml|yaml|cfg)"
-_NAMED = re.compile(
-    r"celery\s+(?:-A|--app)[ =](?P<app>[\w.:]+)\s+(?:\S+\s+)*?worker"
-    r"|celery\s+worker\s+(?:\S+\s+)*?(?:-A|--app)[ =](?P<late>[\w.:]+)"
-)
+_OPTION = re.compile(r"(?<!\S)(?:-A|--app)[ =]([\w.:]+)")
 
 
 def celery_workers(repository: Repository, application: Application, notes: list[str]) -> Iterator[Process]:
@@ -72,12 +69,27 @@ def _documented(repository: Repository, application: Application) -> tuple[str, 
         repository.matching(DOCUMENTS, beside=False), key=lambda each: each.path.suffix in (".md", ".rst")
     ):
         for number, line in file.lines():
-            if match := _NAMED.search(line):
-                name = match["app"] or match["late"]
+            if name := named_application(line):
                 owner = name.partition(":")[0]
                 if owner in application.index or owner.rpartition(".")[0] in application.index:
                     return name, f"{file.path}:{number}"
     return None
+
+
+def named_application(line: str) -> str:
+    """What a line gives to `celery --app NAME worker` or `celery worker --app NAME`; empty if it starts no worker.
+
+    In time that grows as the line does: the command is looked for once, and not from each word on.
+    """
+    options = list(_OPTION.finditer(line))
+    last = max((each.start() for each in re.finditer(r"(?<!\S)worker", line)), default=-1)
+    for option in options if last >= 0 else ():
+        before = line[max(0, option.start() - 100) : option.start()].rstrip()
+        if before.endswith("celery") and option.end() < last and line[option.end()].isspace():
+            return option[1]
+    command = re.search(r"celery\s++worker\s", line)
+    late = command and next((each for each in options if each.start() >= command.end() - 1), None)
+    return late[1] if late else ""
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,14 @@ from typing import Any
 
 import yaml
 
-from delivery.detection.repository import Repository
+from delivery.detection.repository import File, Repository
 
 FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml", "docker-compose.prod.yml",
          "docker-compose.production.yml")  # fmt: skip
+LARGEST = 200_000
+"""Characters of a file, which PyYAML reads in seconds."""
+MOST_KEYS = 1000
+"""Of one mapping."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +36,15 @@ class Service:
     @property
     def image(self) -> str:
         """The last part of the image's name, without the tag."""
-        return re.sub(r"[:@].*", "", str(self.keys.get("image") or "").rpartition("/")[2])
+        return re.sub(r"[:@].*", "", _text(self.keys.get("image")).rpartition("/")[2])
 
 
 def services_of(repository: Repository) -> Iterator[Service]:
     """The services of the repository's compose files. A file that can't be read has none."""
     for file in repository.named(*FILES):
         try:
-            content = yaml.safe_load(file.text())
-        except yaml.YAMLError as error:
+            content = _content(file)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             repository.unreadable[str(file.path)] = str(error)
             continue
         services = content.get("services") if isinstance(content, dict) else None
@@ -51,9 +55,32 @@ def services_of(repository: Repository) -> Iterator[Service]:
             for number, line in file.lines()
             if (match := re.match(r"\s+[\"']?([\w.-]+)[\"']?:\s*$", line))
         }
-        known = {name: each for name, each in services.items() if isinstance(each, dict)}
-        built = {str(each.get("image")) for each in known.values() if each.get("build") and each.get("image")}
+        known = {name: each for name, each in services.items() if isinstance(each, dict) and isinstance(name, str)}
+        built = {_text(each.get("image")) for each in known.values() if each.get("build")} - {""}
         for name, each in known.items():
-            own = bool(each.get("build")) or str(each.get("image")) in built or "extends" in each
+            own = bool(each.get("build")) or _text(each.get("image")) in built or "extends" in each
             place = f"{file.path}:{lines[name]}" if name in lines else str(file.path)
-            yield Service(str(name), place, each, own)
+            yield Service(name, place, each, own)
+
+
+def _content(file: File) -> Any:
+    """Raises YAMLError, ValueError and RecursionError."""
+    text = file.text()
+    if len(text) > LARGEST:
+        raise ValueError(f"it has more than {LARGEST} characters")
+    return yaml.load(text, _Loader)
+
+
+class _Loader(yaml.SafeLoader):
+    """Keys that are merged (`<<: *common`) are copied, so that a few lines of merges of merges would fill memory."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Replace the merge keys of a mapping by what they name. Raises ComposerError if that is too much."""
+        super().flatten_mapping(node)
+        if len(node.value) > MOST_KEYS:
+            raise yaml.composer.ComposerError(None, None, f"more than {MOST_KEYS} keys are merged", node.start_mark)
+
+
+def _text(value: object) -> str:
+    """A text; empty for anything else, whose text can be larger than the file: aliases stand for what they name."""
+    return value if isinstance(value, str) else ""

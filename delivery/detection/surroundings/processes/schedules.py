@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
 from delivery.detection.cron import problem_of
 from delivery.detection.description import Process, Role
+from delivery.detection.reading import from_json
 from delivery.detection.repository import Repository
 
 CRONTABS = r"(?:.*/)?(?:crontab(?:\.\w+)?|\w[\w.-]*\.(?:cron|crontab)|cronfile)|(?:.*/)?cron\.d/[\w-]+"
@@ -31,7 +31,7 @@ def cron_jobs(repository: Repository, notes: list[str]) -> Iterator[Process]:
 def _from_app_json(repository: Repository) -> Iterator[tuple[str, str, str]]:
     for file in repository.named("app.json"):
         try:
-            content = json.loads(file.text())
+            content = from_json(file.text())
         except ValueError as error:
             repository.unreadable["app.json"] = str(error)
             continue
