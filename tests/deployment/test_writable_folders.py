@@ -79,6 +79,14 @@ def test_a_repository_that_is_itself_a_package_is_in_a_folder_of_its_name(tmp_pa
     assert paths(folders(described(shop, writes=(written("instance"),)))) == ["/srv/shop/instance"]
 
 
+def test_a_stray_init_file_moves_no_folder(tmp_path: Path) -> None:
+    """The image has the repository where the package that is served says, and nowhere else."""
+    repository = tmp_path / "shop"
+    (repository / "shop").mkdir(parents=True)
+    (repository / "__init__.py").touch()
+    assert paths(folders(described(repository, writes=(written("instance"),)))) == ["/srv/instance"]
+
+
 def test_folders_in_a_folder_that_is_mounted_are_part_of_it() -> None:
     found = folders(described(writes=(written("var/cache"), written("var"), written("var/uploads", shared=True))))
     assert paths(found) == ["/srv/var", "/srv/var/uploads"]

@@ -19,6 +19,7 @@ from delivery.deployment.chart.commented import Value
 from delivery.deployment.errors import DeploymentError
 from delivery.deployment.services.connections import DATABASE_URL
 from delivery.detection.description import Description, Found, Written
+from delivery.images.context import place
 
 DATA = PurePosixPath("/data")
 """For a database that the application would put beside its code."""
@@ -117,19 +118,13 @@ def _sub_path(path: PurePosixPath) -> str:
     return str(path).strip("/").removeprefix("srv/").replace("/", "-")
 
 
-def code_folder(description: Description) -> PurePosixPath:
-    """Where the image has the repository: a repository that is itself a package is in a folder of its own name."""
-    is_package = (description.folder / "__init__.py").is_file()
-    return CODE / description.folder.name if is_package else CODE
-
-
 def find_folders(description: Description, *, development: bool, has_database: bool) -> Folders:
     """The folders to mount. has_database: another database is configured, so that none of SQLite is used.
 
     Raises DeploymentError where production would lose what is written, which `development` may.
     """
     found: dict[PurePosixPath, Folder] = {}
-    code = code_folder(description)
+    code = CODE / place(description)
     beside_code: list[Written] = []
     for each in description.surroundings.writes:
         if each.what == SQLITE and has_database:
