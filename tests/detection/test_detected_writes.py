@@ -128,6 +128,21 @@ def test_a_path_that_another_module_defines_is_followed(tmp_path: Path) -> None:
     assert writes(tmp_path, files, "shop:create_app()", "src") == [("data/state.json", "file", False)]
 
 
-def test_writable_folders_can_be_set(tmp_path: Path) -> None:
-    files = {"app.py": FLASK, "flask-app.toml": 'writable = ["var"]\n'}
-    assert writes(tmp_path, files) == [("var", "folder", False)]
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        ('writable = ["var"]', [("var", "folder", True)]),
+        ('writable = ["catalog/shop.db"]', [("catalog/shop.db", "SQLite database", True)]),
+        *((f'writable = ["{name}"]', [(name, "folder", False)]) for name in ("cache", ".webcache", "var/tmp", "logs")),
+        ('scratch = ["var"]', [("var", "folder", False)]),
+    ],
+)
+def test_a_declared_folder_is_kept_unless_its_name_or_its_key_says_that_it_may_be_lost(
+    tmp_path: Path, declared: str, expected: list[tuple[str, str, bool]]
+) -> None:
+    assert writes(tmp_path, {"app.py": FLASK, "flask-app.toml": f"{declared}\n"}) == expected
+
+
+def test_what_lies_in_a_scratch_folder_may_be_lost_whatever_it_is(tmp_path: Path) -> None:
+    files = {"app.py": f"{FLASK}{CONNECT}('var/shop.db')\n", "flask-app.toml": 'scratch = ["var"]\n'}
+    assert writes(tmp_path, files) == [("var", "folder", False), ("var/shop.db", "SQLite database", False)]

@@ -10,6 +10,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from delivery.detection.code.application import Application
 from delivery.detection.code.configured import Configured
@@ -46,13 +47,15 @@ KEYS = (
 )  # fmt: skip
 """Keys of the configuration that name what is written to."""
 DATABASES = (".db", ".sqlite", ".sqlite3", ".db3", ".sqlitedb")
+SCRATCH = re.compile(r"(?:^|[/._-])(?:\w*cache\w*|te?mp|logs?)(?:$|[/._-])")
+"""Names of folders whose content may be lost."""
 
 
 def find_writes(configuration: Configuration, application: Application, configured: Configured) -> tuple[Written, ...]:
-    """All that is written to, each path once. The configuration's own paths are added."""
+    """All that is written to, each path once. The configuration's own paths are added, and what it says of them counts."""
     writes = _Writes(application, configured)
     read = set(writes.read())
-    found = {path: Written(path, configuration.place, FOLDER, shared=False) for path in configuration.writable or ()}
+    found = {each.path: each for each in _declared(configuration)}
     for one in writes.all():
         if is_temporary(one.path):
             continue
@@ -60,7 +63,22 @@ def find_writes(configuration: Configuration, application: Application, configur
         there = found.get(each.path)
         # What is made as a folder, and written to as another kind, is that.
         found[each.path] = _merged(there, each) if there else each
-    return tuple(found.values())
+    return tuple(replace(each, shared=False) if _may_be_lost(each, configuration) else each for each in found.values())
+
+
+def _declared(configuration: Configuration) -> Iterator[Written]:
+    """Kept unless its name says that it need not be: who declares a folder rarely thinks of the second pod."""
+    for path in (*(configuration.writable or ()), *(configuration.scratch or ())):
+        what = DATABASE if path.endswith(DATABASES) else LOG if path.endswith(".log") else FOLDER
+        yield Written(path, configuration.place, what, shared=not SCRATCH.search(path.lower()))
+
+
+def _may_be_lost(written: Written, configuration: Configuration) -> bool:
+    """Whether the configuration says so, of the path itself or of a folder that it is in."""
+    path = PurePosixPath(written.path)
+    return written.path not in (configuration.writable or ()) and any(
+        path.is_relative_to(each) for each in configuration.scratch or ()
+    )
 
 
 def _merged(one: Written, other: Written) -> Written:
