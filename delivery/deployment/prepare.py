@@ -112,7 +112,7 @@ def prepare(wanted: Wanted) -> Prepared:
     known = {*secret, *given.config, *user.names, *_environment(wanted), *_keys(wanted.kubectl, user.existing_secret)}
     notes = [*given.notes, *_check_settings(wanted, known, user)]
     version = EnvironmentSecrets(wanted.kubectl, wanted.release).version(secret, current) if secret else None
-    folders = _folders(wanted, {**_environment(wanted), **given.config, **secret}, known)
+    folders = _folders(wanted, {**_environment(wanted), **given.config, **secret, **user.values}, known)
     claim = f"{wanted.release}-data" if folders.shared else ""
     found = chart_values.values(
         wanted.application.description if wanted.application else None,
@@ -195,10 +195,18 @@ def _folders(wanted: Wanted, values: Mapping[str, str], known: set[str]) -> Fold
     if not wanted.application:
         return Folders()
     has_database = any(_names_server(name) and not values.get(name, "").startswith("sqlite") for name in known)
-    return find_folders(wanted.application.description, development=wanted.development, has_database=has_database)
+    return find_folders(
+        wanted.application.description,
+        development=wanted.development,
+        has_database=has_database,
+        given={name: values.get(name, "") for name in sorted(known)},
+    )
 
 
 def _names_server(setting: str) -> bool:
+    if setting.startswith(("DEV_", "TEST_", "TESTING_", "DEVELOPMENT_")):
+        # The server doesn't use it.
+        return False
     part = DATABASE_PART.fullmatch(setting)
     return bool(DATABASE_URL.fullmatch(setting) or (part and part["host"]))
 

@@ -170,6 +170,26 @@ def test_a_values_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
         prepare(wanted(tmp_path, values="a: [\n"))
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"env": "DATABASE_URL=sqlite:////var/lib/shop/shop.db\n"},
+        {"environment": {"DATABASE_URL": "sqlite:////var/lib/shop/shop.db"}},
+        {"values": "config: {DATABASE_URL: 'sqlite:////var/lib/shop/shop.db'}\n"},
+    ],
+    ids=str,
+)
+def test_an_sqlite_database_that_a_setting_names_is_on_the_claim(tmp_path: Path, given: dict[str, Any]) -> None:
+    assert prepare(wanted(tmp_path, **given)).claim == "shop-data"
+    assert written_values(tmp_path)["volumeMounts"][0]["mountPath"] == "/var/lib/shop"
+
+
+def test_a_database_for_development_does_not_replace_the_one_of_the_server(tmp_path: Path) -> None:
+    writes = (written("instance/shop.db", "SQLite database", shared=True),)
+    env = "DEV_DATABASE_URL=postgresql://localhost/shop\n"
+    assert prepare(wanted(tmp_path, env=env, surroundings={"writes": writes})).claim == "shop-data"
+
+
 def test_a_claim_is_made_once_and_stays_as_it_is(tmp_path: Path) -> None:
     asked = wanted(tmp_path, surroundings={"writes": (written("uploads", shared=True),)})
     prepare(asked).put()

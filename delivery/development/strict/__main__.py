@@ -62,6 +62,7 @@ def of_application(app: str, env: Path | None) -> Strict:
         has_database=any(
             DATABASE_URL.fullmatch(name) and not value.startswith("sqlite") for name, value in variables.items()
         ),
+        given=variables,
     )
     image = f"{description.name}:strict"
     build(description, image)
