@@ -137,8 +137,8 @@ class Written:
     """Relative to the repository, absolute, or starting with ~."""
     place: str
     what: str
-    """What it is. Of files: `SQLite database`, `database file` of another kind, `log file`, `file`. Of folders: `upload folder`,
-    `instance folder`, `search index`, `cache`, `log folder`, `session files`, `folder`."""
+    """What it is. Of files: `SQLite database`, `database file` of another kind, `log file`, `file`. Of folders: `upload
+    folder`, `instance folder`, `search index`, `cache`, `log folder`, `session files`, `folder`."""
     shared: bool
     """Every pod must see the same content, so that more than one replica needs a shared volume."""
     setting: str = ""

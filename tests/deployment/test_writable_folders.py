@@ -158,6 +158,11 @@ def test_production_does_not_lose_a_database_beside_the_code() -> None:
     assert (found["replicaCount"], found["volumeMounts"]) == (1, [{"name": "code", "mountPath": "/srv"}])
 
 
+def test_production_does_not_lose_a_file_that_the_application_reads_again() -> None:
+    with pytest.raises(DeploymentError, match=r'may be lost, write scratch = \["visits.csv"\] in flask-app.toml'):
+        folders(described(writes=(written("visits.csv", "file", shared=True),)), development=False)
+
+
 def test_a_migration_could_not_see_a_database_in_the_pods_copy_of_the_code() -> None:
     hard_coded = described(
         writes=(written("app.db", SQLITE, shared=True),), migration=Found("flask db upgrade", "migrations")

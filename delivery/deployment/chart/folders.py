@@ -188,7 +188,8 @@ def _refuse(written: Written) -> NoReturn:
     raise DeploymentError(
         f"{written.place}: {written.path} ({written.what}) lies in the folder of the code, which a new version "
         "replaces, and its content with it. Move it into a folder of its own, such as instance/, or use a database "
-        'server: for `make up` services = ["postgresql"] in flask-app.toml, else DATABASE_URL=... in your env file'
+        'server: for `make up` services = ["postgresql"] in flask-app.toml, else DATABASE_URL=... in your env file. If '
+        f'its content may be lost, write scratch = ["{written.path}"] in flask-app.toml'
     )
 
 
