@@ -20,6 +20,8 @@ class Overrides:
     """Variables of the server."""
     values: Mapping[str, str] = field(default_factory=dict)
     """Those of them whose value the file has."""
+    chart: Mapping[str, Any] = field(default_factory=dict)
+    """All of the chart's values that it sets."""
     existing_secret: str = ""
     has_secret_values: bool = False
     has_more: bool = False
@@ -46,6 +48,7 @@ def read(file: Path | None) -> Overrides:
     return Overrides(
         frozenset({*given, *(str(each["name"]) for each in named)}),
         {str(name): str(value) for name, value in given.items()},
+        values,
         str(secrets.get("existingSecret") or ""),
         bool(secrets.get("values")),
         bool(values.get("extraEnvFrom")),

@@ -15,6 +15,7 @@ from delivery.deployment import overrides
 from delivery.deployment.chart import values as chart_values
 from delivery.deployment.chart.commented import Value, render
 from delivery.deployment.chart.folders import Folders, find_folders
+from delivery.deployment.chart.precedence import joined_lists, refuse_more_pods
 from delivery.deployment.errors import DeploymentError
 from delivery.deployment.overrides import Overrides
 from delivery.deployment.release.helm import Helm
@@ -30,6 +31,9 @@ CLAIM_SIZE = "1Gi"
 HEADING = """How {name} is deployed. Written anew each time by make {target}: change nothing here.
 Your own values go into a file of your own, which takes precedence: VALUES=<path>.
 The image is set on helm's command line."""
+
+JOINED = """The lists that both values.yaml and your own file have, joined for {name}: helm would take yours alone.
+Written anew each time by make {target}: change nothing here."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,7 @@ def prepare(wanted: Wanted) -> Prepared:
     notes = [*given.notes, *_check_settings(wanted, known, user)]
     version = EnvironmentSecrets(wanted.kubectl, wanted.release).version(secret, current) if secret else None
     folders = _folders(wanted, {**_environment(wanted), **given.config, **secret, **user.values}, known)
+    refuse_more_pods(folders, user.chart, wanted.values)
     claim = f"{wanted.release}-data" if folders.shared else ""
     found = chart_values.values(
         wanted.application.description if wanted.application else None,
@@ -127,7 +132,9 @@ def prepare(wanted: Wanted) -> Prepared:
         ),
         folders,
     )
-    files = [str(_write(wanted, found)), *([str(wanted.values)] if wanted.values else [])]
+    files = [str(_write(wanted, found, HEADING, "values.yaml")), *([str(wanted.values)] if wanted.values else [])]
+    if joined := joined_lists(found, user.chart):
+        files.append(str(_write(wanted, joined, JOINED, "lists.yaml")))
     processes = wanted.application.description.surroundings.processes if wanted.application else ()
     return Prepared(wanted, tuple(files), version, claim, bool(processes), tuple(notes))
 
@@ -211,11 +218,11 @@ def _names_server(setting: str) -> bool:
     return bool(DATABASE_URL.fullmatch(setting) or (part and part["host"]))
 
 
-def _write(wanted: Wanted, found: list[Value]) -> Path:
+def _write(wanted: Wanted, found: list[Value], heading: str, file_name: str) -> Path:
     """Write the values for the user to see, and helm to read."""
     name = wanted.application.description.name if wanted.application else wanted.release
-    heading = HEADING.format(name=name, target="up" if wanted.development else "deploy")
-    file = BUILD / name / "values.yaml"
+    heading = heading.format(name=name, target="up" if wanted.development else "deploy")
+    file = BUILD / name / file_name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(render(found, heading), encoding="utf-8")
     return file

@@ -190,6 +190,44 @@ def test_a_database_for_development_does_not_replace_the_one_of_the_server(tmp_p
     assert prepare(wanted(tmp_path, env=env, surroundings={"writes": writes})).claim == "shop-data"
 
 
+UPLOADS = {"writes": (written("uploads", shared=True),)}
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ("autoscaling: {mode: hpa}\n", "autoscaling.mode to hpa"),
+        ("replicaCount: 3\n", "replicaCount to 3"),
+        ("rollout: {strategy: RollingUpdate}\n", "rollout.strategy to RollingUpdate"),
+    ],
+)
+def test_more_pods_than_can_have_the_files_are_refused(tmp_path: Path, values: str, key: str) -> None:
+    with pytest.raises(DeploymentError, match=f"my.values sets {key}, while one pod alone"):
+        prepare(wanted(tmp_path, values=values, surroundings=UPLOADS))
+    prepare(wanted(tmp_path, values=values))
+
+
+def test_who_mounts_a_volume_of_their_own_may_have_more_pods(tmp_path: Path) -> None:
+    values = """
+        autoscaling: {mode: hpa}
+        volumes: [{name: nfs, persistentVolumeClaim: {claimName: nfs}}]
+        volumeMounts: [{name: nfs, mountPath: /srv/uploads}]
+    """
+    prepared = prepare(wanted(tmp_path, values=values, surroundings=UPLOADS))
+    joined = yaml.safe_load(Path(prepared.files[-1]).read_text())
+    assert joined["volumeMounts"] == [{"name": "nfs", "mountPath": "/srv/uploads"}]
+
+
+def test_a_volume_of_the_users_is_added_to_those_of_the_data(tmp_path: Path) -> None:
+    """Helm would replace the list, and the data would be written into the pod."""
+    values = "volumes: [{name: ca, configMap: {name: ca}}]\nvolumeMounts: [{name: ca, mountPath: /ca}]\n"
+    prepared = prepare(wanted(tmp_path, values=values, surroundings=UPLOADS))
+    assert prepared.files[1] == str(tmp_path / "my.values")
+    joined = yaml.safe_load(Path(prepared.files[2]).read_text())
+    assert [each["name"] for each in joined["volumes"]] == ["shared", "ca"]
+    assert [each["mountPath"] for each in joined["volumeMounts"]] == ["/srv/uploads", "/ca"]
+
+
 def test_a_claim_is_made_once_and_stays_as_it_is(tmp_path: Path) -> None:
     asked = wanted(tmp_path, surroundings={"writes": (written("uploads", shared=True),)})
     prepare(asked).put()
