@@ -12,6 +12,7 @@ from pathlib import Path
 
 from delivery.checkout import BUILD
 from delivery.deployment import overrides
+from delivery.deployment.chart import continuity
 from delivery.deployment.chart import values as chart_values
 from delivery.deployment.chart.commented import Value, render
 from delivery.deployment.chart.folders import Folders, find_folders
@@ -117,8 +118,10 @@ def prepare(wanted: Wanted) -> Prepared:
     notes = [*given.notes, *_check_settings(wanted, known, user)]
     version = EnvironmentSecrets(wanted.kubectl, wanted.release).version(secret, current) if secret else None
     folders = _folders(wanted, {**_environment(wanted), **given.config, **secret, **user.values}, known)
+    folders, more = _continued(wanted, folders)
+    notes += more
     refuse_more_pods(folders, user.chart, wanted.values)
-    claim = f"{wanted.release}-data" if folders.shared else ""
+    claim = _claim(wanted) if folders.shared else ""
     found = chart_values.values(
         wanted.application.description if wanted.application else None,
         chart_values.Circumstances(
@@ -208,6 +211,28 @@ def _folders(wanted: Wanted, values: Mapping[str, str], known: set[str]) -> Fold
         has_database=has_database,
         given={name: values.get(name, "") for name in sorted(known)},
     )
+
+
+def _continued(wanted: Wanted, folders: Folders) -> tuple[Folders, list[str]]:
+    """The folders with what is mounted already, and what a user should know. Refuses to leave data in production."""
+    if not wanted.application:
+        return folders, []
+    folders, notes, refused = continuity.continued(
+        folders,
+        Helm(wanted.release, wanted.kubectl).values(),
+        _claim(wanted),
+        wanted.application.description,
+        wanted.application.place,
+    )
+    if wanted.development:
+        return folders, [*notes, *refused]
+    continuity.refuse(refused)
+    return folders, notes
+
+
+def _claim(wanted: Wanted) -> str:
+    """The name of the claim of the release."""
+    return f"{wanted.release}-data"
 
 
 def _names_server(setting: str) -> bool:

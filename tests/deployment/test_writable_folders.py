@@ -101,7 +101,7 @@ def test_folders_in_a_folder_that_is_mounted_are_part_of_it() -> None:
 
 def test_sqlite_is_not_used_where_another_database_is_configured() -> None:
     writes = (written("instance/shop.db", SQLITE, shared=True),)
-    assert folders(described(writes=writes), has_database=True) == Folders()
+    assert folders(described(writes=writes), has_database=True).folders == ()
 
 
 def test_a_database_beside_the_code_is_moved_by_the_setting_that_says_where_it_is() -> None:

@@ -9,6 +9,7 @@ What the image has in such a folder is copied into it first, where it is not the
 
 from __future__ import annotations
 
+import posixpath
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -53,6 +54,8 @@ class Folders:
     """What is kept in that copy alone, so that there can be one pod, and its content ends with it; empty for none."""
     settings: tuple[Found[tuple[str, str]], ...] = ()
     """Settings, as name and value, that move what is written into one of the folders."""
+    unused: frozenset[PurePosixPath] = frozenset()
+    """Where SQLite databases would be, if the settings did not give another database."""
 
     @property
     def shared(self) -> bool:
@@ -131,9 +134,10 @@ def find_folders(
     code = CODE / place(description)
     beside_code: list[Written] = []
     given = given or {}
-    found_in_code = (each for each in description.surroundings.writes if not _is_replaced(each, has_database, given))
-    for each in (*found_in_code, *given_databases(description, given)):
-        path = _folder(each, description, code)
+    writes = description.surroundings.writes
+    replaced = [each for each in writes if _is_replaced(each, has_database, given)]
+    for each in (*(each for each in writes if each not in replaced), *given_databases(description, given)):
+        path = folder_of(each, description)
         if path in (code, CODE):
             beside_code.append(each)
         elif path:
@@ -146,8 +150,20 @@ def find_folders(
     if only_copy and not (development and _is_one_pod(description)):
         _refuse(only_copy[0])
     return Folders(
-        tuple(_outermost(found)), "; ".join(map(_why, beside_code)), "; ".join(map(_why, only_copy)), settings
+        tuple(_outermost(found)),
+        "; ".join(map(_why, beside_code)),
+        "; ".join(map(_why, only_copy)),
+        settings,
+        frozenset(_places(replaced, description)),
     )
+
+
+def _places(replaced: list[Written], description: Description) -> Iterator[PurePosixPath]:
+    for each in replaced:
+        if posixpath.dirname(each.path) != "/":
+            path = folder_of(each, description)
+            if path:
+                yield DATA if path in (CODE, CODE / place(description)) else path
 
 
 def _is_replaced(written: Written, has_database: bool, given: Mapping[str, str]) -> bool:
@@ -193,12 +209,12 @@ def _refuse(written: Written) -> NoReturn:
     )
 
 
-def _folder(written: Written, description: Description, code: PurePosixPath) -> PurePosixPath | None:
+def folder_of(written: Written, description: Description) -> PurePosixPath | None:
     """The folder to mount; None where it is writable anyway."""
     if written.path.startswith("~"):
         # HOME is /tmp.
         return None
-    path = code / written.path
+    path = CODE / place(description) / written.path
     local = description.folder / written.path
     is_file = local.is_file() or (written.what in FILES and not local.is_dir())
     path = PurePosixPath("/" + "/".join(_normal((path.parent if is_file else path).parts[1:])))

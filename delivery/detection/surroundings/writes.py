@@ -74,7 +74,10 @@ def find_writes(
         there = found.get(each.path)
         # What is made as a folder, and written to as another kind, is that.
         found[each.path] = _merged(there, each) if there else each
-    return tuple(replace(each, shared=False) if _may_be_lost(each, configuration) else each for each in found.values())
+    return tuple(
+        replace(each, shared=False, place=configuration.place) if _may_be_lost(each, configuration) else each
+        for each in found.values()
+    )
 
 
 def _declared(configuration: Configuration) -> Iterator[Written]:
