@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import FrameType
 
+from delivery.deployment.release.remedies import CODE
 from delivery.development.errors import DevelopmentError
-from delivery.development.strict.advice import CODE, advise
+from delivery.development.strict.advice import advise
 
 USER = "10001:10001"
 TMP_SIZE = "256m"
