@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ class Overrides:
 
     names: frozenset[str] = field(default_factory=frozenset)
     """Variables of the server."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """Those of them whose value the file has."""
+    chart: Mapping[str, Any] = field(default_factory=dict)
+    """All of the chart's values that it sets."""
     existing_secret: str = ""
     has_secret_values: bool = False
     has_more: bool = False
@@ -37,10 +42,13 @@ def read(file: Path | None) -> Overrides:
         raise DeploymentError(f"VALUES={file} has no values: write the chart's keys into it, such as `config:`")
     secrets = _map(values, "secrets")
     extra = values.get("extraEnv") or []
-    names = {*_map(values, "config"), *_map(secrets, "values")}
-    names |= {str(each["name"]) for each in extra if isinstance(each, dict) and "name" in each}
+    named = [each for each in extra if isinstance(each, dict) and "name" in each]
+    given = {**_map(values, "config"), **_map(secrets, "values")}
+    given |= {each["name"]: each["value"] for each in named if "value" in each}
     return Overrides(
-        frozenset(names),
+        frozenset({*given, *(str(each["name"]) for each in named)}),
+        {str(name): str(value) for name, value in given.items()},
+        values,
         str(secrets.get("existingSecret") or ""),
         bool(secrets.get("values")),
         bool(values.get("extraEnvFrom")),

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from delivery.checkout import BUILD
 from delivery.deployment import overrides
+from delivery.deployment.chart import continuity
 from delivery.deployment.chart import values as chart_values
 from delivery.deployment.chart.commented import Value, render
 from delivery.deployment.chart.folders import Folders, find_folders
+from delivery.deployment.chart.precedence import joined_lists, refuse_more_pods
 from delivery.deployment.errors import DeploymentError
 from delivery.deployment.overrides import Overrides
 from delivery.deployment.release.helm import Helm
@@ -30,6 +32,9 @@ CLAIM_SIZE = "1Gi"
 HEADING = """How {name} is deployed. Written anew each time by make {target}: change nothing here.
 Your own values go into a file of your own, which takes precedence: VALUES=<path>.
 The image is set on helm's command line."""
+
+JOINED = """The lists that both values.yaml and your own file have, joined for {name}: helm would take yours alone.
+Written anew each time by make {target}: change nothing here."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +117,11 @@ def prepare(wanted: Wanted) -> Prepared:
     known = {*secret, *given.config, *user.names, *_environment(wanted), *_keys(wanted.kubectl, user.existing_secret)}
     notes = [*given.notes, *_check_settings(wanted, known, user)]
     version = EnvironmentSecrets(wanted.kubectl, wanted.release).version(secret, current) if secret else None
-    folders = _folders(wanted, {**_environment(wanted), **given.config, **secret}, known)
-    claim = f"{wanted.release}-data" if folders.shared else ""
+    folders = _folders(wanted, {**_environment(wanted), **given.config, **secret, **user.values}, known)
+    folders, more = _continued(wanted, folders)
+    notes += more
+    refuse_more_pods(folders, user.chart, wanted.values)
+    claim = _claim(wanted) if folders.shared else ""
     found = chart_values.values(
         wanted.application.description if wanted.application else None,
         chart_values.Circumstances(
@@ -127,7 +135,9 @@ def prepare(wanted: Wanted) -> Prepared:
         ),
         folders,
     )
-    files = [str(_write(wanted, found)), *([str(wanted.values)] if wanted.values else [])]
+    files = [str(_write(wanted, found, HEADING, "values.yaml")), *([str(wanted.values)] if wanted.values else [])]
+    if joined := joined_lists(found, user.chart):
+        files.append(str(_write(wanted, joined, JOINED, "lists.yaml")))
     processes = wanted.application.description.surroundings.processes if wanted.application else ()
     return Prepared(wanted, tuple(files), version, claim, bool(processes), tuple(notes))
 
@@ -193,19 +203,49 @@ def _folders(wanted: Wanted, values: Mapping[str, str], known: set[str]) -> Fold
     if not wanted.application:
         return Folders()
     has_database = any(_names_server(name) and not values.get(name, "").startswith("sqlite") for name in known)
-    return find_folders(wanted.application.description, development=wanted.development, has_database=has_database)
+    return find_folders(
+        wanted.application.description,
+        development=wanted.development,
+        has_database=has_database,
+        given={name: values.get(name, "") for name in sorted(known)},
+    )
+
+
+def _continued(wanted: Wanted, folders: Folders) -> tuple[Folders, list[str]]:
+    """The folders with what is mounted already, and what a user should know. Refuses to leave data in production."""
+    if not wanted.application:
+        return folders, []
+    folders, notes, refused = continuity.continued(
+        folders,
+        Helm(wanted.release, wanted.kubectl).values(),
+        _claim(wanted),
+        wanted.application.description,
+        wanted.application.place,
+    )
+    if wanted.development:
+        return folders, [*notes, *refused]
+    continuity.refuse(refused)
+    return folders, notes
+
+
+def _claim(wanted: Wanted) -> str:
+    """The name of the claim of the release."""
+    return f"{wanted.release}-data"
 
 
 def _names_server(setting: str) -> bool:
+    if setting.startswith(("DEV_", "TEST_", "TESTING_", "DEVELOPMENT_")):
+        # The server doesn't use it.
+        return False
     part = DATABASE_PART.fullmatch(setting)
     return bool(DATABASE_URL.fullmatch(setting) or (part and part["host"]))
 
 
-def _write(wanted: Wanted, found: list[Value]) -> Path:
+def _write(wanted: Wanted, found: list[Value], heading: str, file_name: str) -> Path:
     """Write the values for the user to see, and helm to read."""
     name = wanted.application.description.name if wanted.application else wanted.release
-    heading = HEADING.format(name=name, target="up" if wanted.development else "deploy")
-    file = BUILD / name / "values.yaml"
+    heading = heading.format(name=name, target="up" if wanted.development else "deploy")
+    file = BUILD / name / file_name
     file.parent.mkdir(parents=True, exist_ok=True)
     # Values may be nobody else's business, though none is a password.
     file.touch(mode=0o600)

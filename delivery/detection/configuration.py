@@ -49,6 +49,7 @@ class Configuration:
     migrate: str | bool | None = None
     health: str | bool | None = None
     writable: tuple[str, ...] | None = None
+    scratch: tuple[str, ...] | None = None
     services: tuple[str, ...] | None = None
     secrets: tuple[str, ...] | None = None
     environment: dict[str, str] = field(default_factory=dict)

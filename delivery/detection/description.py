@@ -137,10 +137,12 @@ class Written:
     """Relative to the repository, absolute, or starting with ~."""
     place: str
     what: str
-    """What it is. Of files: `SQLite database`, `log file`, `file`. Of folders: `upload folder`, `instance folder`,
-    `cache`, `log folder`, `session files`, `folder`."""
+    """What it is. Of files: `SQLite database`, `database file` of another kind, `log file`, `file`. Of folders: `upload
+    folder`, `instance folder`, `search index`, `cache`, `log folder`, `session files`, `folder`."""
     shared: bool
     """Every pod must see the same content, so that more than one replica needs a shared volume."""
+    setting: str = ""
+    """The environment variable that, where it is set, gives another path or another database; empty for none."""
 
 
 @dataclass(frozen=True)

@@ -312,7 +312,14 @@ KEYS = {
     "writable": Key(
         texts("writable"),
         'writable = ["instance"]',
-        "Folders that the application writes to. Each becomes a volume.",
+        "Folders that the application writes to and whose content is kept: they are on a claim that all pods share, so "
+        "that there is one replica. A folder whose name says cache, tmp or log is as in `scratch`.",
+    ),
+    "scratch": Key(
+        texts("scratch"),
+        'scratch = ["static/thumbnails"]',
+        "Folders that the application writes to and whose content may be lost: each pod has its own, which ends with "
+        "it. Takes precedence over what is detected.",
     ),
     "services": Key(
         _services,

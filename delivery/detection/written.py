@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator
 from delivery.detection.configuration import FILE, TABLE
 from delivery.detection.description import Description, Found, Problem, Role, Surroundings, Undecided
 from delivery.detection.repository import Repository
-from delivery.detection.surroundings.writes import DATABASE, LOG
+from delivery.detection.surroundings.file_databases import DATABASE, OTHER
 from delivery.detection.surroundings.writes import FILE as ONE_FILE
+from delivery.detection.surroundings.writes import LOG
 from delivery.own_files import Linked, write_text
 
-FILES = (DATABASE, LOG, ONE_FILE)
+FILES = (DATABASE, OTHER, LOG, ONE_FILE)
 """What is written to and no folder, so that it isn't to be mounted."""
 HEAD = """\
 # How this application runs in production. Each key takes precedence over what is detected in the code: delete a key to
@@ -58,7 +59,8 @@ def content(description: Description) -> str:
     lines += _list("build", surroundings.build_steps)
     lines += _list("services", surroundings.services)
     folders = [each for each in surroundings.writes if each.what not in FILES]
-    lines += _list("writable", [Found(each.path, f"{each.what}, {each.place}") for each in folders])
+    # Others are found again: as `scratch`, they would stay so when something that must be kept comes into them.
+    lines += _list("writable", [Found(each.path, f"{each.what}, {each.place}") for each in folders if each.shared])
     lines += _variables(surroundings)
     lines += _processes(surroundings)
     return "\n".join(lines) + "\n"

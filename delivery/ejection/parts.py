@@ -28,7 +28,7 @@ def _values(description: Description, secret: str) -> str:
     """The values, each with a comment that says where it comes from."""
     configuration = read(Repository(description.folder))
     has_database = any(each.value in DATABASES for each in description.surroundings.services)
-    folders = find_folders(description, development=False, has_database=has_database)
+    folders = find_folders(description, development=False, has_database=has_database, given=configuration.environment)
     shared = f"{description.name}-data" if folders.shared else ""
     given = Circumstances(
         release=description.name,

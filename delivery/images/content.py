@@ -1,7 +1,10 @@
 """Which files of a repository belong into its image.
 
-In a git repository: what it tracks, and what is new and not ignored. Elsewhere all files. In both cases without what
-tools make or fetch, and without files that hold credentials, even where git tracks them.
+Where git knows the folder: what it tracks, and what is new and not ignored. Elsewhere all files. In both cases without
+what tools make or fetch, and without files that hold credentials, even where git tracks them.
+
+What the application has written on the developer's machine is data and not part of it: the image would bring it into
+production. Such are SQLite databases, and files in folders that the application keeps data in, unless git tracks them.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -37,6 +40,12 @@ CREDENTIALS = {
 }
 """Files that hold credentials if their content says so."""
 
+SQLITE = b"SQLite format 3\0"
+SMALLEST_PAGE = 512
+BESIDE_DATABASE = ("-wal", "-shm", "-journal")
+WRITTEN_BY_HAND = (".py", ".html", ".jinja", ".j2", ".css", ".scss", ".js", ".ts", ".map", ".sql", ".woff", ".woff2")
+"""What the names of files end with that belong to the application, also where uploads are in the same folder."""
+
 
 @dataclass
 class Content:
@@ -47,20 +56,57 @@ class Content:
     """Left out, since they hold credentials or are likely to."""
     outside: list[str] = field(default_factory=list)
     """Left out: links to what is not in the folder."""
+    data: list[str] = field(default_factory=list)
+    """Left out, since the application has written it here."""
+    databases: list[str] = field(default_factory=list)
+    """SQLite databases that are in the image, since git tracks them."""
 
 
-def content(folder: Path) -> Content:
-    """The files of `folder` that belong into its image. Raises ImageError."""
+def content(folder: Path, kept: Collection[str] = ()) -> Content:
+    """The files of `folder` that belong into its image. Raises ImageError.
+
+    kept: files and folders in which the application keeps data, relative to `folder`.
+    """
     found = Content()
+    tracked = set(_git(folder, "--cached"))
     for name in sorted(set(_listed(folder))):
         path = folder / name
         if is_confidential(path, name):
             found.confidential.append(name)
         elif path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
             found.outside.append(name)
+        elif _is_database(path):
+            (found.databases if name in tracked else found.data).append(name)
+            if name in tracked:
+                found.files.append(name)
+        elif name not in tracked and _is_data(name, kept):
+            found.data.append(name)
         else:
             found.files.append(name)
     return found
+
+
+def _is_database(path: Path) -> bool:
+    """Whether a file is a database of SQLite, or belongs to one while it is written to."""
+    for ending in BESIDE_DATABASE:
+        if path.name.endswith(ending):
+            return _is_database(path.with_name(path.name.removesuffix(ending)))
+    # Its size is a multiple of its pages', so that few other files must be opened.
+    if path.is_symlink() or not path.is_file() or path.stat().st_size % SMALLEST_PAGE or not path.stat().st_size:
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(SQLITE)) == SQLITE
+    except PermissionError:
+        # Whoever copies it says so.
+        return False
+
+
+def _is_data(name: str, kept: Collection[str]) -> bool:
+    """Whether a file lies where the application keeps data, and is not what developers write by hand."""
+    if name.endswith(WRITTEN_BY_HAND) or Path(name).name.startswith(".git"):
+        return False
+    return any(each != "." and Path(name).is_relative_to(each) for each in kept)
 
 
 def is_confidential(path: Path, name: str) -> bool:
@@ -78,7 +124,7 @@ def is_confidential(path: Path, name: str) -> bool:
 
 def _listed(folder: Path) -> Iterator[str]:
     """The files that are part of the repository, credentials too. Raises ImageError."""
-    listed = _git(folder)
+    listed = _git(folder, "--cached", "--others", "--exclude-standard")
     if not listed:
         yield from _walked(folder, folder)
         return
@@ -94,8 +140,8 @@ def _listed(folder: Path) -> Iterator[str]:
             yield name
 
 
-def _git(folder: Path) -> list[str]:
-    """What git tracks in the folder, and what is new and not ignored; empty where git knows nothing of it.
+def _git(folder: Path, *which: str) -> list[str]:
+    """What `git ls-files` lists in the folder; empty where git knows nothing of it.
 
     Raises ImageError if the folder is in a repository that git can't read: nobody knows then what it ignores.
     """
@@ -103,7 +149,7 @@ def _git(folder: Path) -> list[str]:
     if repository is None:
         return []
     try:
-        done = git.run(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        done = git.run(folder, "ls-files", "-z", *which)
     except FileNotFoundError as error:
         raise ImageError(
             f"{repository} is a git repository, and there is no git on PATH to say which of its files are ignored: "

@@ -64,7 +64,7 @@ def assemble(
     nodrop = (path.relative_to(ROOT).as_posix() for path in (ROOT / "nodrop").rglob("*"))
     _link(ROOT, (name for name in nodrop if name.endswith((".py", ".md", "py.typed"))), folder)
     target = place(description)
-    found = content(description.folder)
+    found = content(description.folder, [each.path for each in description.surroundings.writes if each.shared])
     srv = folder / "srv" / target
     srv.mkdir(parents=True)
     _link(description.folder, found.files, srv)
@@ -207,6 +207,16 @@ def _notes(description: Description, found: Content) -> Iterable[str]:
         yield (
             f"Not in the image, because they probably hold credentials: {_some(found.confidential)}. Pass them to the "
             "application at runtime, as environment variables or mounted files"
+        )
+    if found.data:
+        yield (
+            f"Not in the image, as data that the application has written here: {_some(found.data)}. What belongs to "
+            "the application is in the image once git tracks it: git add <file>"
+        )
+    if found.databases:
+        yield (
+            f"In the image, since git tracks it: {_some(found.databases)}. If it is a database of development, remove "
+            "it from git, or name it in .dockerignore: where there is no other yet, the application starts with it"
         )
     if found.outside:
         yield f"Not in the image, because they link outside the repository: {_some(found.outside)}"

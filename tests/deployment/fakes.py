@@ -40,9 +40,9 @@ def setting(name: str, default: str = "", *, required: bool = False, secret: boo
     return Setting(name, "config.py:7", required, secret, default)
 
 
-def written(path: str, what: str = "cache", *, shared: bool = False) -> Written:
+def written(path: str, what: str = "cache", *, shared: bool = False, setting: str = "") -> Written:
     """A path that shop.py writes to."""
-    return Written(path, "shop.py:9", what, shared)
+    return Written(path, "shop.py:9", what, shared, setting)
 
 
 @dataclass(frozen=True)

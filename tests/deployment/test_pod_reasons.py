@@ -140,6 +140,16 @@ def test_of_a_long_log_the_end_is_shown() -> None:
     [
         ("OSError: [Errno 30] Read-only file system: '/srv/uploads/a.png'", 'writable = ["uploads"]'),
         ("OSError: [Errno 30] Read-only file system: '/srv/instance'", 'writable = ["instance"]'),
+        ("OSError: [Errno 30] Read-only file system: '/srv/var/lock/shop'", 'writable = ["var/lock"]'),
+        (
+            "  os.makedirs(PATH)\nOSError: [Errno 30] Read-only file system: '/srv/var/pages'",
+            'writable = ["var/pages"]',
+        ),
+        (
+            "OSError: [Errno 30] Read-only file system: '/srv/state.json'",
+            'data/state.json, and write writable = ["data"]',
+        ),
+        ("OSError: [Errno 30] Read-only file system: 'celerybeat-schedule'", "--schedule /tmp/celerybeat-schedule"),
         ("/srv/shop/__init__.py, line 56, wants 'uploads', which is on a read-only file system", '["uploads"]'),
         ("sqlite3.OperationalError: unable to open database file", "SQLite"),
         ("ModuleNotFoundError: No module named 'celery'", "the module celery"),

@@ -13,6 +13,7 @@ from delivery.deployment.errors import DeploymentError
 from delivery.deployment.prepare import Application, Wanted, prepare
 from delivery.deployment.release.helm import Helm
 from delivery.deployment.settings.secret import decoded
+from delivery.detection.description import Written
 from tests.deployment.fakes import FakeKubectl, described, setting, written
 
 
@@ -170,6 +171,110 @@ def test_two_secrets_are_refused(tmp_path: Path, values: str) -> None:
 def test_a_values_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
     with pytest.raises(DeploymentError, match=r"my.values can't be read"):
         prepare(wanted(tmp_path, values="a: [\n"))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"env": "DATABASE_URL=sqlite:////var/lib/shop/shop.db\n"},
+        {"environment": {"DATABASE_URL": "sqlite:////var/lib/shop/shop.db"}},
+        {"values": "config: {DATABASE_URL: 'sqlite:////var/lib/shop/shop.db'}\n"},
+    ],
+    ids=str,
+)
+def test_an_sqlite_database_that_a_setting_names_is_on_the_claim(tmp_path: Path, given: dict[str, Any]) -> None:
+    assert prepare(wanted(tmp_path, **given)).claim == "shop-data"
+    assert written_values(tmp_path)["volumeMounts"][0]["mountPath"] == "/var/lib/shop"
+
+
+def test_a_database_for_development_does_not_replace_the_one_of_the_server(tmp_path: Path) -> None:
+    writes = (written("instance/shop.db", "SQLite database", shared=True),)
+    env = "DEV_DATABASE_URL=postgresql://localhost/shop\n"
+    assert prepare(wanted(tmp_path, env=env, surroundings={"writes": writes})).claim == "shop-data"
+
+
+UPLOADS = {"writes": (written("uploads", shared=True),)}
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ("autoscaling: {mode: hpa}\n", "autoscaling.mode to hpa"),
+        ("replicaCount: 3\n", "replicaCount to 3"),
+        ("rollout: {strategy: RollingUpdate}\n", "rollout.strategy to RollingUpdate"),
+    ],
+)
+def test_more_pods_than_can_have_the_files_are_refused(tmp_path: Path, values: str, key: str) -> None:
+    with pytest.raises(DeploymentError, match=f"my.values sets {key}, while one pod alone"):
+        prepare(wanted(tmp_path, values=values, surroundings=UPLOADS))
+    prepare(wanted(tmp_path, values=values))
+
+
+def test_who_mounts_a_volume_of_their_own_may_have_more_pods(tmp_path: Path) -> None:
+    values = """
+        autoscaling: {mode: hpa}
+        volumes: [{name: nfs, persistentVolumeClaim: {claimName: nfs}}]
+        volumeMounts: [{name: nfs, mountPath: /srv/uploads}]
+    """
+    prepared = prepare(wanted(tmp_path, values=values, surroundings=UPLOADS))
+    joined = yaml.safe_load(Path(prepared.files[-1]).read_text())
+    assert joined["volumeMounts"] == [{"name": "nfs", "mountPath": "/srv/uploads"}]
+
+
+def test_a_volume_of_the_users_is_added_to_those_of_the_data(tmp_path: Path) -> None:
+    """Helm would replace the list, and the data would be written into the pod."""
+    values = "volumes: [{name: ca, configMap: {name: ca}}]\nvolumeMounts: [{name: ca, mountPath: /ca}]\n"
+    prepared = prepare(wanted(tmp_path, values=values, surroundings=UPLOADS))
+    assert prepared.files[1] == str(tmp_path / "my.values")
+    joined = yaml.safe_load(Path(prepared.files[2]).read_text())
+    assert [each["name"] for each in joined["volumes"]] == ["shared", "ca"]
+    assert [each["mountPath"] for each in joined["volumeMounts"]] == ["/srv/uploads", "/ca"]
+
+
+def mounted(*paths: str) -> dict[str, Any]:
+    """The values of a release that has these paths on its claim."""
+    return {
+        "volumes": [{"name": "shared", "persistentVolumeClaim": {"claimName": "shop-data"}}],
+        "volumeMounts": [{"name": "shared", "mountPath": each, "subPath": "x"} for each in paths],
+    }
+
+
+def test_data_that_a_change_of_the_code_would_leave_on_the_claim_is_refused_with_the_keys_that_decide(
+    tmp_path: Path, nothing_deployed: dict[str, Any]
+) -> None:
+    nothing_deployed |= mounted("/srv/instance", "/srv/uploads")
+    with pytest.raises(DeploymentError, match="the release has data in /srv/instance") as refused:
+        prepare(wanted(tmp_path, surroundings=UPLOADS))
+    assert 'writable = ["instance"] in flask-app.toml to keep it, or scratch = ["instance"]' in str(refused.value)
+    assert "/srv/uploads" not in str(refused.value)
+    (note,) = prepare(wanted(tmp_path, surroundings=UPLOADS, development=True)).notes
+    assert "the release has data in /srv/instance" in note
+
+
+def test_a_wider_folder_does_not_hide_data_that_is_mounted(tmp_path: Path, nothing_deployed: dict[str, Any]) -> None:
+    nothing_deployed |= mounted("/srv/var/uploads")
+    prepare(wanted(tmp_path, surroundings={"writes": (written("var", shared=True),)}))
+    mounts = written_values(tmp_path)["volumeMounts"]
+    assert [(each["mountPath"], each["subPath"]) for each in mounts] == [
+        ("/srv/var", "var"), ("/srv/var/uploads", "var-uploads"),
+    ]  # fmt: skip
+
+
+def test_data_that_is_given_up_on_purpose_is_not_mounted(tmp_path: Path, nothing_deployed: dict[str, Any]) -> None:
+    nothing_deployed |= mounted("/srv/instance", "/srv/var")
+    prepare(
+        wanted(
+            tmp_path,
+            env="DATABASE_URL=postgresql://db/shop\n",
+            surroundings={
+                "writes": (
+                    written("instance/shop.db", "SQLite database", shared=True),
+                    Written("var", "flask-app.toml", "folder", shared=False),
+                )
+            },
+        )
+    )
+    assert [each["mountPath"] for each in written_values(tmp_path)["volumeMounts"]] == ["/srv/var"]
 
 
 def test_a_claim_is_made_once_and_stays_as_it_is(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,14 @@ from tests.deployment.fakes import described, setting, written
 SQLITE = "SQLite database"
 
 
-def folders(description: Description, *, development: bool = True, has_database: bool = False) -> Folders:
-    return find_folders(description, development=development, has_database=has_database)
+def folders(
+    description: Description,
+    *,
+    development: bool = True,
+    has_database: bool = False,
+    given_settings: Mapping[str, str] | None = None,
+) -> Folders:
+    return find_folders(description, development=development, has_database=has_database, given=given_settings)
 
 
 def given(found: Folders) -> dict[str, Any]:
@@ -79,6 +86,14 @@ def test_a_repository_that_is_itself_a_package_is_in_a_folder_of_its_name(tmp_pa
     assert paths(folders(described(shop, writes=(written("instance"),)))) == ["/srv/shop/instance"]
 
 
+def test_a_stray_init_file_moves_no_folder(tmp_path: Path) -> None:
+    """The image has the repository where the package that is served says, and nowhere else."""
+    repository = tmp_path / "shop"
+    (repository / "shop").mkdir(parents=True)
+    (repository / "__init__.py").touch()
+    assert paths(folders(described(repository, writes=(written("instance"),)))) == ["/srv/instance"]
+
+
 def test_folders_in_a_folder_that_is_mounted_are_part_of_it() -> None:
     found = folders(described(writes=(written("var/cache"), written("var"), written("var/uploads", shared=True))))
     assert paths(found) == ["/srv/var", "/srv/var/uploads"]
@@ -86,17 +101,46 @@ def test_folders_in_a_folder_that_is_mounted_are_part_of_it() -> None:
 
 def test_sqlite_is_not_used_where_another_database_is_configured() -> None:
     writes = (written("instance/shop.db", SQLITE, shared=True),)
-    assert folders(described(writes=writes), has_database=True) == Folders()
+    assert folders(described(writes=writes), has_database=True).folders == ()
 
 
 def test_a_database_beside_the_code_is_moved_by_the_setting_that_says_where_it_is() -> None:
     found = folders(
-        described(writes=(written("app.db", SQLITE, shared=True),), settings=(setting("DATABASE_URL"),)),
+        described(
+            writes=(written("app.db", SQLITE, shared=True, setting="DATABASE_URL"),),
+            settings=(setting("DEV_DATABASE_URL"), setting("DATABASE_URL")),
+        ),
         development=False,
     )
     assert given(found)["config.DATABASE_URL"] == "sqlite:////data/app.db"
     assert paths(found) == ["/data"]
     assert given(found)["replicaCount"] == 1
+
+
+def test_a_database_is_not_moved_by_a_setting_that_is_not_its_own() -> None:
+    hard_coded = described(writes=(written("app.db", SQLITE, shared=True),), settings=(setting("DATABASE_URL"),))
+    with pytest.raises(DeploymentError, match="lies in the folder of the code"):
+        folders(hard_coded, development=False)
+
+
+def test_a_setting_that_is_given_is_not_set_and_the_database_that_it_gives_is_kept() -> None:
+    """The one in the code is not used then."""
+    in_code = described(writes=(written("app.db", SQLITE, shared=True, setting="DATABASE_URL"),))
+    found = folders(in_code, development=False, given_settings={"DATABASE_URL": "sqlite:////var/lib/shop/shop.db"})
+    assert (paths(found), found.settings) == (["/var/lib/shop"], ())
+    assert given(found)["replicaCount"] == 1
+
+
+@pytest.mark.parametrize(
+    ("declared", "mounted"), [("flask-sqlalchemy==3.1", ["/srv/instance"]), ("sqlalchemy", ["/srv"])]
+)
+def test_a_relative_address_is_taken_from_where_the_library_does(
+    tmp_path: Path, declared: str, mounted: list[str]
+) -> None:
+    (tmp_path / "requirements.txt").write_text(f"flask\n{declared}\n")
+    shop = described(tmp_path, ["requirements.txt"])
+    found = folders(shop, given_settings={"SHOP_DB": "sqlite:///shop.db"})
+    assert [each["mountPath"] for each in given(found)["volumeMounts"]] == mounted
 
 
 def test_a_log_beside_the_code_is_written_to_a_copy_of_the_code() -> None:
@@ -112,6 +156,11 @@ def test_production_does_not_lose_a_database_beside_the_code() -> None:
         folders(hard_coded, development=False)
     found = given(folders(hard_coded))
     assert (found["replicaCount"], found["volumeMounts"]) == (1, [{"name": "code", "mountPath": "/srv"}])
+
+
+def test_production_does_not_lose_a_file_that_the_application_reads_again() -> None:
+    with pytest.raises(DeploymentError, match=r'may be lost, write scratch = \["visits.csv"\] in flask-app.toml'):
+        folders(described(writes=(written("visits.csv", "file", shared=True),)), development=False)
 
 
 def test_a_migration_could_not_see_a_database_in_the_pods_copy_of_the_code() -> None:

@@ -25,6 +25,7 @@ assets = false
 migrate = "flask db upgrade"
 health = "/healthz"
 writable = ["instance"]
+scratch = ["static/thumbnails"]
 services = ["postgresql", "redis"]
 secrets = ["API_TOKEN"]
 [environment]
@@ -62,6 +63,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         migrate="flask db upgrade",
         health="/healthz",
         writable=("instance",),
+        scratch=("static/thumbnails",),
         services=("postgresql", "redis"),
         secrets=("API_TOKEN",),
         environment={"CURRENCY": "EUR", "EMPTY": ""},

@@ -55,6 +55,7 @@ AROUND = Surroundings(
     health=Found("/healthz", "src/shop/views.py:9"),
     writes=(
         Written("instance", "src/shop/__init__.py:8", "instance folder", shared=True),
+        Written("generated", "src/shop/pages.py:8", "folder", shared=False),
         Written("shop.db", "src/shop/config.py:7", "SQLite database", shared=True),
     ),
     services=(Found("postgresql", "requirements.txt:2"), Found("redis", "src/shop/tasks.py:1")),
@@ -141,6 +142,7 @@ def test_each_fact_is_printed_with_its_place() -> None:
         "",
         "Written to",
         "  instance folder  instance (shared by all pods)        src/shop/__init__.py:8",
+        "  folder           generated                            src/shop/pages.py:8",
         "  SQLite database  shop.db (shared by all pods)         src/shop/config.py:7",
         "",
         "Notes",

@@ -31,8 +31,8 @@ def test_each_line_of_a_procfile_but_web_and_release_is_a_process(tmp_path: Path
     """
     assert processes(tmp_path, {"Procfile": procfile}) == [
         ("mail-worker", "worker", "celery -A tasks worker -Q mail", "Procfile:4"),
-        ("beat", "scheduler", "celery -A tasks beat", "Procfile:5"),
-        ("all", "scheduler", "celery -A tasks worker -B", "Procfile:6"),
+        ("beat", "scheduler", "celery -A tasks beat --schedule /tmp/celerybeat-schedule", "Procfile:5"),
+        ("all", "scheduler", "celery -A tasks worker -B --schedule /tmp/celerybeat-schedule", "Procfile:6"),
         ("clock", "scheduler", "python clock.py", "Procfile:7"),
     ]
 
@@ -62,7 +62,7 @@ def test_compose_commands_of_task_queues_are_processes(tmp_path: Path) -> None:
     """
     assert processes(tmp_path, {"compose.yaml": compose}) == [
         ("worker", "worker", "celery -A tasks worker --loglevel $LEVEL", "compose.yaml:5"),
-        ("beat", "scheduler", "celery -A tasks beat", "compose.yaml:8"),
+        ("beat", "scheduler", "celery -A tasks beat --schedule /tmp/celerybeat-schedule", "compose.yaml:8"),
     ]
 
 
@@ -94,6 +94,24 @@ def test_a_schedule_of_celery_has_one_scheduler_whose_state_is_in_a_writable_fol
             "tasks.py:3",
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("celery -A tasks beat -l info", "celery -A tasks beat --schedule /tmp/celerybeat-schedule -l info"),
+        ("celery -A tasks worker -B", "celery -A tasks worker -B --schedule /tmp/celerybeat-schedule"),
+        ("celery -A heartbeat worker", "celery -A heartbeat worker"),
+        ("celery -A beat worker --beat -c 2", "celery -A beat worker --beat --schedule /tmp/celerybeat-schedule -c 2"),
+        ("celery -A tasks beat -s /data/schedule", "celery -A tasks beat -s /data/schedule"),
+        ("celery -A tasks beat --schedule=x", "celery -A tasks beat --schedule=x"),
+        ("celery -A tasks beat --scheduler redbeat", "celery -A tasks beat --scheduler redbeat"),
+        ("python clock.py", "python clock.py"),
+    ],
+)
+def test_a_declared_beat_has_its_state_in_a_writable_folder(tmp_path: Path, command: str, expected: str) -> None:
+    [(_, _, found, _)] = processes(tmp_path, {"app.py": FLASK, "Procfile": f"clock: {command}\n"})
+    assert found == expected
 
 
 def test_celery_as_flasks_documentation_has_it(tmp_path: Path) -> None:
@@ -269,4 +287,6 @@ def test_what_flask_app_toml_sets_replaces_what_is_found(tmp_path: Path) -> None
         "crontab": "@daily flask clean-up\n",
         "flask-app.toml": '[workers]\nbeat = "celery -A tasks beat"\n[jobs]\n',
     }
-    assert processes(tmp_path, files) == [("beat", "scheduler", "celery -A tasks beat", "flask-app.toml")]
+    assert processes(tmp_path, files) == [
+        ("beat", "scheduler", "celery -A tasks beat --schedule /tmp/celerybeat-schedule", "flask-app.toml")
+    ]

@@ -67,7 +67,23 @@ SHOP = ("shop.db", "SQLite database", True)
         ("app.config['LOG_PATH'] = 'log'\nLOG_FILE = 'shop.log'",
          [("log", "log folder", False), ("shop.log", "log file", False)]),
         ("name = ''\nopen('pages/' + name, 'w')", [("pages", "folder", False)]),
-        ("import shelve\nshelve.open('state')", [("state", "file", True)]),
+        ("import shelve\nshelve.open('state')", [("state", "database file", True)]),
+        ("import shelve\nshelve.open('state', 'r')", []),
+        ("import dbm\ndbm.open('state', 'c')", [("state", "database file", True)]),
+        ("from tinydb import TinyDB\nTinyDB('shop.json')", [("shop.json", "database file", True)]),
+        ("from tinydb import TinyDB\nTinyDB(f'stores/{name}.json')", [("stores", "folder", True)]),
+        ("from peewee import SqliteDatabase\nSqliteDatabase('people.db')", [("people.db", "SQLite database", True)]),
+        ("from playhouse.pool import PooledSqliteDatabase as Pooled\nPooled('people')",
+         [("people", "SQLite database", True)]),
+        ("from peewee import SqliteDatabase\nSqliteDatabase(':memory:')", []),
+        ("from pony.orm import Database\ndb = Database()\ndb.bind(provider='sqlite', filename='shop.sqlite')",
+         [("shop.sqlite", "SQLite database", True)]),
+        ("from pony.orm import Database\ndb = Database()\ndb.bind('postgres', 'shop')", []),
+        ("from whoosh.index import create_in\ncreate_in('found', schema)", [("found", "search index", True)]),
+        ("def at(user):\n    URI = f'sqlite:///users/{user}.db'", [("users", "folder", True)]),
+        ("open('visits.csv', 'a')", [("visits.csv", "file", True)]),
+        ("open('visits.log', 'a')", [("visits.log", "log file", False)]),
+        ("from pathlib import Path\nP = Path('state.json')\nP.open('w')\nP.open()", [("state.json", "file", True)]),
         ("app.config['SESSION_TYPE'] = 'filesystem'", [("flask_session", "session files", True)]),
         ("import tempfile\nopen(tempfile.gettempdir() + '/x', 'w')", []),
         ("if __name__ == '__main__':\n    open('x', 'w')", []),
@@ -103,6 +119,46 @@ def test_the_database_of_flasks_tutorial_is_in_the_instance_folder(tmp_path: Pat
     ]
 
 
+def test_the_default_database_of_django_is_one(tmp_path: Path) -> None:
+    files = {
+        "shop/__init__.py": "",
+        "shop/wsgi.py": """
+            import os
+            from django.core.wsgi import get_wsgi_application
+            os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
+            application = get_wsgi_application()
+        """,
+        "shop/settings.py": """
+            from pathlib import Path
+            BASE_DIR = Path(__file__).resolve().parent.parent
+            DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}}
+        """,
+        "manage.py": "",
+    }
+    (only,) = found(tmp_path, files, "shop.wsgi:application", kind="Django").writes
+    assert (only.path, only.what, only.shared) == ("db.sqlite3", "SQLite database", True)
+
+
+READ = "import os\nOTHER = os.environ.get('DEV_DATABASE_URL')\nDEBUG = os.environ.get('DEBUG')\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "setting"),
+    [
+        ("URI = os.environ.get('SHOP_DB_URL', 'sqlite:///shop.db')", "SHOP_DB_URL"),
+        ("URI = os.environ.get('SHOP_DB_URL',\n    'sqlite:///' + os.path.join('.', 'shop.db'))", "SHOP_DB_URL"),
+        ("URI = os.environ.get('SHOP_DB_URL') or 'sqlite:///shop.db'", "SHOP_DB_URL"),
+        ("uri = os.environ.get('SHOP_DB_URL')\nif not uri:\n    uri = 'sqlite:///shop.db'", "SHOP_DB_URL"),
+        ("HERE = 'sqlite:///shop.db'\nURI = os.environ.get('SHOP_DB_URL', HERE)", "SHOP_DB_URL"),
+        ("engine = create_engine('sqlite:///shop.db', echo=os.environ.get('DEBUG'))", ""),
+        ("URI = 'sqlite:///shop.db'", ""),
+    ],
+)  # fmt: skip
+def test_a_database_has_the_setting_of_its_own_assignment(tmp_path: Path, code: str, setting: str) -> None:
+    (only,) = found(tmp_path, {"app.py": f"{FLASK}{READ}{code}\n"}).writes
+    assert (only.path, only.setting) == ("shop.db", setting)
+
+
 def test_the_database_of_production_counts(tmp_path: Path) -> None:
     config = """
         class Config: ...
@@ -128,6 +184,21 @@ def test_a_path_that_another_module_defines_is_followed(tmp_path: Path) -> None:
     assert writes(tmp_path, files, "shop:create_app()", "src") == [("data/state.json", "file", False)]
 
 
-def test_writable_folders_can_be_set(tmp_path: Path) -> None:
-    files = {"app.py": FLASK, "flask-app.toml": 'writable = ["var"]\n'}
-    assert writes(tmp_path, files) == [("var", "folder", False)]
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        ('writable = ["var"]', [("var", "folder", True)]),
+        ('writable = ["catalog/shop.db"]', [("catalog/shop.db", "SQLite database", True)]),
+        *((f'writable = ["{name}"]', [(name, "folder", False)]) for name in ("cache", ".webcache", "var/tmp", "logs")),
+        ('scratch = ["var"]', [("var", "folder", False)]),
+    ],
+)
+def test_a_declared_folder_is_kept_unless_its_name_or_its_key_says_that_it_may_be_lost(
+    tmp_path: Path, declared: str, expected: list[tuple[str, str, bool]]
+) -> None:
+    assert writes(tmp_path, {"app.py": FLASK, "flask-app.toml": f"{declared}\n"}) == expected
+
+
+def test_what_lies_in_a_scratch_folder_may_be_lost_whatever_it_is(tmp_path: Path) -> None:
+    files = {"app.py": f"{FLASK}{CONNECT}('var/shop.db')\n", "flask-app.toml": 'scratch = ["var"]\n'}
+    assert writes(tmp_path, files) == [("var", "folder", False), ("var/shop.db", "SQLite database", False)]

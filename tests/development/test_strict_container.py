@@ -94,7 +94,7 @@ def test_a_folder_that_can_t_be_written_to_is_told_once_at_once_and_again_at_the
         ("OSError: [Errno 30] Read-only file system: '/srv/instance'", "instance"),
         ("OSError: [Errno 30] Read-only file system: 'var/cache/page.html'", "var/cache"),
         ("PermissionError: [Errno 13] Permission denied: '/var/lib/shop'", "/var/lib/shop"),
-        ("OSError: [Errno 30] Read-only file system: 'shop.log'", "."),
+        ("OSError: [Errno 30] Read-only file system: 'shop.log'", "data"),
         (r'{"traceback": "OSError: [Errno 30] Read-only file system: \"/srv/uploads\""}', "uploads"),
     ],
 )

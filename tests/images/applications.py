@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from delivery.detection.description import Dependencies, Description, Found, Served, Style, Surroundings
+from delivery.detection.description import Dependencies, Description, Found, Served, Style, Surroundings, Written
 
 
 def write(folder: Path, files: Mapping[str, str]) -> Path:
@@ -43,13 +43,15 @@ def describe(
     apt_build: Iterable[str] = (),
     build_steps: Iterable[str] = (),
     assets: str = "",
+    writes: Iterable[Written] = (),
 ) -> Description:
     """The description of the application in the folder."""
     dependencies = Dependencies(
         Style.REQUIREMENTS, ("requirements.txt",), "requirements.txt", Found(python, "default"), is_package,
         apt=_found(apt), apt_build=_found(apt_build),
     )  # fmt: skip
-    surroundings = Surroundings(build_steps=_found(build_steps), assets=Found(assets, "test") if assets else None)
+    found = Found(assets, "test") if assets else None
+    surroundings = Surroundings(build_steps=_found(build_steps), assets=found, writes=tuple(writes))
     return Description(folder, "shop", Found(Served(reference, root, "Flask"), "test"), dependencies, surroundings)
 
 

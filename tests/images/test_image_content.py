@@ -15,6 +15,25 @@ def test_what_git_ignores_is_left_out_and_what_is_new_is_not(tmp_path: Path) -> 
     assert content(tmp_path).files == [".gitignore", "new.py", "shop.py"]
 
 
+DATABASE = "SQLite format 3\0" + 1008 * "\0"
+
+
+def test_databases_and_uploads_of_the_developer_are_left_out(tmp_path: Path) -> None:
+    write(tmp_path, {"shop.py": "", "uploads/.gitkeep": "", "uploads/logo.png": "", "cities.db": DATABASE})
+    commit(tmp_path)
+    write(tmp_path, {"instance/shop": DATABASE, "instance/shop-wal": "", "uploads/me.png": "", "uploads/new.css": ""})
+    found = content(tmp_path, ["uploads"])
+    assert found.files == ["cities.db", "shop.py", "uploads/.gitkeep", "uploads/logo.png", "uploads/new.css"]
+    assert found.data == ["instance/shop", "instance/shop-wal", "uploads/me.png"]
+    assert found.databases == ["cities.db"]
+
+
+def test_where_git_knows_nothing_all_databases_and_uploads_are_data(tmp_path: Path) -> None:
+    write(tmp_path, {"shop.py": "", "shop.db": DATABASE, "uploads/me.png": "", "notes.db": "no database"})
+    found = content(tmp_path, ["uploads"])
+    assert (found.files, found.data) == (["notes.db", "shop.py"], ["shop.db", "uploads/me.png"])
+
+
 def test_a_file_that_is_tracked_and_deleted_is_left_out(tmp_path: Path) -> None:
     write(tmp_path, {"shop.py": "", "old.py": ""})
     commit(tmp_path)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from delivery.checkout import ROOT
+from delivery.detection.description import Written
 from delivery.images.context import Context, assemble, place
 from delivery.images.errors import ImageError
 from tests.images.applications import describe, write
@@ -59,6 +60,12 @@ def test_credentials_are_not_in_the_context_and_are_named(tmp_path: Path) -> Non
     context = assembled(tmp_path, {"shop.py": "", ".env": "SECRET_KEY=1"})
     assert names(context) == ["shop.py"]
     assert context.notes[0].startswith("Not in the image, because they probably hold credentials: .env. ")
+
+
+def test_data_of_the_developer_is_not_in_the_context_and_is_named(tmp_path: Path) -> None:
+    context = assembled(tmp_path, {"shop.py": "", "uploads/me.png": ""}, writes=(Written("uploads", "", "", True),))
+    assert names(context) == ["shop.py"]
+    assert "written here: uploads/me.png. What belongs to the application" in " ".join(context.notes)
 
 
 def test_a_repository_that_is_itself_the_package_goes_into_a_folder_of_its_name(tmp_path: Path) -> None:

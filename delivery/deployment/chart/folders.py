@@ -2,23 +2,25 @@
 
 - What every pod must see (uploads, an SQLite database) is on a claim, and there is one replica.
 - Everything else, such as a cache, is a folder of the pod's own, which ends with it.
-- An SQLite database beside the code is moved to /data, if a setting such as DATABASE_URL says where it is.
+- An SQLite database beside the code is moved to /data, if a setting such as DATABASE_URL gives its address.
 - Any other file beside the code needs that folder to be writable: each pod works on a copy of the code.
 What the image has in such a folder is copied into it first, where it is not there yet.
 """
 
 from __future__ import annotations
 
+import posixpath
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import NoReturn
 
 from delivery.deployment.chart.commented import Value
+from delivery.deployment.chart.sqlite_settings import given_databases
 from delivery.deployment.errors import DeploymentError
-from delivery.deployment.services.connections import DATABASE_URL
 from delivery.detection.description import Description, Found, Written
+from delivery.images.context import place
 
 DATA = PurePosixPath("/data")
 """For a database that the application would put beside its code."""
@@ -26,7 +28,7 @@ CODE = PurePosixPath("/srv")
 """Where the image has the repository."""
 WRITABLE = tuple(map(PurePosixPath, ("/tmp", "/dev", "/proc")))
 SQLITE = "SQLite database"
-FILES = {SQLITE, "log file", "file"}
+FILES = {SQLITE, "database file", "log file", "file"}
 """What is a file, so that its folder must be writable."""
 
 
@@ -52,6 +54,8 @@ class Folders:
     """What is kept in that copy alone, so that there can be one pod, and its content ends with it; empty for none."""
     settings: tuple[Found[tuple[str, str]], ...] = ()
     """Settings, as name and value, that move what is written into one of the folders."""
+    unused: frozenset[PurePosixPath] = frozenset()
+    """Where SQLite databases would be, if the settings did not give another database."""
 
     @property
     def shared(self) -> bool:
@@ -119,38 +123,54 @@ def _sub_path(path: PurePosixPath) -> str:
     return str(path).strip("/").removeprefix("srv/").replace("/", "-")
 
 
-def code_folder(description: Description) -> PurePosixPath:
-    """Where the image has the repository: a repository that is itself a package is in a folder of its own name."""
-    is_package = (description.folder / "__init__.py").is_file()
-    return CODE / description.folder.name if is_package else CODE
-
-
-def find_folders(description: Description, *, development: bool, has_database: bool) -> Folders:
+def find_folders(
+    description: Description, *, development: bool, has_database: bool, given: Mapping[str, str] | None = None
+) -> Folders:
     """The folders to mount. has_database: another database is configured, so that none of SQLite is used.
+
+    given: the settings that the pods get, by name; a value that isn't known is empty.
 
     Raises DeploymentError where production would lose what is written, which `development` may.
     """
     found: dict[PurePosixPath, Folder] = {}
-    code = code_folder(description)
+    code = CODE / place(description)
     beside_code: list[Written] = []
-    for each in description.surroundings.writes:
-        if each.what == SQLITE and has_database:
-            continue
-        path = _folder(each, description, code)
+    given = given or {}
+    writes = description.surroundings.writes
+    replaced = [each for each in writes if _is_replaced(each, has_database, given)]
+    for each in (*(each for each in writes if each not in replaced), *given_databases(description, given)):
+        path = folder_of(each, description)
         if path in (code, CODE):
             beside_code.append(each)
         elif path:
             _add(found, Folder(path, each.shared, _why(each), _has_content(description, path, code)))
-    settings = _move_databases(description, [each for each in beside_code if each.what == SQLITE])
+    settings = _move_databases([each for each in beside_code if each.what == SQLITE and each.shared])
     if settings:
         _add(found, Folder(DATA, True, settings[0].place, False))
-        beside_code = [each for each in beside_code if each.what != SQLITE]
+        beside_code = [each for each in beside_code if each.what != SQLITE or not each.shared]
     only_copy = [each for each in beside_code if each.shared]
     if only_copy and not (development and _is_one_pod(description)):
         _refuse(only_copy[0])
     return Folders(
-        tuple(_outermost(found)), "; ".join(map(_why, beside_code)), "; ".join(map(_why, only_copy)), settings
+        tuple(_outermost(found)),
+        "; ".join(map(_why, beside_code)),
+        "; ".join(map(_why, only_copy)),
+        settings,
+        frozenset(_places(replaced, description)),
     )
+
+
+def _places(replaced: list[Written], description: Description) -> Iterator[PurePosixPath]:
+    for each in replaced:
+        if posixpath.dirname(each.path) != "/":
+            path = folder_of(each, description)
+            if path:
+                yield DATA if path in (CODE, CODE / place(description)) else path
+
+
+def _is_replaced(written: Written, has_database: bool, given: Mapping[str, str]) -> bool:
+    """Whether it is a database in whose place the settings give another."""
+    return written.what == SQLITE and (has_database or written.setting in given)
 
 
 def _why(written: Written) -> str:
@@ -164,13 +184,17 @@ def _add(found: dict[PurePosixPath, Folder], folder: Folder) -> None:
     found[folder.path] = folder
 
 
-def _move_databases(description: Description, databases: list[Written]) -> tuple[Found[tuple[str, str]], ...]:
-    """The setting that puts a database into /data; none if there is no database, several, or no such setting."""
-    named = [each for each in description.surroundings.settings if DATABASE_URL.fullmatch(each.name)]
-    if not databases or len({each.path for each in databases}) > 1 or not named:
+def _move_databases(databases: list[Written]) -> tuple[Found[tuple[str, str]], ...]:
+    """The setting that puts a database into /data; none if there is no database, several, or no such setting.
+
+    It is the one that the code reads where it has the path: another one may be for development or for tests.
+    """
+    settings = {each.setting for each in databases}
+    if len({each.path for each in databases}) != 1 or len(settings) != 1 or "" in settings:
         return ()
+    (setting,) = settings
     file = PurePosixPath(databases[0].path).name
-    return (Found((named[0].name, f"sqlite:///{DATA / file}"), f"{_why(databases[0])}; setting: {named[0].place}"),)
+    return (Found((setting, f"sqlite:///{DATA / file}"), _why(databases[0])),)
 
 
 def _is_one_pod(description: Description) -> bool:
@@ -182,16 +206,17 @@ def _refuse(written: Written) -> NoReturn:
     raise DeploymentError(
         f"{written.place}: {written.path} ({written.what}) is in the folder of the code, which each new version "
         "replaces, so its content would be lost. Move it to its own folder, such as instance/, or use a database "
-        'server: for `make up` services = ["postgresql"] in flask-app.toml, else DATABASE_URL=... in your env file'
+        'server: for `make up` services = ["postgresql"] in flask-app.toml, else DATABASE_URL=... in your env file. If '
+        f'its content may be lost, write scratch = ["{written.path}"] in flask-app.toml'
     )
 
 
-def _folder(written: Written, description: Description, code: PurePosixPath) -> PurePosixPath | None:
+def folder_of(written: Written, description: Description) -> PurePosixPath | None:
     """The folder to mount; None where it is writable anyway."""
     if written.path.startswith("~"):
         # HOME is /tmp.
         return None
-    path = code / written.path
+    path = CODE / place(description) / written.path
     local = description.folder / written.path
     is_file = local.is_file() or (written.what in FILES and not local.is_dir())
     path = PurePosixPath("/" + "/".join(_normal((path.parent if is_file else path).parts[1:])))

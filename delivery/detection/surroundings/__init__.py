@@ -34,7 +34,7 @@ def find_surroundings(repository: Repository, configuration: Configuration, serv
         assets=find_assets(repository, configuration, notes),
         settings=settings,
         health=find_health(configuration, application),
-        writes=find_writes(configuration, application, configured),
+        writes=find_writes(configuration, application, configured, settings),
         services=find_services(repository, configuration, application, configured, settings, notes),
         affinity=find_affinity(application),
         notes=(*session_notes(application, configured), *more, *notes),

@@ -9,14 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from delivery.deployment.application import describe
-from delivery.deployment.chart.folders import find_folders
+from delivery.deployment.chart.folders import CODE, find_folders
 from delivery.deployment.errors import DeploymentError
 from delivery.deployment.services.connections import DATABASE_URL
 from delivery.detection.description import Undecided
 from delivery.detection.report import explain
 from delivery.development.errors import DevelopmentError
 from delivery.development.local import read_env_file
-from delivery.development.strict.advice import CODE
 from delivery.development.strict.container import PORT, Strict, serve
 from delivery.images.build import build, build_example
 from delivery.images.context import place
@@ -62,6 +61,7 @@ def of_application(app: str, env: Path | None) -> Strict:
         has_database=any(
             DATABASE_URL.fullmatch(name) and not value.startswith("sqlite") for name, value in variables.items()
         ),
+        given=variables,
     )
     image = f"{description.name}:strict"
     build(description, image)

@@ -18,9 +18,10 @@ from tempfile import NamedTemporaryFile
 from types import FrameType
 
 from delivery.checkout import BUILD, private
+from delivery.deployment.release.remedies import CODE
 from delivery.detection.programs import decides_programs
 from delivery.development.errors import DevelopmentError
-from delivery.development.strict.advice import CODE, advise
+from delivery.development.strict.advice import advise
 
 USER = "10001:10001"
 TMP_SIZE = "256m"

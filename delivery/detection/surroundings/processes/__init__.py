@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from delivery.detection.code.application import Application
 from delivery.detection.configuration import Configuration
 from delivery.detection.description import Process, Role
 from delivery.detection.repository import Repository
+from delivery.detection.surroundings.processes.celery import with_writable_schedule
 from delivery.detection.surroundings.processes.commands import command_notes
 from delivery.detection.surroundings.processes.compose import services_of
 from delivery.detection.surroundings.processes.procfile import procfile
@@ -57,6 +59,7 @@ def find_processes(
         if configuration.jobs is not None
         else list(cron_jobs(repository, notes))
     )
+    workers = [replace(each, command=with_writable_schedule(each.command)) for each in workers]
     return tuple(_unique([*workers, *jobs])), tuple(notes)
 
 

@@ -23,6 +23,8 @@ WORKER_MODULES = re.compile(
     r"(?:.*\.)?(?:celery_?worker|celery_?app|make_celery|run_celery|worker|celery|celeryapp|celery_tasks?|tasks)"
 )
 """Modules that are there for the worker."""
+SCHEDULE = "--schedule /tmp/celerybeat-schedule"
+"""Where beat has its state: by default it writes to the working directory, which is read-only in the pod."""
 DOCUMENTS = r"(?i)readme(\.\w+)?|makefile|(.*/)?[\w.-]+\.(sh|service|conf|ini|md|rst|yml|yaml|cfg)"
 _OPTION = re.compile(r"(?<!\S)(?:-A|--app)[ =]([\w.:]+)")
 
@@ -38,9 +40,16 @@ def celery_workers(repository: Repository, application: Application, notes: list
         return
     yield Process("celery", Role.WORKER, f"celery --app {shlex.quote(app)} worker", place)
     if schedule := _beat(modules):
-        # Its state would be written to the working directory.
-        command = f"celery --app {shlex.quote(app)} beat --schedule /tmp/celerybeat-schedule"
-        yield Process("celery-beat", Role.SCHEDULER, command, schedule)
+        yield Process("celery-beat", Role.SCHEDULER, f"celery --app {shlex.quote(app)} beat {SCHEDULE}", schedule)
+
+
+def with_writable_schedule(command: str) -> str:
+    """The command of Celery beat, or of a worker with `-B`, with a place for its state where it names none."""
+    if re.search(r"\s(?:-s\b|--schedule(?!r)|-S\b|--scheduler)", command):
+        return command
+    return re.sub(
+        r"(\bcelery\b.*?(?<!-A)(?<!--app)\s(?:beat|-B|--beat))(?=\s|$|[;&|])", rf"\1 {SCHEDULE}", command, count=1
+    )
 
 
 def _makes(application: Application, module: Module) -> bool:
