@@ -19,7 +19,6 @@ REMEDIES: tuple[tuple[str, str], ...] = (
         "{0} is not set: write {0}=... into your env file, ENV_FILE=<path>",
     ),
     (
-    (
         r"unable to open database file",
         'SQLite can\'t write to the folder of its database: declare it with writable = ["<folder>"] in '
         "flask-app.toml, or use PostgreSQL",
