@@ -22,6 +22,12 @@ class Overrides:
     """Those of them whose value the file has."""
     chart: Mapping[str, Any] = field(default_factory=dict)
     """All of the chart's values that it sets."""
+
+    @property
+    def storage_class(self) -> str:
+        """For a claim of the application's data; empty for the cluster's default."""
+        return str(_map(dict(self.chart), "persistence").get("storageClassName") or "")
+
     existing_secret: str = ""
     has_secret_values: bool = False
     has_more: bool = False

@@ -71,8 +71,8 @@ class Prepared:
     """The Secret with the environment; None if there is none, or it is the user's own."""
     claim: str
     """The claim to have; empty for none."""
-    many: bool
-    """The claim is mounted by more than the server."""
+    storage_class: str
+    """Of the claim; empty for the cluster's default."""
     notes: tuple[str, ...]
 
     @property
@@ -91,7 +91,7 @@ class Prepared:
         if self.claim and self.wanted.development:
             storage.provide_on_node(kubectl, release, self.claim, CLAIM_SIZE)
         elif self.claim:
-            storage.provide(kubectl, release, self.claim, CLAIM_SIZE, many=self.many)
+            storage.provide(kubectl, release, self.claim, CLAIM_SIZE, self.storage_class)
 
     def finish(self, *, deployed: bool) -> None:
         """Remove what is not needed any more."""
@@ -138,8 +138,7 @@ def prepare(wanted: Wanted) -> Prepared:
     files = [str(_write(wanted, found, HEADING, "values.yaml")), *([str(wanted.values)] if wanted.values else [])]
     if joined := joined_lists(found, user.chart):
         files.append(str(_write(wanted, joined, JOINED, "lists.yaml")))
-    processes = wanted.application.description.surroundings.processes if wanted.application else ()
-    return Prepared(wanted, tuple(files), version, claim, bool(processes), tuple(notes))
+    return Prepared(wanted, tuple(files), version, claim, user.storage_class, tuple(notes))
 
 
 def _environment(wanted: Wanted) -> Mapping[str, str]:

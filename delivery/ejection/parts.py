@@ -51,6 +51,6 @@ def _claim(description: Description, name: str) -> Iterator[Value]:
     """The claim of the folders that all pods share. It outlives the release."""
     if not name:
         return
-    made = claim(description.name, name, CLAIM_SIZE, many=bool(description.surroundings.processes))
+    made = claim(description.name, name, CLAIM_SIZE)
     made["metadata"] |= {"annotations": {"helm.sh/resource-policy": "keep"}}
     yield Value(("extraObjects",), [made], "the folders above, which all pods share")

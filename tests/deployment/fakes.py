@@ -59,6 +59,9 @@ class FakeKubectl(Kubectl):
         self.calls.append(" ".join(arguments))
         if arguments[0] == "logs":
             return subprocess.CompletedProcess([], 0, self.objects.get(("Log", arguments[1]), {}).get("text", ""), "")
+        if arguments[:2] == ("get", "events"):
+            events = [each for (kind, _), each in self.objects.items() if kind == "Event"]
+            return subprocess.CompletedProcess([], 0, json.dumps({"items": events}), "")
         raise AssertionError(f"not expected: {arguments} {stdin}")
 
     def items(self, kind: str, **labels: str) -> list[dict[str, Any]]:

@@ -69,7 +69,7 @@ def test_of_the_environment_the_names_are_told() -> None:
     secrets.create(secrets.version({"KEPT": "1", "GONE": "s3cret", "OTHER": "s3cret"}, ""))
     version = secrets.version({"KEPT": "1", "NEW": "s3cret", "OTHER": "t"}, "shop-env-1")
     wanted = Wanted(kubectl, "shop", Application(described()))
-    prepared = Prepared(wanted, (), version, claim="", many=False, notes=())
+    prepared = Prepared(wanted, (), version, claim="", storage_class="", notes=())
     assert list(environment_changes(prepared, "shop-env-1")) == [
         "+ Secret/shop-env-2 is created, with these settings",
         "    - GONE",

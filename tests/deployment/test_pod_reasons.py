@@ -103,6 +103,24 @@ def test_a_server_that_runs_but_is_not_ready_is_told_with_its_probe() -> None:
     assert "shop-1 isn't ready: its startup probe hasn't succeeded (container flask-app)" in watch.explain()
 
 
+def test_a_pod_whose_claim_has_no_volume_says_what_the_cluster_says_of_the_claim() -> None:
+    condition = {"type": "PodScheduled", "status": "False", "message": "pod has unbound PersistentVolumeClaims"}
+    kubectl = FakeKubectl("default")
+    kubectl.apply(
+        pod(conditions=[condition]),
+        {
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "shop-data", "labels": {"app.kubernetes.io/instance": "shop"}},
+            "status": {"phase": "Pending"},
+        },
+        {"kind": "Event", "metadata": {"name": "e"}, "message": "no storage class is set"},
+    )
+    watch = Watch(kubectl, "shop", IMAGE)
+    watch.look()
+    assert "the claim shop-data has no volume: no storage class is set" in watch.explain()
+    assert "persistence.storageClassName in your VALUES file" in watch.explain()
+
+
 def test_replicas_with_one_reason_are_told_once() -> None:
     kubectl = FakeKubectl("default")
     kubectl.apply(pod("shop-1", **ended(3, 2)), pod("shop-2", **ended(3, 2)))

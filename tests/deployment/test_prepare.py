@@ -231,6 +231,13 @@ def test_a_volume_of_the_users_is_added_to_those_of_the_data(tmp_path: Path) -> 
     assert [each["mountPath"] for each in joined["volumeMounts"]] == ["/srv/uploads", "/ca"]
 
 
+def test_a_claim_has_the_storage_class_of_the_values_file(tmp_path: Path) -> None:
+    asked = wanted(tmp_path, values="persistence: {storageClassName: nfs}\n", surroundings=UPLOADS)
+    prepare(asked).put()
+    assert isinstance(asked.kubectl, FakeKubectl)
+    assert asked.kubectl.objects["PersistentVolumeClaim", "shop-data"]["spec"]["storageClassName"] == "nfs"
+
+
 def mounted(*paths: str) -> dict[str, Any]:
     """The values of a release that has these paths on its claim."""
     return {

@@ -27,7 +27,7 @@ def folders(
 
 
 def given(found: Folders) -> dict[str, Any]:
-    return {".".join(each.path): each.value for each in found.values("shop-data")}
+    return {".".join(each.path): each.value for each in found.values("shop-data", "shop")}
 
 
 def paths(found: Folders) -> list[str]:
@@ -66,8 +66,17 @@ def test_a_shared_folder_is_on_the_claim_and_has_one_replica_with_a_word_why() -
     )
     mounts = given(found)["volumeMounts"]
     assert {"name": "shared", "mountPath": "/srv/instance", "subPath": "instance"} in mounts
-    (why,) = {each.comment for each in found.values("shop-data") if each.path == ("replicaCount",)}
+    (why,) = {each.comment for each in found.values("shop-data", "shop") if each.path == ("replicaCount",)}
     assert "SQLite database instance/shop.db, shop.py:9" in why
+
+
+def test_pods_that_share_a_claim_are_on_one_node_and_others_anywhere() -> None:
+    """A migration on another node could not mount it while the server runs."""
+    key = "affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution"
+    ((term),) = given(folders(described(writes=(written("uploads", shared=True),))))[key]
+    assert term["topologyKey"] == "kubernetes.io/hostname"
+    assert term["labelSelector"]["matchLabels"] == {"app.kubernetes.io/instance": "shop"}
+    assert key not in given(folders(described(writes=(written("cache"),))))
 
 
 def test_what_the_image_has_in_a_folder_is_copied_into_the_volume(tmp_path: Path) -> None:

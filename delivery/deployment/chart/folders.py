@@ -62,7 +62,7 @@ class Folders:
         """Whether a claim is needed."""
         return any(each.shared for each in self.folders)
 
-    def values(self, claim: str) -> Iterator[Value]:
+    def values(self, claim: str, release: str) -> Iterator[Value]:
         """The chart's values. claim: of the shared folders."""
         why = "; ".join(dict.fromkeys(filter(None, [*(each.why for each in self.folders), self.copy_code])))
         volumes, mounts, copies = self._mounts(claim)
@@ -95,6 +95,9 @@ class Folders:
             yield Value(
                 ("rollout", "strategy"), "Recreate", "the old pod must release the files before the new one starts"
             )
+        if self.shared:
+            path = ("affinity", "podAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+            yield Value(path, [_same_node(release)], "only the pods of one node can mount the claim, migrations too")
 
     def _mounts(self, claim: str) -> tuple[list[object], list[dict[str, str]], list[tuple[str, str]]]:
         """The volumes, their mounts, and what is copied: from where to where in the container that copies."""
@@ -117,6 +120,16 @@ class Folders:
             if each.has_content:
                 copies.append((str(each.path), f"/copy/{name}"))
         return volumes, mounts, copies
+
+
+def _same_node(release: str) -> dict[str, object]:
+    """A term of affinity: the node of the release's other pods. The first one, which fits itself, may go anywhere.
+
+    Databases of `make up` have no name, and don't count.
+    """
+    named = [{"key": "app.kubernetes.io/name", "operator": "Exists"}]
+    selector = {"matchLabels": {"app.kubernetes.io/instance": release}, "matchExpressions": named}
+    return {"topologyKey": "kubernetes.io/hostname", "labelSelector": selector}
 
 
 def _sub_path(path: PurePosixPath) -> str:

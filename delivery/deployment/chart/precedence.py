@@ -14,7 +14,13 @@ from delivery.deployment.chart.commented import Value
 from delivery.deployment.chart.folders import Folders
 from delivery.deployment.errors import DeploymentError
 
-LISTS: dict[tuple[str, ...], str] = {("volumes",): "name", ("volumeMounts",): "mountPath", ("initContainers",): "name"}
+AFFINITY = ("affinity", "podAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+LISTS: dict[tuple[str, ...], str] = {
+    ("volumes",): "name",
+    ("volumeMounts",): "mountPath",
+    ("initContainers",): "name",
+    AFFINITY: "topologyKey and labelSelector",
+}
 """Lists of the chart's values, and what names an entry."""
 ONE_POD = {"autoscaling.mode": "fixed", "replicaCount": 1, "rollout.strategy": "Recreate"}
 
@@ -28,7 +34,8 @@ def joined_lists(ours: Sequence[Value], user: Mapping[str, Any]) -> list[Value]:
         if name is None or own is None or not isinstance(each.value, list):
             continue
         taken = {entry.get(name) for entry in own if isinstance(entry, dict)}
-        kept = [entry for entry in each.value if entry.get(name) not in taken]
+        # Terms of affinity have no name, and all of them count.
+        kept = [entry for entry in each.value if each.path == AFFINITY or entry.get(name) not in taken]
         found.append(Value(each.path, [*kept, *own], f"{each.comment}; and your own"))
     return found
 

@@ -53,7 +53,7 @@ def _of(description: Description, given: Circumstances, folders: Folders) -> Ite
         if "STARTUP_PATH" not in {*given.environment, *given.config}:
             yield Value(("config", "STARTUP_PATH"), surroundings.health.value, surroundings.health.place)
         yield Value(("test", "path"), surroundings.health.value, surroundings.health.place)
-    yield from folders.values(given.claim)
+    yield from folders.values(given.claim, given.release)
     if surroundings.affinity:
         yield Value(("service", "spec", "sessionAffinity"), "ClientIP", surroundings.affinity.place)
     for process in surroundings.processes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from delivery.deployment.errors import DeploymentError
@@ -18,6 +18,13 @@ HOPELESS_RESTARTS = 2
 """A container that has ended so often by itself is not expected to start any more."""
 PULLS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 CONFIGS = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+
+NO_NODE = "can't be scheduled"
+CLAIM_ADVICE = (
+    "name a storage class that kubectl get storageclass lists: delete the claim, which is empty (kubectl delete "
+    "persistentvolumeclaim {claim}), and set persistence.storageClassName in your VALUES file; or make the claim "
+    "yourself under this name, with the storageClassName and accessModes that the cluster offers"
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ def troubles(pod: dict[str, Any]) -> Iterator[Trouble]:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             yield Trouble(
                 name,
-                f"can't be scheduled: {condition.get('message', '')}",
+                f"{NO_NODE}: {condition.get('message', '')}",
                 advice="free resources on the nodes, or lower resources.requests in your VALUES file",
             )
     for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
@@ -115,6 +122,7 @@ class Watch:
             for pod in filter(self._runs_it, pods):
                 found = list(troubles(pod))
                 if found:
+                    found[-1] = self._with_claims(found[-1])
                     self.seen[pod["metadata"]["name"]] = (found[-1], self._log(found[-1]))
                 else:
                     self.seen.pop(pod["metadata"]["name"], None)
@@ -122,6 +130,27 @@ class Watch:
             # The next look, or helm itself, says what is wrong with the cluster.
             return False
         return self.give_up and any(trouble.hopeless for trouble, _ in self.seen.values())
+
+    def _with_claims(self, trouble: Trouble) -> Trouble:
+        """What is wrong with a pod without a node, and with the claim that it may wait for: its events say what."""
+        if not trouble.what.startswith(NO_NODE):
+            return trouble
+        pending = [
+            each["metadata"]["name"]
+            for each in self.kubectl.items("persistentvolumeclaims", instance=self.release)
+            if each.get("status", {}).get("phase") == "Pending"
+        ]
+        said = "; ".join(f"the claim {name} has no volume: {self._events(name)}" for name in pending)
+        if not said:
+            return trouble
+        return replace(trouble, what=f"{trouble.what}; {said}", advice=CLAIM_ADVICE.format(claim=pending[0]))
+
+    def _events(self, claim: str) -> str:
+        """What the cluster says of a claim, the latest last."""
+        chosen = f"involvedObject.kind=PersistentVolumeClaim,involvedObject.name={claim}"
+        asked = self.kubectl.ask("get", "events", "--field-selector", chosen, "--output", "json")
+        events = json.loads(asked.stdout or "{}").get("items", []) if not asked.returncode else []
+        return "; ".join(dict.fromkeys(str(each.get("message", "")) for each in events)) or "no events yet"
 
     def _runs_it(self, pod: dict[str, Any]) -> bool:
         containers = pod["spec"].get("containers", [])

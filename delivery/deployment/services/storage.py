@@ -14,14 +14,15 @@ FOLDER = "/var/local/flask-app"
 """On the node. It is there as long as the cluster is."""
 
 
-def claim(release: str, name: str, size: str, *, many: bool = False) -> dict[str, Any]:
-    """A claim of the cluster's default class. many: pods on several nodes mount it."""
+def claim(release: str, name: str, size: str, storage_class: str = "") -> dict[str, Any]:
+    """A claim of the cluster's default class, if no other is given, for the pods of one node: any class offers that."""
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
         "metadata": {"name": name, "labels": labels(release, "storage")},
         "spec": {
-            "accessModes": ["ReadWriteMany" if many else "ReadWriteOnce"],
+            "accessModes": ["ReadWriteOnce"],
+            **({"storageClassName": storage_class} if storage_class else {}),
             "resources": {"requests": {"storage": size}},
         },
     }
@@ -32,8 +33,8 @@ def node_claim(release: str, namespace: str, name: str, size: str, node: str, vo
 
     The claim is reserved, so that nothing else takes the volume.
     """
-    claimed = claim(release, name, size, many=True)
-    claimed["spec"] |= {"storageClassName": "", "volumeName": volume}
+    claimed = claim(release, name, size)
+    claimed["spec"] |= {"accessModes": ["ReadWriteMany"], "storageClassName": "", "volumeName": volume}
     host = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
     return [
         {
@@ -90,7 +91,7 @@ def provide_on_node(kubectl: Kubectl, release: str, name: str, size: str) -> Non
     kubectl.apply(*node_claim(release, kubectl.namespace, name, size, node, volume))
 
 
-def provide(kubectl: Kubectl, release: str, name: str, size: str, *, many: bool) -> None:
+def provide(kubectl: Kubectl, release: str, name: str, size: str, storage_class: str = "") -> None:
     """Have a claim of this name in any cluster. One that is there stays as it is."""
     if not kubectl.find("persistentvolumeclaim", name):
-        kubectl.apply(claim(release, name, size, many=many))
+        kubectl.apply(claim(release, name, size, storage_class))
