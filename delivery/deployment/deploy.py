@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from delivery.deployment.errors import DeploymentError
-from delivery.deployment.release.helm import Image, command, run_to_its_end
+from delivery.deployment.release.helm import Helm, Image, command, run_to_its_end
 from delivery.deployment.release.kubectl import Kubectl, kubeconfig
 from delivery.deployment.release.reasons import Watch
 from tools import ToolUnavailable
@@ -65,6 +65,10 @@ def deploy(image: Image, arguments: argparse.Namespace, extra: list[str], enviro
         release, files = prepared.wanted.release, list(prepared.files)
         say(prepared.notes)
         prepared.put()
+    else:
+        from delivery.deployment.release.ownership import refuse_without_application
+
+        refuse_without_application(Helm(release, kubectl).values(), release, arguments.values, with_env=False)
     helm = command(
         image, release=release, namespace=arguments.namespace, timeout=arguments.timeout, values=files, extra=extra
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from delivery.deployment.chart.values import ORIGIN
 from delivery.deployment.errors import DeploymentError
 
 
@@ -19,14 +20,35 @@ class Overrides:
     """Variables of the server."""
     existing_secret: str = ""
     has_secret_values: bool = False
+    origin: str = ""
+    """Where the application of the release comes from, if it has moved."""
     has_more: bool = False
     """It names Secrets and ConfigMaps, whose keys are variables too: which, the file doesn't say."""
 
 
 def read(file: Path | None) -> Overrides:
     """Read the file. Raises DeploymentError if it is not there or no YAML."""
-    if file is None:
+    values = content(file)
+    if not values:
         return Overrides()
+    secrets = _map(values, "secrets")
+    origin = _map(_map(values, ORIGIN[0]), ORIGIN[1]).get(ORIGIN[2])
+    extra = values.get("extraEnv") or []
+    names = {*_map(values, "config"), *_map(secrets, "values")}
+    names |= {str(each["name"]) for each in extra if isinstance(each, dict) and "name" in each}
+    return Overrides(
+        frozenset(names),
+        str(secrets.get("existingSecret") or ""),
+        bool(secrets.get("values")),
+        str(origin or ""),
+        bool(values.get("extraEnvFrom")),
+    )
+
+
+def content(file: Path | None) -> dict[str, Any]:
+    """The file's values; none without a file. Raises DeploymentError as `read` does."""
+    if file is None:
+        return {}
     if not file.is_file():
         raise DeploymentError(f"VALUES={str(file)!r} is not a file")
     try:
@@ -35,16 +57,7 @@ def read(file: Path | None) -> Overrides:
         raise DeploymentError(f"VALUES={file} can't be read: {error}") from None
     if not isinstance(values, dict):
         raise DeploymentError(f"VALUES={file} has no values: write the chart's keys into it, such as `config:`")
-    secrets = _map(values, "secrets")
-    extra = values.get("extraEnv") or []
-    names = {*_map(values, "config"), *_map(secrets, "values")}
-    names |= {str(each["name"]) for each in extra if isinstance(each, dict) and "name" in each}
-    return Overrides(
-        frozenset(names),
-        str(secrets.get("existingSecret") or ""),
-        bool(secrets.get("values")),
-        bool(values.get("extraEnvFrom")),
-    )
+    return values
 
 
 def _map(values: dict[str, Any], key: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from delivery.deployment.errors import DeploymentError
 from delivery.deployment.prepare import Prepared, say
 from delivery.deployment.release.helm import Helm, Image
 from delivery.deployment.release.kubectl import Kubectl, kubeconfig
+from delivery.deployment.release.ownership import refuse_without_application
 from delivery.deployment.wanted import prepare_for
 from tools import ToolUnavailable
 
@@ -127,6 +128,8 @@ def plan(arguments: argparse.Namespace, kubectl: Kubectl) -> bool:
         files = (str(arguments.values),) if arguments.values else ()
     helm = Helm(release, kubectl)
     deployed = helm.values()
+    if not prepared:
+        refuse_without_application(deployed, release, arguments.values, with_env=False)
     planned = helm.planned(_image(arguments.image, deployed), files)
     lines = list(changes(resources(helm.manifest()), resources(planned["manifest"])))
     if prepared:

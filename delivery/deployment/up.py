@@ -22,7 +22,7 @@ from delivery.deployment import overrides
 from delivery.deployment.application import describe
 from delivery.deployment.chart.values import fullname
 from delivery.deployment.errors import DeploymentError
-from delivery.deployment.prepare import Application, Prepared, Wanted, prepare, read_given, say
+from delivery.deployment.prepare import Application, Prepared, Wanted, prepare, read_given, refuse_another, say
 from delivery.deployment.release.helm import Helm, Image, command, run_to_its_end
 from delivery.deployment.release.kubectl import Kubectl
 from delivery.deployment.release.reasons import Watch
@@ -172,6 +172,7 @@ def up(options: argparse.Namespace) -> None:
     cluster.create(options.cluster)
     if loaded:
         cluster.load_once(options.cluster, *loaded, nodes=[storage_node(kubectl)])
+    refuse_another(wanted, Helm(release, kubectl).values(), overrides.read(options.values))
     # They start while the image is built.
     wanted = provide(wanted, services)
     prepared = prepare(wanted)

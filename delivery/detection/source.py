@@ -15,6 +15,7 @@ from pathlib import Path
 
 from delivery.checkout import BUILD
 from delivery.detection.description import Problem, Undecided
+from delivery.detection.identity.git import ELSEWHERE
 
 REPOSITORIES = BUILD / "repositories"
 _ADDRESS = re.compile(r"(?:git\+)?(?P<address>(?:https?|ssh|git|file)://.+|[\w.-]+@[\w.-]+:.+)")
@@ -93,6 +94,8 @@ def _cloned(text: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / ".git").exists():
         _git(folder, address, "init", "--quiet")
+    # Without a login: the file stays.
+    _git(folder, address, "config", "remote.origin.url", _without_credentials(address))
     _require_unchanged(folder, address)
     _git(folder, address, *_SLOW, "fetch", "--quiet", "--depth", "1", "--force", address, revision)
     _git(folder, address, "checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
@@ -117,8 +120,7 @@ def _git(folder: Path, address: str, *arguments: str) -> str:
     """Run git there without questions. Raises Undecided with what it says, in a line."""
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     environment.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
-    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
-        # A hook of git sets them to another repository.
+    for name in ELSEWHERE:
         environment.pop(name, None)
     try:
         done = subprocess.run(

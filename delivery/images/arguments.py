@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from delivery.checkout import ROOT, pinned
 from delivery.detection.description import Description
+from delivery.detection.identity.git import git
 
 UNKNOWN_VERSION = "0+unknown"
 VERSION_OF_AN_IMAGE = re.compile(r"(?<=:)\d+\.\d+(\.\d+)?(?=(?:-[\w.-]+)?$)")
@@ -70,12 +70,3 @@ def package_version(folder: Path) -> str:
         return matched["tag"] + since
     commit = git(folder, "rev-parse", "--short", "HEAD")
     return f"0+g{commit}" if commit else UNKNOWN_VERSION
-
-
-def git(folder: Path, *command: str) -> str:
-    """What git answers about the folder; empty if it has no answer."""
-    try:
-        done = subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

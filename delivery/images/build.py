@@ -11,7 +11,8 @@ from pathlib import Path
 
 from delivery.checkout import BUILD, ROOT, pinned
 from delivery.detection.description import Description
-from delivery.images.arguments import arguments, git
+from delivery.detection.identity.git import git
+from delivery.images.arguments import arguments
 from delivery.images.context import assemble
 from delivery.images.errors import ImageError
 from delivery.images.failures import explain

@@ -15,6 +15,8 @@ from delivery.deployment.release.helm import Helm
 from delivery.deployment.settings.secret import decoded
 from tests.deployment.fakes import FakeKubectl, described, setting, written
 
+ORIGIN = "github.com/acme/shop"
+
 
 @pytest.fixture(autouse=True)
 def nothing_deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
@@ -22,6 +24,7 @@ def nothing_deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[st
     deployed: dict[str, Any] = {}
     monkeypatch.setattr(Helm, "values", lambda _: deployed)
     monkeypatch.setattr(module, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(module, "origin_of", lambda _: ORIGIN)
     return deployed
 
 
@@ -97,6 +100,7 @@ def test_the_env_file_is_in_the_secret_and_in_nothing_else(tmp_path: Path) -> No
     values = written_values(tmp_path)
     assert values == {
         "fullnameOverride": "shop",
+        "service": {"annotations": {"flask-app/origin": ORIGIN}},
         "config": {"WEB_THREADS": "4"},
         "secrets": {"existingSecret": "shop-env-1"},
     }
@@ -163,6 +167,15 @@ def test_two_secrets_are_refused(tmp_path: Path, values: str) -> None:
     asked = wanted(tmp_path, env="A=1\n", values=values)
     with pytest.raises(DeploymentError, match="a pod has one alone: move the values into the env file"):
         prepare(asked)
+
+
+def test_another_application_of_the_name_is_refused_unless_it_is_said_to_be_the_same(
+    tmp_path: Path, nothing_deployed: dict[str, Any]
+) -> None:
+    nothing_deployed["service"] = {"annotations": {"flask-app/origin": "github.com/other/shop"}}
+    with pytest.raises(DeploymentError, match="the release shop is that of another application"):
+        prepare(wanted(tmp_path))
+    prepare(wanted(tmp_path, values="service: {annotations: {flask-app/origin: github.com/other/shop}}\n"))
 
 
 def test_a_values_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:

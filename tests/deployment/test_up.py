@@ -79,6 +79,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(databases, "wait", does("wait for services"))
     monkeypatch.setattr(storage, "make_folder", does("folder on {0}"))
     monkeypatch.setattr(up, "run_to_its_end", does("helm", 0))
+    monkeypatch.setattr(prepare, "origin_of", lambda _: "github.com/acme/shop")
     monkeypatch.setattr(subprocess, "run", does("forward"))
     monkeypatch.setattr(Helm, "values", lambda _: {"secrets": {"existingSecret": "shop-env-1"}})
     monkeypatch.setattr(Helm, "status", lambda _: made.status)
@@ -113,6 +114,16 @@ def test_what_is_missing_is_said_before_anything_is_changed(machine: Machine) ->
     with pytest.raises(DeploymentError, match=r"(?s)PAYMENT_TOKEN +config.py:7.*PAYMENT_TOKEN=<value>"):
         machine.up("A=1\n", **NEEDS)
     assert machine.done == ["port 5099", "engine"]
+    assert machine.kubectl.objects.keys() == {("Node", "trial-worker")}
+
+
+def test_another_application_of_the_name_is_refused_before_a_database_runs(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {"service": {"annotations": {"flask-app/origin": "github.com/other/shop"}}}
+    monkeypatch.setattr(Helm, "values", lambda _: other)
+    with pytest.raises(DeploymentError, match="the release shop is that of another application"):
+        machine.up("PAYMENT_TOKEN=t\n", **NEEDS)
     assert machine.kubectl.objects.keys() == {("Node", "trial-worker")}
 
 

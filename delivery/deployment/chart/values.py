@@ -14,6 +14,8 @@ from delivery.detection.description import Description, Process, Role
 CELERY_PROCESSES = 2
 """Processes of a Celery worker whose command names no number. Celery's default is one for each core of the node."""
 WORKER_MEMORY = "512Mi"
+ORIGIN = ("service", "annotations", "flask-app/origin")
+"""The value, and so the annotation of the Service, that says where an application comes from."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Circumstances:
     release: str
     environment: Mapping[str, str] = field(default_factory=dict)
     """The table [environment] of flask-app.toml."""
+    origin: str = ""
+    """Where the application comes from, by which another one of its name is known."""
     configuration_place: str = "flask-app.toml"
     config: Mapping[str, str] = field(default_factory=dict)
     """What an env file gives that can't be in a Secret."""
@@ -43,6 +47,8 @@ def values(description: Description | None, given: Circumstances, folders: Folde
         found.append(Value(("secrets", "existingSecret"), given.secret, "the env file, and what make up has made up"))
     if description:
         found.insert(0, Value(("fullnameOverride",), _label(given.release), "the name of the release"))
+        if given.origin:
+            found.append(Value(ORIGIN, given.origin, "by which another application of this name is known"))
         found += _of(description, given, folders or Folders())
     return found
 
