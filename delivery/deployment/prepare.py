@@ -111,9 +111,10 @@ def read_given(env: Path | None) -> Given:
 def prepare(wanted: Wanted) -> Prepared:
     """Raises DeploymentError for what is missing or contradictory. Asks the cluster, and changes nothing in it."""
     user = overrides.read(wanted.values)
-    given = read_given(wanted.env)
     deployed = Helm(wanted.release, wanted.kubectl).values()
     refuse_another(wanted, deployed, user)
+    is_kept = not (wanted.env or wanted.development)
+    given = Given(config=chart_values.kept_config(deployed)) if is_kept else read_given(wanted.env)
     current = _current_secret(wanted.release, deployed)
     secret = _secret_values(wanted, given, user, current)
     _refuse_two_secrets(wanted, user, secret)
@@ -127,7 +128,9 @@ def prepare(wanted: Wanted) -> Prepared:
         chart_values.Circumstances(
             release=wanted.release,
             # A variable of the pod would take precedence over the same one in the Secret.
-            environment={name: value for name, value in _environment(wanted).items() if name not in given.names},
+            environment={
+                name: value for name, value in _environment(wanted).items() if name not in secret | given.config
+            },
             configuration_place=wanted.application.place if wanted.application else "",
             origin=_origin(wanted, user),
             config=given.config,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def test_the_env_file_is_in_the_secret_and_in_nothing_else(tmp_path: Path) -> No
     values = written_values(tmp_path)
     assert values == {
         "fullnameOverride": "shop",
-        "service": {"annotations": {"flask-app/origin": ORIGIN}},
+        "service": {"annotations": {"flask-app/env-file": "WEB_THREADS", "flask-app/origin": ORIGIN}},
         "config": {"WEB_THREADS": "4"},
         "secrets": {"existingSecret": "shop-env-1"},
     }
@@ -147,6 +148,22 @@ def test_without_an_env_file_the_settings_that_are_deployed_stay(
     prepared = prepare(asked)
     assert prepared.version
     assert (prepared.version.name, prepared.version.new) == ("shop-env-3", False)
+
+
+def test_without_an_env_file_the_deployed_settings_take_precedence_as_the_file_did(
+    tmp_path: Path, nothing_deployed: dict[str, Any]
+) -> None:
+    environment = {"CURRENCY": "EUR", "LANGUAGE": "de", "WEB_THREADS": "8"}
+    asked = wanted(tmp_path, env="CURRENCY=CHF\nTRUSTED_PROXIES=1\nWEB_THREADS=4\n", environment=environment)
+    prepare(asked).put()
+    before = written_values(tmp_path)
+    nothing_deployed |= before
+    nothing_deployed["config"] = {**before["config"], "OF_MY_VALUES": "1"}
+    again = prepare(replace(asked, env=None))
+    assert written_values(tmp_path) == before
+    assert before["config"] == {"LANGUAGE": "de", "TRUSTED_PROXIES": "1", "WEB_THREADS": "4"}
+    assert again.version
+    assert (dict(again.version.values), again.version.new) == ({"CURRENCY": "CHF"}, False)
 
 
 def test_settings_that_were_not_deployed_are_withdrawn_unless_pods_still_name_them(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from delivery.deployment.chart.commands import container_command
 from delivery.deployment.chart.commented import Value
@@ -16,6 +17,9 @@ CELERY_PROCESSES = 2
 WORKER_MEMORY = "512Mi"
 ORIGIN = ("service", "annotations", "flask-app/origin")
 """The value, and so the annotation of the Service, that says where an application comes from."""
+
+OF_ENV_FILE = ("service", "annotations", "flask-app/env-file")
+"""The value that names which of `config` an env file gave."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ def values(description: Description | None, given: Circumstances, folders: Folde
         for name, value in given.environment.items()
     ]
     found += [Value(("config", name), value, "the env file") for name, value in given.config.items()]
+    if given.config:
+        found.append(Value(OF_ENV_FILE, " ".join(given.config), "kept by a deployment without an env file"))
     if given.secret:
         found.append(Value(("secrets", "existingSecret"), given.secret, "the env file, and what make up has made up"))
     if description:
@@ -51,6 +57,13 @@ def values(description: Description | None, given: Circumstances, folders: Folde
             found.append(Value(ORIGIN, given.origin, "by which another application of this name is known"))
         found += _of(description, given, folders or Folders())
     return found
+
+
+def kept_config(deployed: Mapping[str, Any]) -> dict[str, str]:
+    """What an env file gave to `config` of a release. deployed: the values of the release."""
+    annotations = (deployed.get(OF_ENV_FILE[0]) or {}).get(OF_ENV_FILE[1]) or {}
+    config = deployed.get("config") or {}
+    return {name: str(config[name]) for name in str(annotations.get(OF_ENV_FILE[2]) or "").split() if name in config}
 
 
 def _of(description: Description, given: Circumstances, folders: Folders) -> Iterator[Value]:
