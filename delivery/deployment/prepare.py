@@ -119,7 +119,7 @@ def prepare(wanted: Wanted) -> Prepared:
     secret = _secret_values(wanted, given, user, current)
     _refuse_two_secrets(wanted, user, secret)
     known = {*secret, *given.config, *user.names, *_environment(wanted), *_keys(wanted.kubectl, user.existing_secret)}
-    notes = [*given.notes, *_check_settings(wanted, known, user)]
+    notes = [*_found_notes(wanted), *given.notes, *_check_settings(wanted, known, user)]
     version = EnvironmentSecrets(wanted.kubectl, wanted.release).version(secret, current) if secret else None
     folders = _folders(wanted, {**_environment(wanted), **given.config, **secret}, known)
     claim = f"{wanted.release}-data" if folders.shared else ""
@@ -146,6 +146,10 @@ def prepare(wanted: Wanted) -> Prepared:
 
 def _environment(wanted: Wanted) -> Mapping[str, str]:
     return wanted.application.environment if wanted.application else {}
+
+
+def _found_notes(wanted: Wanted) -> tuple[str, ...]:
+    return wanted.application.description.notes if wanted.application else ()
 
 
 def _origin(wanted: Wanted, user: Overrides) -> str:

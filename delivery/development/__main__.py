@@ -75,6 +75,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 def _prepared(application: Application, arguments: argparse.Namespace) -> Local:
     """How the application is started here, in an environment with what it needs."""
     description = application.description
+    _tell(*(f"note: {each}" for each in description.notes))
     began = time.monotonic()
     locked = lock(description, LOCKS / description.name)
     made = environment(description, locked)

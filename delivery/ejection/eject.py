@@ -47,7 +47,12 @@ def eject(description: Description, parts: Parts, *, root: Path, dockerfile: str
         pinned.replace(repository, before)
         shutil.copytree(staged, repository, dirs_exist_ok=True)
         return Ejected(
-            tuple(files), (*pinned.locked.notes, *advice(description, files, checkout, pinned.locked.pip_conf))
+            tuple(files),
+            (
+                *description.notes,
+                *pinned.locked.notes,
+                *advice(description, files, checkout, pinned.locked.pip_conf),
+            ),
         )
 
 

@@ -56,5 +56,5 @@ def bring(app: str, env_file: Path | None) -> Brought:
         description.name,
         Application(made.programs / "python", start.folder, start.variables, description.served.value.reference),
         health.value if health else "",
-        (*locked.notes, *([made.note] if made.note else [])),
+        (*description.notes, *locked.notes, *([made.note] if made.note else [])),
     )

@@ -90,6 +90,10 @@ def test_what_other_secrets_give_is_not_known_and_only_told(tmp_path: Path) -> N
     assert "PAYMENT_TOKEN" in note
 
 
+def test_what_was_found_and_should_be_known_is_told_by_each_deployment(tmp_path: Path) -> None:
+    assert prepare(wanted(tmp_path, surroundings={"notes": ("app.py:4: a word.",)})).notes == ("app.py:4: a word.",)
+
+
 def test_a_key_that_stands_in_the_source_is_told(tmp_path: Path) -> None:
     (note,) = prepare(wanted(tmp_path, env="PAYMENT_TOKEN=t\n", surroundings=REQUIRED)).notes
     assert note.startswith("SECRET_KEY is not set, so that the application takes its default from config.py:7")

@@ -264,10 +264,15 @@ def test_what_a_procfile_has_is_not_looked_for_in_the_code(tmp_path: Path) -> No
     assert [each[:2] for each in processes(tmp_path, files)] == [("mail", "worker"), ("celery-beat", "scheduler")]
 
 
-def test_a_scheduler_within_the_server_is_noted(tmp_path: Path) -> None:
+def test_a_scheduler_within_the_server_has_one_replica_unless_somebody_decides(tmp_path: Path) -> None:
     code = f"{FLASK}from apscheduler.schedulers.background import BackgroundScheduler\nBackgroundScheduler().start()\n"
-    [note] = found(tmp_path, {"app.py": code}).notes
-    assert note.startswith("app.py:4: a scheduler starts within the server, so each job runs in every worker")
+    surroundings = found(tmp_path, {"app.py": code})
+    [note] = surroundings.notes
+    assert note.startswith("app.py:4: a scheduler starts within the server, so each job would run in every pod")
+    assert surroundings.single
+    assert surroundings.single.place == "app.py:4"
+    decided = {"app.py": code, "flask-app.toml": '[workers]\nscheduler = "python clock.py"\n'}
+    assert found(tmp_path, decided).single is None
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,10 @@ def _of(description: Description, given: Circumstances, folders: Folders) -> Ite
     yield from folders.values(given.claim)
     if surroundings.affinity:
         yield Value(("service", "spec", "sessionAffinity"), "ClientIP", surroundings.affinity.place)
+    if surroundings.single:
+        why = f"{surroundings.single.place}: {surroundings.single.value}"
+        yield Value(("autoscaling", "mode"), "fixed", why)
+        yield Value(("replicaCount",), 1, why)
     for process in surroundings.processes:
         yield from _process(process)
     if surroundings.migration:

@@ -11,6 +11,7 @@ from pathlib import Path
 from delivery.deployment.application import describe
 from delivery.deployment.chart.folders import find_folders
 from delivery.deployment.errors import DeploymentError
+from delivery.deployment.prepare import say
 from delivery.deployment.services.connections import DATABASE_URL
 from delivery.detection.description import Undecided
 from delivery.detection.report import explain
@@ -55,6 +56,7 @@ def of_application(app: str, env: Path | None) -> Strict:
     """An application, built, with the folders that the chart mounts. Raises ImageError, DeploymentError."""
     application = describe(app)
     description = application.description
+    say(description.notes)
     variables = {**application.environment, **read_env_file(env)}
     folders = find_folders(
         description,
