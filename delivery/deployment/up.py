@@ -26,11 +26,13 @@ from delivery.deployment.prepare import Application, Prepared, Wanted, prepare, 
 from delivery.deployment.release.helm import Helm, Image, command, run_to_its_end
 from delivery.deployment.release.kubectl import Kubectl
 from delivery.deployment.release.reasons import Watch
-from delivery.deployment.services import databases, provided
+from delivery.deployment.services import databases, provided, reachable
 from delivery.deployment.services.databases import PASSWORD, SERVED, Service
 from delivery.deployment.services.storage import storage_node
 from delivery.deployment.settings import required
 from delivery.deployment.settings.secret import MadeUp
+from delivery.detection.repository import Repository
+from delivery.detection.surroundings.processes.compose import services_of
 from tools import ToolUnavailable
 
 EXAMPLE = "flask-app"
@@ -81,7 +83,11 @@ def check(wanted: Wanted) -> list[Service]:
         return []
     description, settings = wanted.application.description, wanted.application.description.surroundings.settings
     known = {*given.names, *wanted.application.environment, *user.names}
+    values = {**wanted.application.environment, **given.config, **given.secret}
+    compose = {each.name for each in services_of(Repository(description.folder))}
+    reachable.refuse_unreachable(values, compose, [each.kind for each in provided.services_of(description, "", ())])
     services = provided.services_of(description, wanted.release, known)
+    reachable.refuse_parts(known, [each.kind for each in services])
     addresses = provided.addresses(description, services, "")
     unavailable = databases.refused([each.value for each in description.surroundings.services])
     if not user.has_more:

@@ -127,6 +127,39 @@ def test_another_application_of_the_name_is_refused_before_a_database_runs(
     assert machine.kubectl.objects.keys() == {("Node", "trial-worker")}
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "DATABASE_URL=postgresql://me:s3cret@localhost:5432/shop",
+        "DATABASE_URL=postgresql://me:s3cret@127.0.0.1/shop",
+        "DATABASE_URL=postgresql://me:s3cret@db/shop",
+        "DB_HOST=localhost",
+        "PGHOST=db:5432",
+        "REDIS_URL=redis://[::1]:6379/0",
+    ],
+)
+def test_an_address_that_no_pod_reaches_is_refused_before_anything_is_changed(machine: Machine, line: str) -> None:
+    (machine.folder / "compose.yaml").write_text("services: {db: {image: postgres}}\n")
+    name = line.partition("=")[0]
+    with pytest.raises(DeploymentError, match=rf"(?s)  {name} .*make up runs postgresql, and sets them") as refused:
+        machine.up(f"PAYMENT_TOKEN=t\n{line}\n", **NEEDS)
+    assert "s3cret" not in str(refused.value)
+    assert machine.done == ["port 5099", "engine"]
+
+
+def test_an_address_of_elsewhere_is_taken_and_no_database_runs(machine: Machine) -> None:
+    url = "postgresql://me@db.example.com/shop"
+    assert machine.up(f"PAYMENT_TOKEN=t\nDATABASE_URL={url}\n", **NEEDS)["DATABASE_URL"] == url
+    assert "load postgres:17" not in machine.done
+
+
+def test_the_name_of_a_database_is_no_address(machine: Machine) -> None:
+    needs = {"services": NEEDS["services"], "settings": (setting("DB_HOST", required=True), setting("DB_NAME"))}
+    with pytest.raises(DeploymentError, match="DB_NAME would not fit the PostgreSQL that make up runs"):
+        machine.up("DB_NAME=shop\n", **needs)
+    assert machine.up("A=1\n", **needs)["DB_HOST"] == "shop-postgresql"
+
+
 def test_an_env_file_of_the_repository_is_named_and_not_taken_by_itself(machine: Machine) -> None:
     (machine.folder / ".env").write_text("PAYMENT_TOKEN=t\n")
     with pytest.raises(DeploymentError, match=r"There is one in the repository: .*ENV=.*/\.env"):
