@@ -77,7 +77,17 @@ def test_the_variables_on_makes_command_line_are_not_the_applications(tmp_path: 
         "MAKEFLAGS += --no-print-directory\nshow:\n"
         f"\t@{sys.executable} -c 'import json, os; print(json.dumps(dict(os.environ)))'\n"
     )
-    line = ["make", "-C", str(tmp_path), "show", "APP=../my shop", "NAME=a$$b NOT_MINE=1", "IMAGE=x", "ENV_FILE=p\\q"]
+    line = [
+        "make",
+        "--no-print-directory",
+        "-C",
+        str(tmp_path),
+        "show",
+        "APP=../my shop",
+        "NAME=a$$b NOT_MINE=1",
+        "IMAGE=x",
+        "ENV_FILE=p\\q",
+    ]
     asked = subprocess.check_output(line, env={**os.environ, "OWN": "1", "IMAGES": "2"}, text=True)
     start = local(described(tmp_path), Environment(Path(sys.prefix)), given={}, own=json.loads(asked))
     assert not start.variables.keys() & {"APP", "NAME", "IMAGE", "ENV_FILE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
