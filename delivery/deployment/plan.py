@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from delivery.commands import ending
 from delivery.deployment.deploy import parser
 from delivery.deployment.errors import DeploymentError
 from delivery.deployment.prepare import Prepared, say
@@ -156,18 +157,15 @@ def _migrations(planned: Mapping[str, Any]) -> Iterator[str]:
             yield " ".join(resource["spec"]["template"]["spec"]["containers"][0]["command"])
 
 
+@ending(ToolUnavailable, ValueError)
 def main() -> int:
     """The command line. Returns the exit status."""
     options = parser("Say what make deploy would change in the cluster of the current kubeconfig.")
     options.add_argument("--image", default="", help="the image to deploy; the one that runs by default")
     options.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 if something would change")
     arguments = options.parse_args()
-    try:
-        with kubeconfig() as environment:
-            changed = plan(arguments, Kubectl(arguments.namespace, environment=environment))
-    except (ValueError, ToolUnavailable, DeploymentError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    with kubeconfig() as environment:
+        changed = plan(arguments, Kubectl(arguments.namespace, environment=environment))
     return CHANGED if changed and arguments.detailed_exitcode else 0
 
 

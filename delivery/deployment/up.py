@@ -18,6 +18,7 @@ from pathlib import Path
 
 import cluster
 from delivery.checkout import ROOT
+from delivery.commands import ending
 from delivery.deployment import overrides
 from delivery.deployment.application import describe
 from delivery.deployment.chart.values import fullname
@@ -215,6 +216,7 @@ def _tell(prepared: Prepared, services: Sequence[Service], port: int) -> None:
     print("\n" + "\n".join(lines) + "\n", flush=True)
 
 
+@ending(cluster.ClusterError, ToolUnavailable)
 def main() -> int:
     """The command line. Returns the exit status."""
     parser = argparse.ArgumentParser(description="Deploy an application to a kind cluster and forward a port to it.")
@@ -228,12 +230,6 @@ def main() -> int:
     parser.add_argument("--values", type=Path, help="a values file of your own, which takes precedence")
     try:
         up(parser.parse_args())
-    except (cluster.ClusterError, ToolUnavailable, DeploymentError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except subprocess.CalledProcessError as error:
-        print(f"{' '.join(map(str, error.cmd[:3]))} ... failed with exit status {error.returncode}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         return 0
     return 0

@@ -147,5 +147,7 @@ def _unique(processes: Iterable[Process]) -> list[Process]:
 
 def _free(process: Process, taken: set[str]) -> str:
     """The name, with something behind it if it is taken."""
-    behind = ("", *(("-job",) if process.role is Role.JOB else ()), *(f"-{number}" for number in range(2, 1000)))
-    return next(name for each in behind if (name := process.name[: 40 - len(each)].rstrip("-") + each) not in taken)
+    behind = ["", "-job"] if process.role is Role.JOB else [""]
+    behind += [f"-{number}" for number in range(2, 1000)]
+    names = [process.name[: 40 - len(each)].rstrip("-") + each for each in behind]
+    return next(each for each in names if each not in taken)
