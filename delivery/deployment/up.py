@@ -63,17 +63,19 @@ def build_image(application: Application | None) -> str:
         from delivery.images.errors import ImageError
 
         try:
-            build(application.description, f"{name}:dev")
+            identity = build(application.description, f"{name}:dev")
         except ImageError as error:
             raise DeploymentError(f"\n{error}") from None
     else:
         subprocess.run(["make", "--directory", str(ROOT), "image", f"IMAGE={name}:dev"], check=True)
-    asked = subprocess.run(
-        ["docker", "image", "inspect", "--format", "{{.Id}}", f"{name}:dev"],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    reference = f"{name}:{asked.stdout.strip().removeprefix('sha256:')[:12]}"
-    subprocess.run(["docker", "tag", f"{name}:dev", reference], check=True)
+        asked = subprocess.run(
+            ["docker", "image", "inspect", "--format", "{{.Id}}", f"{name}:dev"],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        identity = asked.stdout.strip()
+    reference = f"{name}:{identity.removeprefix('sha256:')[:12]}"
+    # Not name:dev, which another build may have moved.
+    subprocess.run(["docker", "tag", identity, reference], check=True)
     return reference
 
 

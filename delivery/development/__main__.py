@@ -29,6 +29,7 @@ from delivery.development.local import (
 from delivery.development.logs import Logs
 from delivery.development.shell import shell_command
 from delivery.images.context import place
+from delivery.images.folders import alone, own_folder
 from delivery.images.lock import lock
 from tools import ToolUnavailable
 
@@ -76,8 +77,9 @@ def _prepared(application: Application, arguments: argparse.Namespace) -> Local:
     description = application.description
     _tell(*(f"note: {each}" for each in description.notes))
     began = time.monotonic()
-    locked = lock(description, LOCKS / description.name)
-    made = environment(description, locked)
+    with alone(own_folder(LOCKS, description)) as folder:
+        locked = lock(description, folder)
+        made = environment(description, locked)
     if made.is_new:
         _tell(*locked.notes, f"installed what {description.name} needs in {time.monotonic() - began:.0f} s")
     if made.note:

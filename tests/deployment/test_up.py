@@ -160,6 +160,16 @@ def test_the_name_of_a_database_is_no_address(machine: Machine) -> None:
     assert machine.up("A=1\n", **needs)["DB_HOST"] == "shop-postgresql"
 
 
+def test_the_image_that_was_built_is_deployed_whatever_its_name_means_by_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr("delivery.images.build.build", lambda *_: "sha256:0123456789abcdef")
+    monkeypatch.setattr(subprocess, "run", lambda line, **_: ran.append(line))
+    assert up.build_image(Application(described(tmp_path))) == "shop:0123456789ab"
+    assert ran == [["docker", "tag", "sha256:0123456789abcdef", "shop:0123456789ab"]]
+
+
 def test_an_env_file_of_the_repository_is_named_and_not_taken_by_itself(machine: Machine) -> None:
     (machine.folder / ".env").write_text("PAYMENT_TOKEN=t\n")
     with pytest.raises(DeploymentError, match=r"There is one in the repository: .*ENV=.*/\.env"):

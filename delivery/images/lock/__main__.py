@@ -9,6 +9,7 @@ from delivery.checkout import BUILD, default_python
 from delivery.commands import ending
 from delivery.detection.detect import detect
 from delivery.detection.source import folder_of
+from delivery.images.folders import alone, own_folder
 from delivery.images.lock import keep, lock
 
 
@@ -21,8 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--keep", action="store_true", help="write requirements.lock into the repository")
     given = parser.parse_args(arguments)
     description = detect(folder_of(given.app), default_python())
-    locked = lock(description, BUILD / "lock" / description.name, upgrade=given.upgrade)
-    written = keep(description, locked) if given.keep else None
+    with alone(own_folder(BUILD / "lock", description)) as folder:
+        locked = lock(description, folder, upgrade=given.upgrade)
+        written = keep(description, locked) if given.keep else None
     for note in locked.notes:
         print(note, file=sys.stderr)
     print(
