@@ -44,6 +44,15 @@ def run(
     )
 
 
+def answer(folder: Path, *command: str) -> str:
+    """What git answers about the folder; empty if it has no answer."""
+    try:
+        done = run(folder, *command)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else ""
+
+
 def environment(*, network: bool = False) -> dict[str, str]:
     """The variables for git."""
     kept = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}

@@ -196,7 +196,7 @@ def fake_helm(folder: Path) -> str:
     assert version
     command = folder / "helm"
     command.write_text(
-        f'#!/bin/sh\n[ "$1" = version ] && echo {version[1]} && exit\n'
+        f'#!/bin/sh\n[ "$1" = version ] && echo {version[1]} && exit\n[ "$1" = get ] && exit\n'
         'echo "called with $*"\necho "kubeconfig: $(cat "$KUBECONFIG")"\nls -l "$KUBECONFIG"\n'
     )
     command.chmod(0o755)
@@ -229,6 +229,7 @@ def test_the_kubeconfig_of_a_pipeline_does_not_stay_behind(tmp_path: Path) -> No
 
 SLOW_HELM = """#!/bin/bash
 [ "$1" = version ] && echo {version} && exit
+[ "$1" = get ] && exit
 finish() {{ echo interrupted > {folder}/state; sleep 1; echo rolled back > {folder}/state; exit 1; }}
 trap finish INT TERM
 echo started > {folder}/state

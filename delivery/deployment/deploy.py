@@ -15,8 +15,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from delivery.commands import ending
 from delivery.deployment.errors import DeploymentError
-from delivery.deployment.release.helm import Image, command, run_to_its_end
+from delivery.deployment.release.helm import Helm, Image, command, run_to_its_end
 from delivery.deployment.release.kubectl import Kubectl, kubeconfig
 from delivery.deployment.release.reasons import Watch
 from tools import ToolUnavailable
@@ -33,21 +34,18 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
+@ending(ToolUnavailable, ValueError)
 def main() -> int:
     """The command line. Returns helm's exit status."""
     options = parser("Deploy an image to the cluster of the current kubeconfig.")
     options.add_argument("--image", required=True)
     options.add_argument("--timeout", default="5m")
     arguments, extra = options.parse_known_args()
-    try:
-        image = Image.parse(arguments.image)
-        if arguments.values and not arguments.values.is_file():
-            raise ValueError(f"VALUES={str(arguments.values)!r} is not a file")
-        with kubeconfig() as environment:
-            return deploy(image, arguments, extra, environment)
-    except (ValueError, ToolUnavailable, DeploymentError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    image = Image.parse(arguments.image)
+    if arguments.values and not arguments.values.is_file():
+        raise DeploymentError(f"VALUES={str(arguments.values)!r} is not a file")
+    with kubeconfig() as environment:
+        return deploy(image, arguments, extra, environment)
 
 
 def deploy(image: Image, arguments: argparse.Namespace, extra: list[str], environment: Mapping[str, str]) -> int:
@@ -65,6 +63,10 @@ def deploy(image: Image, arguments: argparse.Namespace, extra: list[str], enviro
         release, files = prepared.wanted.release, list(prepared.files)
         say(prepared.notes)
         prepared.put()
+    else:
+        from delivery.deployment.release.ownership import refuse_without_application
+
+        refuse_without_application(Helm(release, kubectl).values(), release, arguments.values, with_env=False)
     helm = command(
         image, release=release, namespace=arguments.namespace, timeout=arguments.timeout, values=files, extra=extra
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from delivery.commands import Explained
 
-class DeploymentError(RuntimeError):
+
+class DeploymentError(Explained):
     """Something is missing or does not work. The message says what, where, and what to do."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from delivery.deployment.chart.values import ORIGIN
 from delivery.deployment.errors import DeploymentError
 
 
@@ -23,30 +24,26 @@ class Overrides:
     chart: Mapping[str, Any] = field(default_factory=dict)
     """All of the chart's values that it sets."""
 
+    existing_secret: str = ""
+    has_secret_values: bool = False
+    origin: str = ""
+    """Where the application of the release comes from, if it has moved."""
+    has_more: bool = False
+    """It names Secrets and ConfigMaps, whose keys are variables too: which, the file doesn't say."""
+
     @property
     def storage_class(self) -> str:
         """For a claim of the application's data; empty for the cluster's default."""
         return str(_map(dict(self.chart), "persistence").get("storageClassName") or "")
 
-    existing_secret: str = ""
-    has_secret_values: bool = False
-    has_more: bool = False
-    """It names Secrets and ConfigMaps, whose keys are variables too: which, the file doesn't say."""
-
 
 def read(file: Path | None) -> Overrides:
     """Read the file. Raises DeploymentError if it is not there or no YAML."""
-    if file is None:
+    values = content(file)
+    if not values:
         return Overrides()
-    if not file.is_file():
-        raise DeploymentError(f"VALUES={str(file)!r} is not a file")
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DeploymentError(f"VALUES={file} can't be read: {error}") from None
-    if not isinstance(values, dict):
-        raise DeploymentError(f"VALUES={file} has no values: write the chart's keys into it, such as `config:`")
     secrets = _map(values, "secrets")
+    origin = _map(_map(values, ORIGIN[0]), ORIGIN[1]).get(ORIGIN[2])
     extra = values.get("extraEnv") or []
     named = [each for each in extra if isinstance(each, dict) and "name" in each]
     given = {**_map(values, "config"), **_map(secrets, "values")}
@@ -57,8 +54,24 @@ def read(file: Path | None) -> Overrides:
         values,
         str(secrets.get("existingSecret") or ""),
         bool(secrets.get("values")),
+        str(origin or ""),
         bool(values.get("extraEnvFrom")),
     )
+
+
+def content(file: Path | None) -> dict[str, Any]:
+    """The file's values; none without a file. Raises DeploymentError as `read` does."""
+    if file is None:
+        return {}
+    if not file.is_file():
+        raise DeploymentError(f"VALUES={str(file)!r} is not a file")
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DeploymentError(f"VALUES={file} can't be read: {error}") from None
+    if not isinstance(values, dict):
+        raise DeploymentError(f"VALUES={file} has no values: write the chart's keys into it, such as `config:`")
+    return values
 
 
 def _map(values: dict[str, Any], key: str) -> dict[str, Any]:

@@ -13,11 +13,13 @@ from typing import Any
 
 import yaml
 
+from delivery.commands import ending
 from delivery.deployment.deploy import parser
 from delivery.deployment.errors import DeploymentError
 from delivery.deployment.prepare import Prepared, say
 from delivery.deployment.release.helm import Helm, Image
 from delivery.deployment.release.kubectl import Kubectl, kubeconfig
+from delivery.deployment.release.ownership import refuse_without_application
 from delivery.deployment.settings.env_file import WITH_PASSWORD
 from delivery.deployment.wanted import prepare_for
 from tools import ToolUnavailable
@@ -130,6 +132,8 @@ def plan(arguments: argparse.Namespace, kubectl: Kubectl) -> bool:
         files = (str(arguments.values),) if arguments.values else ()
     helm = Helm(release, kubectl)
     deployed = helm.values()
+    if not prepared:
+        refuse_without_application(deployed, release, arguments.values, with_env=False)
     planned = helm.planned(_image(arguments.image, deployed), files)
     lines = list(changes(resources(helm.manifest()), resources(planned["manifest"])))
     if prepared:
@@ -156,18 +160,15 @@ def _migrations(planned: Mapping[str, Any]) -> Iterator[str]:
             yield " ".join(resource["spec"]["template"]["spec"]["containers"][0]["command"])
 
 
+@ending(ToolUnavailable, ValueError)
 def main() -> int:
     """The command line. Returns the exit status."""
     options = parser("Show what make deploy would change in the cluster of the current kubeconfig.")
     options.add_argument("--image", default="", help="the image to deploy; by default the one that runs")
     options.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 if something would change")
     arguments = options.parse_args()
-    try:
-        with kubeconfig() as environment:
-            changed = plan(arguments, Kubectl(arguments.namespace, environment=environment))
-    except (ValueError, ToolUnavailable, DeploymentError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    with kubeconfig() as environment:
+        changed = plan(arguments, Kubectl(arguments.namespace, environment=environment))
     return CHANGED if changed and arguments.detailed_exitcode else 0
 
 

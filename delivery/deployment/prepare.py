@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from delivery.checkout import BUILD
 from delivery.deployment import overrides
@@ -19,6 +20,7 @@ from delivery.deployment.chart.folders import Folders, find_folders
 from delivery.deployment.chart.precedence import joined_lists, refuse_more_pods
 from delivery.deployment.errors import DeploymentError
 from delivery.deployment.overrides import Overrides
+from delivery.deployment.release import ownership
 from delivery.deployment.release.helm import Helm
 from delivery.deployment.release.kubectl import Kubectl
 from delivery.deployment.services import storage
@@ -27,6 +29,7 @@ from delivery.deployment.settings import env_file, required
 from delivery.deployment.settings.env_file import Given
 from delivery.deployment.settings.secret import EnvironmentSecrets, Version
 from delivery.detection.description import Description
+from delivery.detection.identity.origin import origin_of
 
 CLAIM_SIZE = "1Gi"
 HEADING = """How {name} is deployed. Written anew each time by make {target}: change nothing here.
@@ -98,8 +101,11 @@ class Prepared:
         if self.version and deployed:
             self.secrets.prune(self.version)
         # Where the rollback failed too, pods still name it.
-        elif self.version and _current_secret(self.wanted) != self.version.name:
+        elif self.version and self._deployed() != self.version.name:
             self.secrets.withdraw(self.version)
+
+    def _deployed(self) -> str:
+        return _current_secret(self.wanted.release, Helm(self.wanted.release, self.wanted.kubectl).values())
 
 
 def read_given(env: Path | None) -> Given:
@@ -110,12 +116,15 @@ def read_given(env: Path | None) -> Given:
 def prepare(wanted: Wanted) -> Prepared:
     """Raises DeploymentError for what is missing or contradictory. Asks the cluster, and changes nothing in it."""
     user = overrides.read(wanted.values)
-    given = read_given(wanted.env)
-    current = _current_secret(wanted)
+    deployed = Helm(wanted.release, wanted.kubectl).values()
+    refuse_another(wanted, deployed, user)
+    is_kept = not (wanted.env or wanted.development)
+    given = Given(config=chart_values.kept_config(deployed)) if is_kept else read_given(wanted.env)
+    current = _current_secret(wanted.release, deployed)
     secret = _secret_values(wanted, given, user, current)
     _refuse_two_secrets(wanted, user, secret)
     known = {*secret, *given.config, *user.names, *_environment(wanted), *_keys(wanted.kubectl, user.existing_secret)}
-    notes = [*given.notes, *_check_settings(wanted, known, user)]
+    notes = [*_found_notes(wanted), *given.notes, *_check_settings(wanted, known, user)]
     version = EnvironmentSecrets(wanted.kubectl, wanted.release).version(secret, current) if secret else None
     folders = _folders(wanted, {**_environment(wanted), **given.config, **secret, **user.values}, known)
     folders, more = _continued(wanted, folders)
@@ -127,8 +136,11 @@ def prepare(wanted: Wanted) -> Prepared:
         chart_values.Circumstances(
             release=wanted.release,
             # A variable of the pod would take precedence over the same one in the Secret.
-            environment={name: value for name, value in _environment(wanted).items() if name not in given.names},
+            environment={
+                name: value for name, value in _environment(wanted).items() if name not in secret | given.config
+            },
             configuration_place=wanted.application.place if wanted.application else "",
+            origin=_origin(wanted, user),
             config=given.config,
             secret=version.name if version else "",
             claim=claim,
@@ -145,10 +157,26 @@ def _environment(wanted: Wanted) -> Mapping[str, str]:
     return wanted.application.environment if wanted.application else {}
 
 
-def _current_secret(wanted: Wanted) -> str:
+def _found_notes(wanted: Wanted) -> tuple[str, ...]:
+    return wanted.application.description.notes if wanted.application else ()
+
+
+def _origin(wanted: Wanted, user: Overrides) -> str:
+    return user.origin or (origin_of(wanted.application.description.folder) if wanted.application else "")
+
+
+def refuse_another(wanted: Wanted, deployed: Mapping[str, Any], user: Overrides) -> None:
+    """Raise DeploymentError if the release is that of another application. deployed: its values."""
+    if wanted.application:
+        ownership.refuse_other_origin(deployed, wanted.release, _origin(wanted, user), wanted.application.place)
+    else:
+        ownership.refuse_without_application(deployed, wanted.release, wanted.values, with_env=bool(wanted.env))
+
+
+def _current_secret(release: str, deployed: Mapping[str, Any]) -> str:
     """The name of the version that is deployed; empty for none."""
-    named = (Helm(wanted.release, wanted.kubectl).values().get("secrets") or {}).get("existingSecret") or ""
-    return str(named) if str(named).startswith(f"{wanted.release}-env-") else ""
+    named = str((deployed.get("secrets") or {}).get("existingSecret") or "")
+    return named if ownership.is_of_environment(named, release) else ""
 
 
 def _secret_values(wanted: Wanted, given: Given, user: Overrides, current: str) -> dict[str, str]:

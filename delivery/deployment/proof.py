@@ -11,12 +11,11 @@ import sys
 from pathlib import Path
 
 from delivery.checkout import ROOT
+from delivery.commands import ending
 from delivery.deployment.application import describe
 from delivery.deployment.errors import DeploymentError
-from delivery.detection.description import Description, Undecided
-from delivery.detection.report import explain
+from delivery.detection.description import Description
 from delivery.images.build import build
-from delivery.images.errors import ImageError
 
 
 def image_of(description: Description) -> str:
@@ -39,19 +38,13 @@ def options(description: Description, values: Path | None) -> list[str]:
     return [*chosen, "--values", str(values)] if values else chosen
 
 
+@ending()
 def main() -> int:
     """The command line. Returns the exit status; becomes pytest where the image could be built."""
     arguments = _arguments()
-    try:
-        description = describe(arguments.app).description
-        chosen = options(description, arguments.values)
-        build(description, image_of(description))
-    except Undecided as undecided:
-        print(explain(undecided.problems), file=sys.stderr)
-        return 2
-    except (DeploymentError, ImageError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    description = describe(arguments.app).description
+    chosen = options(description, arguments.values)
+    build(description, image_of(description))
     os.chdir(ROOT)
     return os.execv(arguments.python, [arguments.python, "-m", "pytest", "k8s-tests", *chosen, *arguments.given])
 

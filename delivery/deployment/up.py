@@ -18,19 +18,22 @@ from pathlib import Path
 
 import cluster
 from delivery.checkout import ROOT
+from delivery.commands import ending
 from delivery.deployment import overrides
 from delivery.deployment.application import describe
 from delivery.deployment.chart.values import fullname
 from delivery.deployment.errors import DeploymentError
-from delivery.deployment.prepare import Application, Prepared, Wanted, prepare, read_given, say
+from delivery.deployment.prepare import Application, Prepared, Wanted, prepare, read_given, refuse_another, say
 from delivery.deployment.release.helm import Helm, Image, command, run_to_its_end
 from delivery.deployment.release.kubectl import Kubectl
 from delivery.deployment.release.reasons import Watch
-from delivery.deployment.services import databases, provided
+from delivery.deployment.services import databases, provided, reachable
 from delivery.deployment.services.databases import PASSWORD, SERVED, Service
 from delivery.deployment.services.storage import storage_node
 from delivery.deployment.settings import required
 from delivery.deployment.settings.secret import MadeUp
+from delivery.detection.repository import Repository
+from delivery.detection.surroundings.processes.compose import services_of
 from tools import ToolUnavailable
 
 EXAMPLE = "flask-app"
@@ -60,17 +63,19 @@ def build_image(application: Application | None) -> str:
         from delivery.images.errors import ImageError
 
         try:
-            build(application.description, f"{name}:dev")
+            identity = build(application.description, f"{name}:dev")
         except ImageError as error:
             raise DeploymentError(f"\n{error}") from None
     else:
         subprocess.run(["make", "--directory", str(ROOT), "image", f"IMAGE={name}:dev"], check=True)
-    asked = subprocess.run(
-        ["docker", "image", "inspect", "--format", "{{.Id}}", f"{name}:dev"],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    reference = f"{name}:{asked.stdout.strip().removeprefix('sha256:')[:12]}"
-    subprocess.run(["docker", "tag", f"{name}:dev", reference], check=True)
+        asked = subprocess.run(
+            ["docker", "image", "inspect", "--format", "{{.Id}}", f"{name}:dev"],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        identity = asked.stdout.strip()
+    reference = f"{name}:{identity.removeprefix('sha256:')[:12]}"
+    # Not name:dev, which another build may have moved.
+    subprocess.run(["docker", "tag", identity, reference], check=True)
     return reference
 
 
@@ -81,7 +86,11 @@ def check(wanted: Wanted) -> list[Service]:
         return []
     description, settings = wanted.application.description, wanted.application.description.surroundings.settings
     known = {*given.names, *wanted.application.environment, *user.names}
+    values = {**wanted.application.environment, **given.config, **given.secret}
+    compose = {each.name for each in services_of(Repository(description.folder))}
+    reachable.refuse_unreachable(values, compose, [each.kind for each in provided.services_of(description, "", ())])
     services = provided.services_of(description, wanted.release, known)
+    reachable.refuse_parts(known, [each.kind for each in services])
     addresses = provided.addresses(description, services, "")
     unavailable = databases.refused([each.value for each in description.surroundings.services])
     if not user.has_more:
@@ -170,6 +179,7 @@ def up(options: argparse.Namespace) -> None:
     cluster.create(options.cluster)
     if loaded:
         cluster.load_once(options.cluster, *loaded, nodes=[storage_node(kubectl)])
+    refuse_another(wanted, Helm(release, kubectl).values(), overrides.read(options.values))
     # They start while the image is built.
     wanted = provide(wanted, services)
     prepared = prepare(wanted)
@@ -206,6 +216,7 @@ def _tell(prepared: Prepared, services: Sequence[Service], port: int) -> None:
     print("\n" + "\n".join(lines) + "\n", flush=True)
 
 
+@ending(cluster.ClusterError, ToolUnavailable)
 def main() -> int:
     """The command line. Returns the exit status."""
     parser = argparse.ArgumentParser(description="Deploy an application to a kind cluster and forward a port to it.")
@@ -219,12 +230,6 @@ def main() -> int:
     parser.add_argument("--values", type=Path, help="a values file of your own, which takes precedence")
     try:
         up(parser.parse_args())
-    except (cluster.ClusterError, ToolUnavailable, DeploymentError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except subprocess.CalledProcessError as error:
-        print(f"{' '.join(map(str, error.cmd[:3]))} ... failed with exit status {error.returncode}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         return 0
     return 0

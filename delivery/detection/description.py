@@ -164,6 +164,8 @@ class Surroundings:
     """`postgresql`, `mysql`, `redis`: what it connects to."""
     affinity: Found[str] | None = None
     """Why clients must stay with one pod, such as Flask-SocketIO."""
+    single: Found[str] | None = None
+    """Why there must be one replica of the server, such as a scheduler within it."""
     notes: tuple[str, ...] = ()
 
 
@@ -178,3 +180,8 @@ class Description:
     served: Found[Served]
     dependencies: Dependencies
     surroundings: Surroundings
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know, in sentences."""
+        return (*self.dependencies.notes, *self.surroundings.notes)

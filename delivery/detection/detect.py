@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -12,11 +10,10 @@ from delivery.detection.callables import find_callable
 from delivery.detection.configuration import read
 from delivery.detection.dependencies import find_dependencies
 from delivery.detection.description import Description, Problem, Undecided
+from delivery.detection.identity.name import name_of
 from delivery.detection.repository import Repository, TooLarge
 from delivery.detection.surroundings import find_surroundings
 
-LONGEST_NAME = 40
-"""Of a release. The chart puts the names of its parts behind it, within the 63 characters of a DNS label."""
 T = TypeVar("T")
 
 
@@ -58,12 +55,3 @@ def _try(problems: list[Problem], find: Callable[[], T]) -> T | None:
     except RecursionError:
         problems.append(Problem("a file of the repository nests its code too deeply to be read", "remove that file"))
     return None
-
-
-def name_of(folder: Path) -> str:
-    """The name of image and release, after the folder: `My Shop` becomes my-shop, and 2048 app-2048."""
-    plain = unicodedata.normalize("NFKD", folder.name).encode("ascii", "ignore").decode()
-    name = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
-    if not name:
-        return "application"
-    return (name if name[0].isalpha() else f"app-{name}")[:LONGEST_NAME].rstrip("-")

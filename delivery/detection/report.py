@@ -30,9 +30,8 @@ def describe(description: Description) -> str:
     for title, group in groups:
         if group:
             lines += ["", title, *(_row(row, first, second) for row in group)]
-    notes = [*description.dependencies.notes, *description.surroundings.notes]
-    if notes:
-        lines += ["", "Notes", *(_wrapped(each, "  - ") for each in notes)]
+    if description.notes:
+        lines += ["", "Notes", *(_wrapped(each, "  - ") for each in description.notes)]
     lines += [
         "",
         "Any of it can be set in flask-app.toml, which takes precedence. `make detect APP=... WRITE=1` writes it.",
@@ -52,6 +51,7 @@ def _application(description: Description) -> list[Row]:
     rows += _found("health check", surroundings.health)
     rows += _labelled("service", surroundings.services)
     rows += _found("session affinity", surroundings.affinity)
+    rows += _found("one replica", surroundings.single)
     return rows
 
 

@@ -93,6 +93,8 @@ def _cloned(text: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / ".git").exists():
         _git(folder, address, "init", "--quiet")
+    # Without a login: the file stays.
+    _git(folder, address, "config", "remote.origin.url", _without_credentials(address))
     _require_unchanged(folder, address)
     _git(folder, address, *_SLOW, "fetch", "--quiet", "--depth", "1", "--force", address, revision)
     _git(folder, address, "checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")

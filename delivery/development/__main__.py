@@ -10,12 +10,11 @@ import time
 from pathlib import Path
 
 from delivery.checkout import ROOT
+from delivery.commands import ending
 from delivery.deployment.application import describe
-from delivery.deployment.errors import DeploymentError
 from delivery.deployment.prepare import Application
 from delivery.development.cluster import Release
 from delivery.development.environment import environment
-from delivery.development.errors import DevelopmentError
 from delivery.development.live.files import Files
 from delivery.development.live.session import Session
 from delivery.development.local import (
@@ -30,7 +29,8 @@ from delivery.development.local import (
 from delivery.development.logs import Logs
 from delivery.development.shell import shell_command
 from delivery.images.context import place
-from delivery.images.lock import LockError, lock
+from delivery.images.folders import alone, own_folder
+from delivery.images.lock import lock
 from tools import ToolUnavailable
 
 LOCKS = ROOT / "build" / "run"
@@ -79,9 +79,11 @@ def _serve(arguments: argparse.Namespace) -> int:
 def _prepared(application: Application, arguments: argparse.Namespace) -> Local:
     """How the application is started here, in an environment with what it needs."""
     description = application.description
+    _tell(*(f"note: {each}" for each in description.notes))
     began = time.monotonic()
-    locked = lock(description, LOCKS / description.name)
-    made = environment(description, locked)
+    with alone(own_folder(LOCKS, description)) as folder:
+        locked = lock(description, folder)
+        made = environment(description, locked)
     if made.is_new:
         _tell(*locked.notes, f"installed the requirements of {description.name} in {time.monotonic() - began:.0f} s")
     if made.note:
@@ -133,6 +135,7 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+@ending(ToolUnavailable)
 def main() -> int:
     """The command line. Returns the exit status."""
     arguments = parser().parse_args()
@@ -140,9 +143,6 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return COMMANDS[arguments.command](arguments)
-    except (DevelopmentError, DeploymentError, LockError, ToolUnavailable) as error:
-        _tell(str(error))
-        return 1
     except KeyboardInterrupt:
         return 0 if arguments.command in ("live", "logs") else INTERRUPTED
 

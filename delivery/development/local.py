@@ -18,6 +18,7 @@ from delivery.checkout import ROOT
 from delivery.deployment.settings import env_file
 from delivery.detection.description import Description, Process, Role
 from delivery.development.environment import Environment
+from delivery.development.make import without_make
 from delivery.images.context import place
 
 SERVER = ["gunicorn", "--config", "python:nodrop.gunicorn"]
@@ -45,6 +46,7 @@ def local(
     address: str = "127.0.0.1",
 ) -> Local:
     """given: what the env file and flask-app.toml set. own: the variables of the shell, which take precedence."""
+    path, own = own.get("PATH", os.defpath), without_make(own)
     repository, target = description.folder, place(description)
     # A repository that is a package is imported from the folder that it lies in.
     folder = repository if target == "." else repository.parent
@@ -53,7 +55,7 @@ def local(
     variables = {
         **given,
         **own,
-        "PATH": f"{environment.programs}{os.pathsep}{own.get('PATH', os.defpath)}",
+        "PATH": f"{environment.programs}{os.pathsep}{path}",
         "VIRTUAL_ENV": str(environment.folder),
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONPYCACHEPREFIX": str(BYTECODE / environment.folder.name),

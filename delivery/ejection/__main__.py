@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from delivery.checkout import ROOT, default_python
+from delivery.commands import ending
 from delivery.deployment.errors import DeploymentError
 from delivery.detection.description import Undecided
 from delivery.detection.detect import detect
@@ -22,6 +23,7 @@ from delivery.images.lock import LockError
 UNDO = "To undo the update, run in that folder: git checkout HEAD -- . && git clean -fd ."
 
 
+@ending()
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit status: 0; 1 if it is refused or there are conflicts; 2 if it is undecided."""
     given = _parser().parse_args(arguments)

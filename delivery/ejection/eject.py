@@ -48,7 +48,12 @@ def eject(description: Description, parts: Parts, *, root: Path, dockerfile: str
         pinned.replace(repository, before)
         copy_all(staged, repository)
         return Ejected(
-            tuple(files), (*pinned.locked.notes, *advice(description, files, checkout, pinned.locked.pip_conf))
+            tuple(files),
+            (
+                *description.notes,
+                *pinned.locked.notes,
+                *advice(description, files, checkout, pinned.locked.pip_conf),
+            ),
         )
 
 

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from delivery.checkout import default_python
+from delivery.commands import ending
 from delivery.images.build import build, build_example
-from delivery.images.errors import ImageError
 
 
+@ending()
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m delivery.images", description=__doc__)
@@ -22,33 +23,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--build-arg", action="append", default=[], metavar="NAME=VALUE", help="an argument of the Dockerfile"
     )
     given = parser.parse_args(arguments)
-    try:
-        if given.app:
-            return _build_application(given)
-        made = dict(each.split("=", 1) for each in given.build_arg)
-        made |= {"VERSION": given.version or "dev", "REVISION": given.revision or "unknown"}
-        build_example(given.image, made)
-    except ImageError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    if given.app:
+        return _build_application(given)
+    made = dict(each.split("=", 1) for each in given.build_arg)
+    made |= {"VERSION": given.version or "dev", "REVISION": given.revision or "unknown"}
+    build_example(given.image, made)
     return 0
 
 
 def _build_application(given: argparse.Namespace) -> int:
     # The example is built without them, with the standard library alone.
-    from delivery.detection.description import Undecided
     from delivery.detection.detect import detect
-    from delivery.detection.report import explain
     from delivery.detection.source import folder_of
 
-    try:
-        description = detect(folder_of(given.app), default_python())
-        build(description, given.image, version=given.version, revision=given.revision)
-    except Undecided as undecided:
-        print(explain(undecided.problems), file=sys.stderr)
-        return 2
+    description = detect(folder_of(given.app), default_python())
+    build(description, given.image, version=given.version, revision=given.revision)
     return 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from delivery.checkout import ROOT, pinned
 from delivery.detection.description import Description
-from delivery.git import run
+from delivery.git import answer
 
 UNKNOWN_VERSION = "0+unknown"
 VERSION_OF_AN_IMAGE = re.compile(r"(?<=:)\d+\.\d+(\.\d+)?(?=(?:-[\w.-]+)?$)")
@@ -63,19 +63,10 @@ def package_version(folder: Path) -> str:
 
     That of the latest tag, as `1.2.0` or, with commits since then, `1.2.0.post3+g0a1b2c3`.
     """
-    described = git(folder, "describe", "--tags", "--long", "--match", "[v0-9]*")
+    described = answer(folder, "describe", "--tags", "--long", "--match", "[v0-9]*")
     matched = DESCRIBED.fullmatch(described)
     if matched:
         since = f".post{matched['commits']}+g{matched['commit']}" if matched["commits"] != "0" else ""
         return matched["tag"] + since
-    commit = git(folder, "rev-parse", "--short", "HEAD")
+    commit = answer(folder, "rev-parse", "--short", "HEAD")
     return f"0+g{commit}" if commit else UNKNOWN_VERSION
-
-
-def git(folder: Path, *command: str) -> str:
-    """What git answers about the folder; empty if it has no answer."""
-    try:
-        done = run(folder, *command)
-    except FileNotFoundError:
-        return ""
-    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else ""

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from delivery.checkout import BUILD
+from delivery.commands import ending
 from delivery.sizing.figures import Figures
 from delivery.sizing.measuring.measurement import Wanted, measure
 from delivery.sizing.measuring.processes import idle_cores
@@ -39,6 +40,7 @@ IDLE_CORES = 0.5
 IDLE_SECONDS = 0.5
 
 
+@ending()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and write the file. Exit code: 0, or 1 if it can't be done."""
     words = list(sys.argv[1:] if arguments is None else arguments)

@@ -16,8 +16,9 @@ from delivery.detection.source import folder_of
 from delivery.development.environment import environment
 from delivery.development.errors import DevelopmentError
 from delivery.development.local import local, read_env_file
-from delivery.images.build import CONTEXTS
+from delivery.images.build import LOCKS
 from delivery.images.errors import ImageError
+from delivery.images.folders import alone, own_folder
 from delivery.images.lock import LockError, lock
 from delivery.sizing.serving.server import Application
 from delivery.sizing.unmeasurable import Unmeasurable
@@ -44,8 +45,9 @@ def bring(app: str, env_file: Path | None) -> Brought:
         folder = folder_of(app)
         description = detect(folder, default_python())
         given = {**read(Repository(description.folder)).environment, **read_env_file(env_file)}
-        locked = lock(description, CONTEXTS.parent / "lock" / description.name)
-        made = environment(description, locked)
+        with alone(own_folder(LOCKS, description)) as place:
+            locked = lock(description, place)
+            made = environment(description, locked)
         start = local(description, made, given=given)
     except Undecided as undecided:
         raise Unmeasurable(explain(undecided.problems), "") from undecided
@@ -56,5 +58,5 @@ def bring(app: str, env_file: Path | None) -> Brought:
         description.name,
         Application(made.programs / "python", start.folder, start.variables, description.served.value.reference),
         health.value if health else "",
-        (*locked.notes, *([made.note] if made.note else [])),
+        (*description.notes, *locked.notes, *([made.note] if made.note else [])),
     )

@@ -83,6 +83,11 @@ def test_workers_and_jobs_run_with_the_settings_of_the_application() -> None:
     assert found["migrations"] == {"enabled": True, "command": ["nodrop", "run", "--", "flask", "db", "upgrade"]}
 
 
+def test_what_may_run_once_has_one_replica_that_is_not_scaled() -> None:
+    _, found = rendered(described(single=Found("a scheduler within the server", "app.py:4")))
+    assert (found["autoscaling"]["mode"], found["replicaCount"]) == ("fixed", 1)
+
+
 def test_there_are_never_two_schedulers() -> None:
     _, found = rendered(SHOP)
     assert found["workers"]["beat"].items() >= {"replicaCount": 1, "strategy": {"type": "Recreate"}}.items()

@@ -46,6 +46,25 @@ def test_what_a_secret_may_not_set_goes_elsewhere_with_a_word(tmp_path: Path) ->
         assert f"prod.env: {name} " in said
 
 
+def test_what_others_name_differently_is_passed_on_or_named_with_what_does_it_here(tmp_path: Path) -> None:
+    found = given(
+        tmp_path,
+        "FORWARDED_ALLOW_IPS=*\nSCRIPT_NAME=/shop\nGUNICORN_CMD_ARGS=--threads 4\nREQUESTS_CA_BUNDLE=/certs/ca.pem\n"
+        "GUNICORN_TIMEOUT=30\n",
+    )
+    assert found.config == {
+        "URL_PREFIX": "/shop",
+        "GUNICORN_CMD_ARGS": "--threads 4",
+        "REQUESTS_CA_BUNDLE": "/certs/ca.pem",
+    }
+    assert found.secret == {}
+    forwarded, bundle, timeout = found.notes
+    assert "FORWARDED_ALLOW_IPS is left out" in forwarded
+    assert "set TRUSTED_PROXIES" in forwarded
+    assert "REQUESTS_CA_BUNDLE names a file, which must be in the image or mounted" in bundle
+    assert "STALL_TIMEOUT" in timeout
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -78,6 +78,12 @@ def test_of_the_environment_the_names_are_told() -> None:
     ]
 
 
+def test_a_plan_without_the_application_is_refused_as_the_deployment_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed = {"image": {"repository": "r/shop", "tag": "1"}, "fullnameOverride": "shop"}
+    with pytest.raises(DeploymentError, match="name the application too, APP="):
+        planned(monkeypatch, FakeHelm(deployed, AFTER))
+
+
 class FakeHelm:
     """helm with a release whose manifest is BEFORE; the planned one is AFTER."""
 

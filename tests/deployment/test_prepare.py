@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from delivery.deployment.settings.secret import decoded
 from delivery.detection.description import Written
 from tests.deployment.fakes import FakeKubectl, described, setting, written
 
+ORIGIN = "github.com/acme/shop"
+
 
 @pytest.fixture(autouse=True)
 def nothing_deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
@@ -23,6 +26,7 @@ def nothing_deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[st
     deployed: dict[str, Any] = {}
     monkeypatch.setattr(Helm, "values", lambda _: deployed)
     monkeypatch.setattr(module, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(module, "origin_of", lambda _: ORIGIN)
     return deployed
 
 
@@ -89,6 +93,10 @@ def test_what_other_secrets_give_is_not_known_and_only_told(tmp_path: Path) -> N
     assert note == f"Can't check the keys of extraEnvFrom in {tmp_path / 'my.values'}. It must provide: PAYMENT_TOKEN."
 
 
+def test_what_was_found_and_should_be_known_is_told_by_each_deployment(tmp_path: Path) -> None:
+    assert prepare(wanted(tmp_path, surroundings={"notes": ("app.py:4: a word.",)})).notes == ("app.py:4: a word.",)
+
+
 def test_a_key_that_stands_in_the_source_is_told(tmp_path: Path) -> None:
     (note,) = prepare(wanted(tmp_path, env="PAYMENT_TOKEN=t\n", surroundings=REQUIRED)).notes
     assert note.startswith("SECRET_KEY is not set, so the application uses its default from config.py:7")
@@ -100,6 +108,7 @@ def test_the_env_file_is_in_the_secret_and_in_nothing_else(tmp_path: Path) -> No
     values = written_values(tmp_path)
     assert values == {
         "fullnameOverride": "shop",
+        "service": {"annotations": {"flask-app/env-file": "WEB_THREADS", "flask-app/origin": ORIGIN}},
         "config": {"WEB_THREADS": "4"},
         "secrets": {"existingSecret": "shop-env-1"},
     }
@@ -148,6 +157,22 @@ def test_without_an_env_file_the_settings_that_are_deployed_stay(
     assert (prepared.version.name, prepared.version.new) == ("shop-env-3", False)
 
 
+def test_without_an_env_file_the_deployed_settings_take_precedence_as_the_file_did(
+    tmp_path: Path, nothing_deployed: dict[str, Any]
+) -> None:
+    environment = {"CURRENCY": "EUR", "LANGUAGE": "de", "WEB_THREADS": "8"}
+    asked = wanted(tmp_path, env="CURRENCY=CHF\nTRUSTED_PROXIES=1\nWEB_THREADS=4\n", environment=environment)
+    prepare(asked).put()
+    before = written_values(tmp_path)
+    nothing_deployed |= before
+    nothing_deployed["config"] = {**before["config"], "OF_MY_VALUES": "1"}
+    again = prepare(replace(asked, env=None))
+    assert written_values(tmp_path) == before
+    assert before["config"] == {"LANGUAGE": "de", "TRUSTED_PROXIES": "1", "WEB_THREADS": "4"}
+    assert again.version
+    assert (dict(again.version.values), again.version.new) == ({"CURRENCY": "CHF"}, False)
+
+
 def test_settings_that_were_not_deployed_are_withdrawn_unless_pods_still_name_them(
     tmp_path: Path, nothing_deployed: dict[str, Any]
 ) -> None:
@@ -166,6 +191,15 @@ def test_two_secrets_are_refused(tmp_path: Path, values: str) -> None:
     asked = wanted(tmp_path, env="A=1\n", values=values)
     with pytest.raises(DeploymentError, match="A pod uses only one: move the values to the env file and remove"):
         prepare(asked)
+
+
+def test_another_application_of_the_name_is_refused_unless_it_is_said_to_be_the_same(
+    tmp_path: Path, nothing_deployed: dict[str, Any]
+) -> None:
+    nothing_deployed["service"] = {"annotations": {"flask-app/origin": "github.com/other/shop"}}
+    with pytest.raises(DeploymentError, match="the release shop is that of another application"):
+        prepare(wanted(tmp_path))
+    prepare(wanted(tmp_path, values="service: {annotations: {flask-app/origin: github.com/other/shop}}\n"))
 
 
 def test_a_values_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:

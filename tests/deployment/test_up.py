@@ -79,6 +79,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(databases, "wait", does("wait for services"))
     monkeypatch.setattr(storage, "make_folder", does("folder on {0}"))
     monkeypatch.setattr(up, "run_to_its_end", does("helm", 0))
+    monkeypatch.setattr(prepare, "origin_of", lambda _: "github.com/acme/shop")
     monkeypatch.setattr(subprocess, "run", does("forward"))
     monkeypatch.setattr(Helm, "values", lambda _: {"secrets": {"existingSecret": "shop-env-1"}})
     monkeypatch.setattr(Helm, "status", lambda _: made.status)
@@ -114,6 +115,59 @@ def test_what_is_missing_is_said_before_anything_is_changed(machine: Machine) ->
         machine.up("A=1\n", **NEEDS)
     assert machine.done == ["port 5099", "engine"]
     assert machine.kubectl.objects.keys() == {("Node", "trial-worker")}
+
+
+def test_another_application_of_the_name_is_refused_before_a_database_runs(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {"service": {"annotations": {"flask-app/origin": "github.com/other/shop"}}}
+    monkeypatch.setattr(Helm, "values", lambda _: other)
+    with pytest.raises(DeploymentError, match="the release shop is that of another application"):
+        machine.up("PAYMENT_TOKEN=t\n", **NEEDS)
+    assert machine.kubectl.objects.keys() == {("Node", "trial-worker")}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "DATABASE_URL=postgresql://me:s3cret@localhost:5432/shop",
+        "DATABASE_URL=postgresql://me:s3cret@127.0.0.1/shop",
+        "DATABASE_URL=postgresql://me:s3cret@db/shop",
+        "DB_HOST=localhost",
+        "PGHOST=db:5432",
+        "REDIS_URL=redis://[::1]:6379/0",
+    ],
+)
+def test_an_address_that_no_pod_reaches_is_refused_before_anything_is_changed(machine: Machine, line: str) -> None:
+    (machine.folder / "compose.yaml").write_text("services: {db: {image: postgres}}\n")
+    name = line.partition("=")[0]
+    with pytest.raises(DeploymentError, match=rf"(?s)  {name} .*make up runs postgresql, and sets them") as refused:
+        machine.up(f"PAYMENT_TOKEN=t\n{line}\n", **NEEDS)
+    assert "s3cret" not in str(refused.value)
+    assert machine.done == ["port 5099", "engine"]
+
+
+def test_an_address_of_elsewhere_is_taken_and_no_database_runs(machine: Machine) -> None:
+    url = "postgresql://me@db.example.com/shop"
+    assert machine.up(f"PAYMENT_TOKEN=t\nDATABASE_URL={url}\n", **NEEDS)["DATABASE_URL"] == url
+    assert "load postgres:17" not in machine.done
+
+
+def test_the_name_of_a_database_is_no_address(machine: Machine) -> None:
+    needs = {"services": NEEDS["services"], "settings": (setting("DB_HOST", required=True), setting("DB_NAME"))}
+    with pytest.raises(DeploymentError, match="DB_NAME would not fit the PostgreSQL that make up runs"):
+        machine.up("DB_NAME=shop\n", **needs)
+    assert machine.up("A=1\n", **needs)["DB_HOST"] == "shop-postgresql"
+
+
+def test_the_image_that_was_built_is_deployed_whatever_its_name_means_by_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr("delivery.images.build.build", lambda *_: "sha256:0123456789abcdef")
+    monkeypatch.setattr(subprocess, "run", lambda line, **_: ran.append(line))
+    assert up.build_image(Application(described(tmp_path))) == "shop:0123456789ab"
+    assert ran == [["docker", "tag", "sha256:0123456789abcdef", "shop:0123456789ab"]]
 
 
 def test_an_env_file_of_the_repository_is_named_and_not_taken_by_itself(machine: Machine) -> None:

@@ -119,6 +119,34 @@ prices = { workspace = true }
     assert found.requirements[2].local == "packages/prices"
 
 
+WORKSPACE = {
+    "pyproject.toml": '[tool.uv.workspace]\nmembers = ["packages/*"]\n',
+    "packages/prices/pyproject.toml": '[project]\nname = "prices"\nversion = "1"\n',
+    "packages/shop/src/shop/__init__.py": "",
+}
+
+
+def test_a_member_of_a_workspace_that_needs_another_is_refused_with_the_lines_that_help(tmp_path: Path) -> None:
+    project = PROJECT.replace("flask>=3", "prices") + "[tool.uv.sources]\nprices = { workspace = true }\n"
+    write(tmp_path, {**WORKSPACE, "packages/shop/pyproject.toml": project})
+    problem = refusal(tmp_path / "packages" / "shop", {})
+    said = f"{problem.cause}. {problem.remedy}"
+    assert f"takes prices from the workspace in {tmp_path}, which is outside of APP" in said
+    assert f"APP={tmp_path}. Run there: uv export --package shop" in said
+    assert 'root = "packages/shop/src", requirements = ["requirements-shop.txt"]' in said
+
+
+def test_the_lock_of_a_workspace_that_does_not_count_is_noted(tmp_path: Path) -> None:
+    write(tmp_path, {**WORKSPACE, "packages/shop/pyproject.toml": PROJECT})
+    shop = tmp_path / "packages" / "shop"
+    assert find(shop, {}).notes == ()
+    (tmp_path / "uv.lock").touch()
+    [note] = find(shop, {}).notes
+    assert note.startswith(f"{tmp_path / 'uv.lock'} is not read, so versions are chosen anew")
+    write(tmp_path, {"pyproject.toml": WORKSPACE["pyproject.toml"] + 'exclude = ["packages/shop"]\n'})
+    assert find(shop, {}).notes == ()
+
+
 def test_dynamic_dependencies_are_read_from_the_files_that_they_are_computed_from(tmp_path: Path) -> None:
     project = '[project]\nname = "shop"\nversion = "1"\ndynamic = ["dependencies"]\n'
     setuptools = '[tool.setuptools.dynamic]\ndependencies = { file = ["deps.txt"] }\n'

@@ -25,7 +25,7 @@ from delivery.detection.description import (
     Undecided,
     Written,
 )
-from delivery.detection.detect import detect, name_of
+from delivery.detection.detect import detect
 from delivery.detection.report import describe, explain
 from delivery.detection.repository import Repository
 from delivery.detection.written import content
@@ -90,22 +90,6 @@ def test_the_problems_of_all_parts_are_said_together(tmp_path: Path, parts: Part
     with pytest.raises(Undecided) as raised:
         detect(tmp_path, "3.13")
     assert raised.value.problems == (one, two)
-
-
-@pytest.mark.parametrize(
-    ("folder", "name"),
-    [
-        ("shop", "shop"),
-        ("My Shop", "my-shop"),
-        ("my_flask.app", "my-flask-app"),
-        ("Café", "cafe"),
-        ("2048", "app-2048"),
-        ("-", "application"),
-        ("a" * 60, "a" * 40),
-    ],
-)
-def test_image_and_release_are_named_after_the_folder(folder: str, name: str) -> None:
-    assert name_of(Path(folder)) == name
 
 
 def test_the_name_can_be_set(tmp_path: Path, parts: Parts) -> None:

@@ -121,6 +121,24 @@ def test_socket_io_keeps_clients_with_one_pod(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "single", "said"),
+    [
+        ("socketio = SocketIO(app)", True, "There is one replica for that reason"),
+        ("socketio = SocketIO(app, message_queue=None)", True, "There is one replica for that reason"),
+        ("socketio = SocketIO(app, message_queue='redis://')", False, "nginx.ingress.kubernetes.io/affinity: cookie"),
+        ("socketio = SocketIO()\nsocketio.init_app(app, message_queue=url)", False, "affinity: cookie"),
+    ],
+)
+def test_socket_io_has_one_replica_unless_pods_pass_messages_on(
+    tmp_path: Path, code: str, single: bool, said: str
+) -> None:
+    surroundings = found(tmp_path, {"app.py": f"{FLASK}from flask_socketio import SocketIO\n{code}\n"})
+    assert (surroundings.single is not None) is single
+    [note] = surroundings.notes
+    assert said in note
+
+
+@pytest.mark.parametrize(
     ("code", "said"),
     [
         ("import os\napp.secret_key = os.urandom(24)",

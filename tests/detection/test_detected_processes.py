@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from delivery.detection.description import Undecided
 from tests.detection.surrounding import FLASK, found
 
 
@@ -25,15 +26,13 @@ def test_each_line_of_a_procfile_but_web_and_release_is_a_process(tmp_path: Path
         release: flask db upgrade
         # A comment
         Mail_Worker: celery -A tasks worker -Q mail
-        beat: celery -A tasks beat
         all: celery -A tasks worker -B
         clock: python clock.py
     """
     assert processes(tmp_path, {"Procfile": procfile}) == [
         ("mail-worker", "worker", "celery -A tasks worker -Q mail", "Procfile:4"),
-        ("beat", "scheduler", "celery -A tasks beat --schedule /tmp/celerybeat-schedule", "Procfile:5"),
-        ("all", "scheduler", "celery -A tasks worker -B --schedule /tmp/celerybeat-schedule", "Procfile:6"),
-        ("clock", "scheduler", "python clock.py", "Procfile:7"),
+        ("all", "scheduler", "celery -A tasks worker -B --schedule /tmp/celerybeat-schedule", "Procfile:5"),
+        ("clock", "scheduler", "python clock.py", "Procfile:6"),
     ]
 
 
@@ -64,6 +63,48 @@ def test_compose_commands_of_task_queues_are_processes(tmp_path: Path) -> None:
         ("worker", "worker", "celery -A tasks worker --loglevel $LEVEL", "compose.yaml:5"),
         ("beat", "scheduler", "celery -A tasks beat --schedule /tmp/celerybeat-schedule", "compose.yaml:8"),
     ]
+
+
+def test_of_a_second_file_only_the_kinds_that_the_first_lacks_are_taken(tmp_path: Path) -> None:
+    """Else two beats would start every task twice."""
+    compose = """
+        services:
+          celery-beat:
+            build: .
+            command: celery -A app.tasks beat -l info
+          celery:
+            build: .
+            command: celery -A app.tasks worker -l info
+          worker:
+            build: .
+            command: rq worker
+    """
+    procfile = "worker: celery -A app.tasks worker\nbeat: celery -A app.tasks beat\n"
+    files = {"Procfile": procfile, "compose.yaml": compose, "docker-compose.prod.yml": compose}
+    assert [(each[0], each[2]) for each in processes(tmp_path, files)] == [
+        ("worker", "celery -A app.tasks worker"),
+        ("beat", "celery -A app.tasks beat"),
+        ("worker-2", "rq worker"),
+    ]
+
+
+@pytest.mark.parametrize("other", ["celery -A app.tasks worker --beat", "celery -A app.tasks beat -l info"])
+def test_two_schedulers_are_refused_and_decided_in_flask_app_toml(tmp_path: Path, other: str) -> None:
+    procfile = f"beat: celery -A app.tasks beat\nother: {other}\n"
+    with pytest.raises(Undecided) as raised:
+        processes(tmp_path, {"Procfile": procfile})
+    [problem] = raised.value.problems
+    assert "(Procfile:1)" in problem.cause
+    assert "(Procfile:2)" in problem.cause
+    assert 'workers.beat = "celery -A app.tasks beat"' in problem.remedy
+    configuration = '[workers]\nbeat = "celery -A app.tasks beat"\n'
+    assert len(processes(tmp_path, {"Procfile": procfile, "flask-app.toml": configuration})) == 1
+
+
+def test_a_job_that_is_called_like_a_worker_has_another_name(tmp_path: Path) -> None:
+    cron = '{"cron": [{"schedule": "0 3 * * *", "command": "flask mail"}]}'
+    found = processes(tmp_path, {"Procfile": "mail: celery -A tasks worker\n", "app.json": cron})
+    assert [each[:2] for each in found] == [("mail", "worker"), ("mail-job", "cron job")]
 
 
 def test_celery_in_the_code_has_a_worker(tmp_path: Path) -> None:
@@ -241,10 +282,15 @@ def test_what_a_procfile_has_is_not_looked_for_in_the_code(tmp_path: Path) -> No
     assert [each[:2] for each in processes(tmp_path, files)] == [("mail", "worker"), ("celery-beat", "scheduler")]
 
 
-def test_a_scheduler_within_the_server_is_noted(tmp_path: Path) -> None:
+def test_a_scheduler_within_the_server_has_one_replica_unless_somebody_decides(tmp_path: Path) -> None:
     code = f"{FLASK}from apscheduler.schedulers.background import BackgroundScheduler\nBackgroundScheduler().start()\n"
-    [note] = found(tmp_path, {"app.py": code}).notes
-    assert note.startswith("app.py:4: a scheduler starts in the server, so each job runs in every worker process")
+    surroundings = found(tmp_path, {"app.py": code})
+    [note] = surroundings.notes
+    assert note.startswith("app.py:4: a scheduler starts within the server, so each job would run in every pod")
+    assert surroundings.single
+    assert surroundings.single.place == "app.py:4"
+    decided = {"app.py": code, "flask-app.toml": '[workers]\nscheduler = "python clock.py"\n'}
+    assert found(tmp_path, decided).single is None
 
 
 @pytest.mark.parametrize(

@@ -156,3 +156,8 @@ def test_the_address_and_the_revision_are_told_apart(
     assert folder_of(app).name == "shop"
     [fetch] = [each for each in asked if "fetch" in each]
     assert fetch[-2:] == (address, revision)
+
+
+def test_a_clone_knows_where_it_comes_from_so_that_its_release_does(shop: Path) -> None:
+    clone = folder_of(f"file://{shop}")
+    assert git(clone, "config", "remote.origin.url") == f"file://{shop}"

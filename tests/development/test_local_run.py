@@ -19,6 +19,7 @@ import pytest
 from delivery.detection.description import Description, Process, Role
 from delivery.development.environment import Environment
 from delivery.development.local import DEVELOPMENT_SERVER, SERVER, local
+from delivery.development.make import exported, without_make
 from tests.development.applications import SHOP, described, everything_in, write
 from tests.serving_process import ROOT, Server, at_full_speed, environment, free_port, until
 
@@ -69,6 +70,34 @@ def answer(server: Server) -> dict[str, str | None]:
     except (OSError, HTTPException, ValueError):
         return {}
     return found
+
+
+def test_the_variables_on_makes_command_line_are_not_the_applications(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text(
+        "MAKEFLAGS += --no-print-directory\nshow:\n"
+        f"\t@{sys.executable} -c 'import json, os; print(json.dumps(dict(os.environ)))'\n"
+    )
+    line = [
+        "make",
+        "--no-print-directory",
+        "-C",
+        str(tmp_path),
+        "show",
+        "APP=../my shop",
+        "NAME=a$$b NOT_MINE=1",
+        "IMAGE=x",
+        "ENV_FILE=p\\q",
+    ]
+    asked = subprocess.check_output(line, env={**os.environ, "OWN": "1", "IMAGES": "2"}, text=True)
+    start = local(described(tmp_path), Environment(Path(sys.prefix)), given={}, own=json.loads(asked))
+    assert not start.variables.keys() & {"APP", "NAME", "IMAGE", "ENV_FILE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+    assert (start.variables["OWN"], start.variables["IMAGES"]) == ("1", "2")
+
+
+def test_a_variable_of_the_shell_stays_without_make() -> None:
+    assert without_make({"APP": "1", "MAKEFLAGS": " -- APP=1"}) == {"APP": "1", "MAKEFLAGS": " -- APP=1"}
+    assert exported("k -j4 -- A=1\\ B=2 C:=3") == {"A", "C"}
+    assert exported("kw") == set()
 
 
 @pytest.mark.parametrize("command", [SERVER, DEVELOPMENT_SERVER], ids=["run", "dev"])

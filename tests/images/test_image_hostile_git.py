@@ -10,8 +10,7 @@ import pytest
 from delivery.development.errors import DevelopmentError
 from delivery.development.live.files import Files
 from delivery.ejection.git import paths
-from delivery.git import run
-from delivery.images.arguments import git as answer
+from delivery.git import answer, run
 from delivery.images.content import content
 from delivery.images.errors import ImageError
 from tests.images.applications import commit, git, write

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from delivery.deployment.chart.commands import container_command
 from delivery.deployment.chart.commented import Value
@@ -14,6 +15,11 @@ from delivery.detection.description import Description, Process, Role
 CELERY_PROCESSES = 2
 """Processes of a Celery worker whose command names no number. Celery's default is one for each core of the node."""
 WORKER_MEMORY = "512Mi"
+ORIGIN = ("service", "annotations", "flask-app/origin")
+"""The value, and so the annotation of the Service, that says where an application comes from."""
+
+OF_ENV_FILE = ("service", "annotations", "flask-app/env-file")
+"""The value that names which of `config` an env file gave."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,8 @@ class Circumstances:
     release: str
     environment: Mapping[str, str] = field(default_factory=dict)
     """The table [environment] of flask-app.toml."""
+    origin: str = ""
+    """Where the application comes from, by which another one of its name is known."""
     configuration_place: str = "flask-app.toml"
     config: Mapping[str, str] = field(default_factory=dict)
     """What an env file gives that can't be in a Secret."""
@@ -39,12 +47,23 @@ def values(description: Description | None, given: Circumstances, folders: Folde
         for name, value in given.environment.items()
     ]
     found += [Value(("config", name), value, "the env file") for name, value in given.config.items()]
+    if given.config:
+        found.append(Value(OF_ENV_FILE, " ".join(given.config), "kept by a deployment without an env file"))
     if given.secret:
         found.append(Value(("secrets", "existingSecret"), given.secret, "the env file, and what make up generated"))
     if description:
         found.insert(0, Value(("fullnameOverride",), _label(given.release), "the name of the release"))
+        if given.origin:
+            found.append(Value(ORIGIN, given.origin, "by which another application of this name is known"))
         found += _of(description, given, folders or Folders())
     return found
+
+
+def kept_config(deployed: Mapping[str, Any]) -> dict[str, str]:
+    """What an env file gave to `config` of a release. deployed: the values of the release."""
+    annotations = (deployed.get(OF_ENV_FILE[0]) or {}).get(OF_ENV_FILE[1]) or {}
+    config = deployed.get("config") or {}
+    return {name: str(config[name]) for name in str(annotations.get(OF_ENV_FILE[2]) or "").split() if name in config}
 
 
 def _of(description: Description, given: Circumstances, folders: Folders) -> Iterator[Value]:
@@ -56,6 +75,10 @@ def _of(description: Description, given: Circumstances, folders: Folders) -> Ite
     yield from folders.values(given.claim, given.release)
     if surroundings.affinity:
         yield Value(("service", "spec", "sessionAffinity"), "ClientIP", surroundings.affinity.place)
+    if surroundings.single:
+        why = f"{surroundings.single.place}: {surroundings.single.value}"
+        yield Value(("autoscaling", "mode"), "fixed", why)
+        yield Value(("replicaCount",), 1, why)
     for process in surroundings.processes:
         yield from _process(process)
     if surroundings.migration:

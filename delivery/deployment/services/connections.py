@@ -100,6 +100,17 @@ def redis(settings: Iterable[Setting], place: Place) -> dict[str, str]:
     return found or {name: place.url("redis") for name in ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")}
 
 
+def names_host(setting: str) -> bool:
+    """Whether a setting gives a service's address, in contrast to what goes with it, such as a database's name."""
+    parts = (DATABASE_PART.fullmatch(setting), REDIS_PART.fullmatch(setting))
+    return bool(
+        DATABASE_URL.fullmatch(setting)
+        or REDIS_URL.fullmatch(setting)
+        or LIBPQ.get(setting) == "host"
+        or any(each and each["host"] for each in parts)
+    )
+
+
 def _unquoted(source: str) -> str:
     """A default as it stands in the source, without its quotes."""
     return source.strip().strip("'\"")

@@ -25,7 +25,9 @@ def services_of(description: Description, release: str, given: Collection[str]) 
         POSTGRESQL: connections.postgresql(settings, SOMEWHERE, "postgresql").keys(),
         REDIS: connections.redis(settings, SOMEWHERE).keys(),
     }
-    return databases.wanted(release, [kind for kind in kinds if not set(given) & set(names.get(kind, ()))])
+    # The name of a database alone is no address.
+    addressed = {name for name in given if connections.names_host(name)}
+    return databases.wanted(release, [kind for kind in kinds if not addressed & set(names.get(kind, ()))])
 
 
 def addresses(description: Description, services: Sequence[Service], password: str) -> dict[str, str]:

@@ -17,10 +17,27 @@ from dotenv.parser import parse_stream
 from delivery.deployment.errors import DeploymentError
 from nodrop.config.reserved import IN_ANY_CASE, is_reserved
 from nodrop.config.settings import ServingSettings
+from nodrop.options.foreign_variables import refusals
 
 SET_BY_THE_CHART = {"PORT", "MANAGEMENT_PORT", "GRACEFUL_TIMEOUT", "PEER_SERVICE", "SECRETS_DIR", "BIND_ADDRESS"}
 SETTINGS = {each.variable for each in ServingSettings.declarations().values() if not each.secret}
 """nodrop's own settings that are no secrets."""
+CERTIFICATES = {
+    "AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_DIR", "SSL_CERT_FILE",
+}  # fmt: skip
+"""Files of certificates, by which the application's clients know other services."""
+HONOURED = {"GUNICORN_CMD_ARGS", *CERTIFICATES}
+"""What a Secret may not set, and the environment of a pod may."""
+REMEDIES = {
+    "FORWARDED_ALLOW_IPS": "set TRUSTED_PROXIES to the number or the networks of the proxies",
+    "FLASK_APP": 'set serve = "module:name" in flask-app.toml',
+    "FLASK_DEBUG": "make dev APP=... serves it with a debugger",
+    "PYTHONPATH": 'set root = "src" in flask-app.toml',
+}
+"""What does here what the variable does elsewhere."""
+ALIASES = {"SCRIPT_NAME": "URL_PREFIX"}
+"""Variables of gunicorn, and nodrop's setting that is the same."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 WITH_PASSWORD = re.compile(r"(?<=://)[^/\s]+(?=@)")
 """The user and the password in an address."""
@@ -102,11 +119,25 @@ def sort_out(values: dict[str, str | None], path: str) -> Given:
             notes.append(f"{path}: {name} has no `=`, and is ignored")
         elif name in SET_BY_THE_CHART:
             notes.append(f"{path}: {name} is ignored, because the chart sets it")
+        elif name in ALIASES:
+            config[ALIASES[name]] = values.get(ALIASES[name]) or value
+        elif name in HONOURED:
+            config[name] = value
+            if name in CERTIFICATES:
+                notes.append(f"{path}: {name} names a file, which must be in the image or mounted (VALUES: volumes)")
         elif name in SETTINGS or name.upper() in IN_ANY_CASE:
             _refuse_password(name, value, path)
             config[name] = value
         elif is_reserved(name):
-            notes.append(f"{path}: {name} is ignored, because it would change how the image starts the server")
+            notes.append(_left_out(path, name))
         else:
             secret[name] = value
     return Given(secret, config, tuple(notes))
+
+
+def _left_out(path: str, name: str) -> str:
+    why = f"{path}: {name} is left out, since it would decide how the server is started in the image"
+    foreign = refusals({name: "VALUE"})
+    # As the server itself says it, where it has a word on it.
+    remedy = REMEDIES.get(name) or (foreign[0].partition(": ")[2] if foreign else "")
+    return f"{why}: {remedy}" if remedy else why

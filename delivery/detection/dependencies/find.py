@@ -17,6 +17,7 @@ from delivery.detection.dependencies import (
     setup_files,
     styles,
     system_packages,
+    workspaces,
 )
 from delivery.detection.dependencies.declarations import Declarations
 from delivery.detection.description import Dependencies, Found, Problem, Style, Undecided
@@ -45,6 +46,8 @@ def find_dependencies(repository: Repository, configuration: Configuration, defa
         notes += _disagreements(repository, chosen.files[0], pins, declared, python.value)
     elif chosen.files[:1] == (styles.LOCKED,):
         notes += _since_kept(repository, declared, python.value)
+    if chosen.files == (projects.FILE,):
+        notes += filter(None, [workspaces.lock_note(repository.folder, projects.project_name(repository))])
     apt, apt_build = _system(configuration, declared, pins, python.value)
     return Dependencies(
         style=chosen.style,

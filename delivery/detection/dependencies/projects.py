@@ -11,7 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from poetry.core.factory import Factory
 
-from delivery.detection.dependencies import requirement_files, setup_files
+from delivery.detection.dependencies import requirement_files, setup_files, workspaces
 from delivery.detection.dependencies.declarations import Declarations, Line
 from delivery.detection.description import Problem, Undecided
 from delivery.detection.reading import from_toml
@@ -206,6 +206,9 @@ def _member(repository: Repository, name: str, place: str) -> str:
             continue
         if canonicalize_name(other) == canonicalize_name(name):
             return str(file.path.parent)
+    if workspace := workspaces.workspace_of(repository.folder):
+        cause = f"{place} takes {name} from the workspace in {workspace}, which is outside of APP"
+        raise Undecided(Problem(cause, workspaces.remedy(repository.folder, workspace, project_name(repository))))
     raise Undecided(
         Problem(
             f"{place} takes {name} from the workspace, but no member has that name", f"Add {name} to the repository"

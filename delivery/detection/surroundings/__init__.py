@@ -14,8 +14,9 @@ from delivery.detection.surroundings.build_steps import find_assets, find_build_
 from delivery.detection.surroundings.health import find_health
 from delivery.detection.surroundings.migrations import find_migration
 from delivery.detection.surroundings.processes import find_processes
+from delivery.detection.surroundings.processes.within import find_scheduler
 from delivery.detection.surroundings.services import find_services
-from delivery.detection.surroundings.sessions import find_affinity, session_notes
+from delivery.detection.surroundings.sessions import find_affinity, find_single, session_notes
 from delivery.detection.surroundings.settings import find_settings
 from delivery.detection.surroundings.writes import find_writes
 
@@ -37,5 +38,6 @@ def find_surroundings(repository: Repository, configuration: Configuration, serv
         writes=find_writes(configuration, application, configured, settings),
         services=find_services(repository, configuration, application, configured, settings, notes),
         affinity=find_affinity(application),
+        single=find_single(application, notes) or find_scheduler(configuration, application, notes),
         notes=(*session_notes(application, configured), *more, *notes),
     )

@@ -23,6 +23,36 @@ def find_affinity(application: Application) -> Found[str] | None:
     return None
 
 
+def find_single(application: Application, notes: list[str]) -> Found[str] | None:
+    """Why there must be one replica: without a message queue, a message reaches only the clients of its own pod."""
+    affinity = find_affinity(application)
+    if not affinity:
+        return None
+    # Also in init_app(), and as the client manager of python-socketio.
+    if any(
+        each.arg in ("message_queue", "client_manager") and not is_none(each.value)
+        for module in application.modules
+        for call in module.calls
+        for each in call.keywords
+    ):
+        notes.append(
+            f"{affinity.place}: each client of {affinity.value} must stay with one pod. The Service keeps it there by "
+            "its address; behind an ingress, set session affinity there too, such as "
+            "nginx.ingress.kubernetes.io/affinity: cookie in ingress.annotations."
+        )
+        return None
+    notes.append(
+        f"{affinity.place}: {affinity.value} has no message_queue, so a message reaches only the clients of one pod. "
+        'There is one replica for that reason. For more, set one, such as message_queue=os.environ["REDIS_URL"].'
+    )
+    return Found(f"{affinity.value} without message_queue", affinity.place)
+
+
+def is_none(value: ast.expr) -> bool:
+    """Whether it is None as it is written."""
+    return isinstance(value, ast.Constant) and value.value is None
+
+
 def session_notes(application: Application, configured: Configured) -> Iterator[str]:
     """What is wrong with the key that signs sessions, if anything."""
     if application.served.kind != "Flask":

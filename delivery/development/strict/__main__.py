@@ -8,20 +8,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from delivery.commands import ending
 from delivery.deployment.application import describe
 from delivery.deployment.chart.folders import CODE, find_folders
-from delivery.deployment.errors import DeploymentError
+from delivery.deployment.prepare import say
 from delivery.deployment.services.connections import DATABASE_URL
-from delivery.detection.description import Undecided
-from delivery.detection.report import explain
-from delivery.development.errors import DevelopmentError
 from delivery.development.local import read_env_file
 from delivery.development.strict.container import PORT, Strict, serve
 from delivery.images.build import build, build_example
 from delivery.images.context import place
-from delivery.images.errors import ImageError
+from tools import ToolUnavailable
 
 
+@ending(ToolUnavailable)
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: python -m delivery.development.strict [APP]. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m delivery.development.strict", description=__doc__)
@@ -30,17 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--env", type=Path, metavar="FILE", help="the env file")
     given = parser.parse_args(arguments)
-    try:
-        strict = of_application(given.app, given.env) if given.app else of_example(given.env)
-        return serve(replace(strict, port=given.port, address=given.address))
-    except Undecided as undecided:
-        print(explain(undecided.problems), file=sys.stderr)
-        return 2
-    except (ImageError, DeploymentError, DevelopmentError) as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    strict = of_application(given.app, given.env) if given.app else of_example(given.env)
+    return serve(replace(strict, port=given.port, address=given.address))
 
 
 def of_example(env: Path | None) -> Strict:
@@ -54,6 +44,7 @@ def of_application(app: str, env: Path | None) -> Strict:
     """An application, built, with the folders that the chart mounts. Raises ImageError, DeploymentError."""
     application = describe(app)
     description = application.description
+    say(description.notes)
     variables = {**application.environment, **read_env_file(env)}
     folders = find_folders(
         description,

@@ -6,13 +6,14 @@ import argparse
 import sys
 
 from delivery.checkout import BUILD, default_python
-from delivery.detection.description import Undecided
+from delivery.commands import ending
 from delivery.detection.detect import detect
-from delivery.detection.report import explain
 from delivery.detection.source import folder_of
-from delivery.images.lock import LockError, keep, lock
+from delivery.images.folders import alone, own_folder
+from delivery.images.lock import keep, lock
 
 
+@ending()
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit status: 1 if they can't be locked, 2 if something is undecided."""
     parser = argparse.ArgumentParser(prog="python -m delivery.images.lock", description=__doc__)
@@ -20,16 +21,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--upgrade", action="store_true", help="upgrade to newer releases")
     parser.add_argument("--keep", action="store_true", help="write requirements.lock into the repository")
     given = parser.parse_args(arguments)
-    try:
-        description = detect(folder_of(given.app), default_python())
-        locked = lock(description, BUILD / "lock" / description.name, upgrade=given.upgrade)
+    description = detect(folder_of(given.app), default_python())
+    with alone(own_folder(BUILD / "lock", description)) as folder:
+        locked = lock(description, folder, upgrade=given.upgrade)
         written = keep(description, locked) if given.keep else None
-    except Undecided as undecided:
-        print(explain(undecided.problems), file=sys.stderr)
-        return 2
-    except LockError as error:
-        print(error, file=sys.stderr)
-        return 1
     for note in locked.notes:
         print(note, file=sys.stderr)
     print(

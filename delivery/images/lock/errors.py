@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from delivery.commands import Explained
 from delivery.detection.description import Problem
 
 
-class LockError(Exception):
+class LockError(Explained):
     """The requirements can't be locked. python: the version of Python that they can be locked for, if there is one."""
 
     def __init__(self, problem: Problem, python: str = "") -> None:

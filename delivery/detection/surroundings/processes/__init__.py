@@ -1,7 +1,7 @@
 """The processes beside the server: workers, schedulers and cron jobs.
 
 What a file for operators says comes first: a Procfile, then docker-compose's commands. Only what is not in them is
-looked for in the code.
+looked for in the code. A second file that starts the same kind of process is another way to run the same application.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from delivery.detection.code.application import Application
 from delivery.detection.configuration import Configuration
-from delivery.detection.description import Process, Role
+from delivery.detection.description import Problem, Process, Role, Undecided
 from delivery.detection.repository import Repository
 from delivery.detection.surroundings.processes.celery import with_writable_schedule
 from delivery.detection.surroundings.processes.commands import command_notes
@@ -44,11 +44,11 @@ def find_processes(
     notes: list[str] = []
     workers = _unique([*_configured_workers(configuration)])
     if configuration.workers is None:
-        workers = _unique(_declared(repository, notes))
-        kinds = {kind for each in workers for kind in _kinds(each.command)}
-        workers = _unique(
-            [*workers, *(each for each in in_code(repository, application, notes) if not _kinds(each.command) & kinds)]
-        )
+        workers = []
+        for source in (*_declared(repository, notes), list(in_code(repository, application, notes))):
+            kinds = {kind for each in workers for kind in _kinds(each.command)}
+            workers = _unique([*workers, *(each for each in source if not _kinds(each.command) & kinds)])
+        _refuse_two_schedulers(workers)
     if not workers and configuration.workers is None:
         notes += command_notes(repository)
     jobs = (
@@ -75,14 +75,43 @@ def role_of(name: str, command: str) -> Role:
 
 def _kinds(command: str) -> set[str]:
     """What a command runs of a task queue, such as `celery worker`: found once, it isn't looked for any more."""
-    kinds = {name for name in ("rq", "dramatiq", "huey", "arq") if re.search(rf"\b{name}", command)}
+    kinds = {name for name in ("dramatiq", "huey", "arq") if re.search(rf"\b{name}", command)}
+    if re.search(r"\brq", command):
+        kinds.add("rq scheduler" if re.search(r"\brq-?scheduler\b|\brq\s+cron\b", command) else "rq")
     if "celery" in command:
         kinds |= {f"celery {name}" for name in ("worker", "beat") if re.search(rf"\b{name}\b", command)}
         kinds |= {"celery beat"} if re.search(r"\s(?:-B|--beat)\b", command) else set()
     return kinds
 
 
-def _declared(repository: Repository, notes: list[str]) -> Iterator[Process]:
+def _refuse_two_schedulers(processes: list[Process]) -> None:
+    """Raise Undecided where two processes would start each scheduled task twice."""
+    for kind in ("celery beat", "rq scheduler"):
+        found = [each for each in processes if kind in _kinds(each.command)]
+        if len(found) > 1:
+            places = " and ".join(f"`{each.command}` ({each.place})" for each in found)
+            kept = ", ".join(f'workers.{each.name} = "{each.command}"' for each in processes if each not in found[1:])
+            raise Undecided(
+                Problem(
+                    f"{places} are schedulers of one kind, so that each task would be started more than once",
+                    f"write all workers into flask-app.toml, with one of the schedulers: {kept}",
+                )
+            )
+
+
+def _declared(repository: Repository, notes: list[str]) -> Iterator[list[Process]]:
+    """The processes of the Procfile, and of each compose file."""
+    yield list(_of_procfile(repository, notes))
+    composed: dict[str, list[Process]] = {}
+    for service in services_of(repository):
+        command = _text(service.get("command")) or _text(service.get("entrypoint"))
+        if service.is_own and BACKGROUND.search(command) and not SERVERS.search(command):
+            process = Process(label(service.name), role_of(service.name, command), command, service.place)
+            composed.setdefault(service.place.partition(":")[0], []).append(process)
+    yield from composed.values()
+
+
+def _of_procfile(repository: Repository, notes: list[str]) -> Iterator[Process]:
     for name, (command, place) in procfile(repository).items():
         if name in ("web", "release"):
             continue
@@ -90,10 +119,6 @@ def _declared(repository: Repository, notes: list[str]) -> Iterator[Process]:
             notes.append(f"{place}: {name!r} is a separate server: deploy it as a second release with its own `serve`.")
             continue
         yield Process(label(name), role_of(name, command), command, place)
-    for service in services_of(repository):
-        command = _text(service.get("command")) or _text(service.get("entrypoint"))
-        if service.is_own and BACKGROUND.search(command) and not SERVERS.search(command):
-            yield Process(label(service.name), role_of(service.name, command), command, service.place)
 
 
 def _text(command: Any) -> str:
@@ -117,11 +142,17 @@ def label(name: str) -> str:
 
 
 def _unique(processes: Iterable[Process]) -> list[Process]:
-    """The processes without those whose name or command is there already."""
+    """The processes without those whose command is there already; one whose name is taken gets another."""
     found: list[Process] = []
     for each in processes:
-        if each.name not in {one.name for one in found} and (each.command, each.schedule) not in {
-            (one.command, one.schedule) for one in found
-        }:
-            found.append(each)
+        if (each.command, each.schedule) not in {(one.command, one.schedule) for one in found}:
+            found.append(replace(each, name=_free(each, {one.name for one in found})))
     return found
+
+
+def _free(process: Process, taken: set[str]) -> str:
+    """The name, with something behind it if it is taken."""
+    behind = ["", "-job"] if process.role is Role.JOB else [""]
+    behind += [f"-{number}" for number in range(2, 1000)]
+    names = [process.name[: 40 - len(each)].rstrip("-") + each for each in behind]
+    return next(each for each in names if each not in taken)

@@ -22,7 +22,6 @@ def in_code(repository: Repository, application: Application, notes: list[str]) 
     yield from _rq(application, notes)
     yield from _dramatiq(application)
     yield from _huey(application)
-    _in_process(application, notes)
 
 
 def _rq(application: Application, notes: list[str]) -> Iterator[Process]:
@@ -126,21 +125,3 @@ def _huey(application: Application) -> Iterator[Process]:
                         "huey", role, f"huey_consumer.py {module.name}.{node.targets[0].id}", module.place(node)
                     )
                     return
-
-
-def _in_process(application: Application, notes: list[str]) -> None:
-    """Note schedulers that run within the server, and so once in each of its processes."""
-    for module in application.modules:
-        if not any("apscheduler" in meaning for meaning in module.imports.values()):
-            continue
-        for call in module.calls:
-            name = module.dotted(call.func)
-            if re.match(
-                r"(?:apscheduler|flask_apscheduler)\b.*(?:BackgroundScheduler|APScheduler|GeventScheduler)$", name
-            ):
-                notes.append(
-                    f"{module.place(call)}: a scheduler starts in the server, so each job runs in every worker process "
-                    "of every pod. Run it as one process with workers.scheduler in flask-app.toml, or move each job to "
-                    "[jobs.NAME]."
-                )
-                return

@@ -1,0 +1,1 @@
+"""Which application a folder is: its name, and where it comes from."""
