@@ -356,7 +356,7 @@ def secret_deployed(shop: Path, programs: Path, text: str) -> str:
     (shop / "production.env").write_text(text)
     done = make(shop, programs, "secret", "deploy", "ENV_FILE=production.env", "IMAGE=shop:1")
     assert done.returncode == 0, done.stderr
-    return re.findall(r"--set-string secrets\.existingSecret=(\S+)", asked(programs))[-1]
+    return str(re.findall(r"--set-string secrets\.existingSecret=(\S+)", asked(programs))[-1])
 
 
 def test_a_secret_is_named_after_its_content(needing_a_secret: Path, programs: Path) -> None:
