@@ -174,7 +174,7 @@ LONG = 400 * (" " * 4000 + "!\n")
         ("requirements.txt", LONG, lambda each: list(declared(each))),
         ("requirements.txt", 400 * ("[" * 4000 + "\n"), lambda each: list(declared(each))),
         ("requirements.txt", 400 * ("optional" * 500 + "\n"), lambda each: list(declared(each))),
-        ("requirements.txt", 400 * ("a" + " " * 4000 + "!a\n"), required),
+        ("requirements.txt", 400 * ("a" + " " * 4000 + "?\n"), required),
         ("setup.py", "requires=[" * 50_000, required),
         ("setup.py", "console_scripts=[" * 50_000, own_commands),
     ],

@@ -15,7 +15,8 @@ from packaging.version import Version
 from delivery.detection.configuration import Configuration
 from delivery.detection.dependencies import find_dependencies
 from delivery.detection.repository import Repository
-from delivery.images.lock import keep, lock, uv
+from delivery.images.lock import LockError, keep, lock, uv
+from delivery.images.lock.locking import Locked
 from tests.images.locks import described, hashes, index, locked, pins, refusal, wheel, write
 
 GUNICORN = version("gunicorn")
@@ -259,3 +260,14 @@ def test_a_lock_is_kept_in_the_repository_on_request_and_counts_from_then_on(tmp
     assert second.notes == ()
     assert pins(second)["iniconfig"]
     assert hashes(second, "gunicorn")
+
+
+def test_a_lock_is_not_kept_through_a_link(tmp_path: Path) -> None:
+    description = described(tmp_path / "repository", {"requirements.txt": "iniconfig\n"})
+    made = tmp_path / "requirements.txt"
+    made.write_text("iniconfig==2.0.0\n")
+    (tmp_path / "repository" / "requirements.lock").symlink_to(tmp_path / "outside")
+    with pytest.raises(LockError) as refused:
+        keep(description, Locked(made, ()))
+    assert "is a link" in refused.value.problem.cause
+    assert not (tmp_path / "outside").exists()

@@ -108,7 +108,7 @@ def test_an_application_with_credentials_gets_the_name_of_its_secret(shop: Path,
     named = replace(parts(), values=lambda _, secret: f"secrets: {{ existingSecret: {secret} }}\n")
     eject(described(shop, Surroundings(settings=(setting,))), named, root=nodrop)
     assert yaml.safe_load((shop / "deploy" / "values.yaml").read_text()) == {"secrets": {"existingSecret": "shop"}}
-    assert "kubectl create secret generic 'shop'" in (shop / "deploy" / "nodrop.mk").read_text()
+    assert "name='shop'-env-" in (shop / "deploy" / "nodrop.mk").read_text()
     assert "secret ENV_FILE=production.env" in (shop / "deploy" / "README.md").read_text()
 
 

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from delivery.detection.dependencies.declarations import Declarations, Line
 from delivery.detection.description import Problem, Undecided
-from delivery.detection.reading import TOO_DEEP, read_bytes
+from delivery.detection.reading import read_bytes
 from delivery.detection.repository import Repository
 
 RESOLVERS = {
@@ -128,8 +128,6 @@ def _take_requirement(repository: Repository, found: Declarations, text: str, pl
         return
     try:
         requirement = Requirement(bare)
-    except RecursionError:
-        raise Undecided(Problem(f"{place} is no requirement: {TOO_DEEP}", f"Correct {place}")) from None
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0]
         raise Undecided(
