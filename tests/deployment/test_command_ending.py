@@ -21,7 +21,7 @@ from delivery.images.lock import LockError
 from delivery.images.lock import __main__ as lock
 from delivery.sizing import __main__ as sizing
 
-PROBLEM = Problem("two lock files are there", "name one", line='requirements = ["requirements.txt"]')
+PROBLEM = Problem("Two lock files are there", "name one", line='requirements = ["requirements.txt"]')
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ PROBLEM = Problem("two lock files are there", "name one", line='requirements = [
         (DeploymentError("cause and remedy"), FAILED, "cause and remedy"),
         (ImageError("cause and remedy"), FAILED, "cause and remedy"),
         (DevelopmentError("cause and remedy"), FAILED, "cause and remedy"),
-        (LockError(PROBLEM), FAILED, "two lock files are there"),
+        (LockError(PROBLEM), FAILED, "Two lock files are there"),
         (Refused("cause and remedy"), FAILED, "cause and remedy"),
         (OverflowError("also one"), FAILED, "also one"),
         (subprocess.CalledProcessError(3, ["docker", "tag", "a", "b"]), FAILED, "docker tag a ... failed with exit"),
@@ -83,4 +83,4 @@ def test_a_question_of_the_lock_is_explained_when_it_comes_up_late(
     monkeypatch.setattr(up, "up", undecided)
     monkeypatch.setattr("sys.argv", ["up", "--cluster", "c", "--namespace", "n", "--port", "5000"])
     assert up.main() == UNDECIDED
-    assert "two lock files are there" in capsys.readouterr().err
+    assert "Two lock files are there" in capsys.readouterr().err

@@ -128,7 +128,7 @@ def test_a_database_beside_the_code_is_moved_by_the_setting_that_says_where_it_i
 
 def test_a_database_is_not_moved_by_a_setting_that_is_not_its_own() -> None:
     hard_coded = described(writes=(written("app.db", SQLITE, shared=True),), settings=(setting("DATABASE_URL"),))
-    with pytest.raises(DeploymentError, match="lies in the folder of the code"):
+    with pytest.raises(DeploymentError, match="is in the folder of the code"):
         folders(hard_coded, development=False)
 
 

@@ -83,7 +83,7 @@ def test_of_a_second_file_only_the_kinds_that_the_first_lacks_are_taken(tmp_path
     files = {"Procfile": procfile, "compose.yaml": compose, "docker-compose.prod.yml": compose}
     assert [(each[0], each[2]) for each in processes(tmp_path, files)] == [
         ("worker", "celery -A app.tasks worker"),
-        ("beat", "celery -A app.tasks beat"),
+        ("beat", "celery -A app.tasks beat --schedule /tmp/celerybeat-schedule"),
         ("worker-2", "rq worker"),
     ]
 

@@ -115,7 +115,7 @@ def found(repository: Repository) -> object:
         ("flask-app.toml", "a = " + "[" * DEEP, "nested too deeply"),
         ("Pipfile.lock", "[" * DEEP, "nested too deeply"),
         ("poetry.lock", "a = " + "[" * DEEP, "nested too deeply"),
-        ("requirements.txt", "flask; " + "(" * DEEP, "no requirement"),
+        ("requirements.txt", "flask; " + "(" * DEEP, "isn't a valid requirement"),
     ],
 )
 def test_values_nested_too_deeply_are_an_error_with_the_files_name(

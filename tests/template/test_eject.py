@@ -122,7 +122,7 @@ def test_files_that_would_be_replaced_are_listed_and_nothing_is_written(shop: Pa
         run(shop, nodrop)
     assert "nothing was written:\n  Dockerfile\n  deploy/values.yaml\n" in str(refused.value)
     assert "DOCKERFILE=deploy/Dockerfile" in str(refused.value)
-    assert "FORCE=true" in str(refused.value)
+    assert "FORCE=1" in str(refused.value)
     assert content(shop) == before
 
 
