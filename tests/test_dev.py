@@ -191,6 +191,39 @@ def test_it_listens_on_this_machine_only(tmp_path: Path) -> None:
         assert addresses == [f"0100007F:{server.port:04X}"]
 
 
+@pytest.mark.parametrize(("how", "status"), [("os._exit(5)", 5), ("os.kill(os.getpid(), 9)", 137)])
+def test_it_ends_with_the_application_that_ends_its_process(tmp_path: Path, how: str, status: int) -> None:
+    more = f'\n@app.get("/end")\ndef end(): {how}\n'
+    with developing(tmp_path, **application(tmp_path, more=more)) as server:
+        with pytest.raises((OSError, HTTPException)):
+            server.get("/end")
+        assert server.process.wait(20) == status
+
+
+def test_a_change_of_what_the_parent_has_imported_starts_it_anew(tmp_path: Path) -> None:
+    """As of nodrop itself, of Flask, or of what Python imports when it starts."""
+    (tmp_path / "sitecustomize.py").write_text("import os\nos.environ['FLASK_DEBUG_PAGE'] = 'one'\n")
+    more = "\n@app.get('/page')\ndef page(): return os.environ['FLASK_DEBUG_PAGE']\n"
+    with developing(tmp_path, **application(tmp_path, more=more)) as server:
+        assert server.get("/page").body == b"one"
+        (tmp_path / "sitecustomize.py").write_text("import os\nos.environ['FLASK_DEBUG_PAGE'] = 'another'\n")
+
+        def page() -> bytes:
+            try:
+                return server.get("/page").body
+            except (OSError, HTTPException):
+                return b""
+
+        until("the new answer", lambda: page() == b"another")
+
+
+def test_a_thread_that_does_not_end_keeps_no_change_from_being_served(tmp_path: Path) -> None:
+    more = "\nimport threading, time\nthreading.Thread(target=time.sleep, args=[600]).start()\n"
+    with developing(tmp_path, **application(tmp_path, more=more)) as server:
+        application(tmp_path, "two")
+        until("the new answer", lambda: b'"two"' in body(server))
+
+
 @pytest.mark.parametrize("to_all", [True, False], ids=["Ctrl-C", "SIGTERM"])
 def test_it_ends_and_leaves_nothing_behind(tmp_path: Path, to_all: bool) -> None:
     """Ctrl-C reaches the whole process group; SIGTERM the one that was started."""

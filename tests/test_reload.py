@@ -1,12 +1,16 @@
 """`nodrop reload`: a running server loads the application anew, and nobody outside notices."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from nodrop.server import reload as reloading
+from nodrop.server.reload import NotServing, ReloadError, find_server, servers
 from nodrop.server.replacement import FOLDER, Replacements
+from nodrop.system.runtime_folder import MASTER_FILE
 from tests.probing import errors, probing, records_in
 from tests.serving_process import Server, at_full_speed, environment, own_application, serving, until
 
@@ -97,3 +101,30 @@ def test_a_server_that_does_not_run_is_told(tmp_path: Path) -> None:
         done = reload(server)
         assert done.returncode == 1
         assert done.stderr.startswith(f"no server of nodrop with the process id {server.process.pid} runs here: start")
+
+
+def test_where_several_servers_run_the_choice_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    two = [reloading.Server(11, tmp_path), reloading.Server(12, tmp_path)]
+    monkeypatch.setattr(reloading, "servers", lambda: two)
+    with pytest.raises(ReloadError, match="2 servers of nodrop run here: choose one with --master 11 or --master 12"):
+        find_server()
+    assert find_server(12) is two[1]
+
+
+def test_a_server_that_starts_or_has_ended_is_not_among_those_that_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("starts", "ended", "runs"):
+        (tmp_path / name).mkdir()
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / "ended" / MASTER_FILE).write_text(str(ended.pid))
+    (tmp_path / "runs" / MASTER_FILE).write_text(str(os.getpid()))
+    monkeypatch.setattr(reloading, "living_servers", lambda: sorted(tmp_path.iterdir()))
+    assert servers() == [reloading.Server(os.getpid(), tmp_path / "runs")]
+
+
+def test_where_no_worker_serves_yet_there_is_nothing_to_replace(tmp_path: Path) -> None:
+    (tmp_path / "workers").mkdir()
+    with pytest.raises(NotServing, match="no worker serves yet"):
+        reloading.reload(reloading.Server(os.getpid(), tmp_path))

@@ -32,7 +32,7 @@ MADE = {"node_modules", "site-packages", "__pycache__", "venv", "env", "build", 
 """Folders whose Python files are not the application's."""
 
 
-def keep_serving(serve: Callable[[], None]) -> NoReturn:
+def keep_serving(serve: Callable[[], NoReturn]) -> NoReturn:
     """Fork a child that calls `serve`, and another one each time it ends because of a change; until a signal."""
     child = 0
 
@@ -58,7 +58,6 @@ def keep_serving(serve: Callable[[], None]) -> NoReturn:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
         if not child:
             serve()
-            sys.exit(0)
         _, status = os.waitpid(child, 0)
         child = 0
         code = os.waitstatus_to_exitcode(status)
