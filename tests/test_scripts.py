@@ -1,5 +1,6 @@
 """make and its scripts, as a stranger runs them: help, refusals, what the commands become."""
 
+import json
 import os
 import re
 import shutil
@@ -221,6 +222,14 @@ def test_deploying_is_one_helm_upgrade_that_waits_and_rolls_back(tmp_path: Path)
         assert expected in called
     assert "kubeconfig: the kubeconfig" in deployed.stdout
     assert "-rw------- " in deployed.stdout, "nobody else can read it"
+
+
+def test_the_context_that_is_deployed_to_is_told(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    context = {"name": "production", "context": {"cluster": "a", "user": "b"}}
+    config.write_text(json.dumps({"apiVersion": "v1", "current-context": "production", "contexts": [context]}))
+    deployed = make("deploy", "IMAGE=a:1", PATH=fake_helm(tmp_path), KUBECONFIG=str(config))
+    assert re.search(r"^context: production$", deployed.stdout, re.MULTILINE), deployed.stdout
 
 
 def test_the_kubeconfig_of_a_pipeline_does_not_stay_behind(tmp_path: Path) -> None:

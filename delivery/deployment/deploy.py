@@ -51,6 +51,10 @@ def main() -> int:
 def deploy(image: Image, arguments: argparse.Namespace, extra: list[str], environment: Mapping[str, str]) -> int:
     """Deploy; returns helm's exit status. Raises DeploymentError before anything is changed."""
     kubectl = Kubectl(arguments.namespace, environment=environment)
+    chosen = kubectl.ask("config", "current-context")
+    if not chosen.returncode:
+        # Before anything is changed: `make up`, for example, selects the context of its own cluster.
+        print(f"context: {chosen.stdout.strip()}", flush=True)
     release = arguments.release or "flask-app"
     files = [str(arguments.values)] if arguments.values else []
     prepared = None

@@ -204,6 +204,7 @@ def _tell(prepared: Prepared, services: Sequence[Service], port: int) -> None:
     """What there is now, and what can be done with it."""
     wanted = prepared.wanted
     name = _service(wanted)
+    app = f" APP={wanted.application.description.folder}" if wanted.application else ""
     kubectl = f"kubectl --context {wanted.kubectl.context} --namespace {wanted.kubectl.namespace}"
     lines = [
         f"Serving on http://localhost:{port} until Ctrl-C. The cluster stays: make down deletes it.",
@@ -211,7 +212,8 @@ def _tell(prepared: Prepared, services: Sequence[Service], port: int) -> None:
         f"  logs         {kubectl} logs --selector app.kubernetes.io/instance={wanted.release} --follow",
         f"  a command    {kubectl} exec deployment/{name} -- nodrop run -- flask shell",
         *(f"  {each.kind:<12} {kubectl} port-forward service/{each.name} {SERVED[each.kind]}" for each in services),
-        "  a change     make up again",
+        *([f"  edits        make live{app} serves each at once"] if app else []),
+        f"  a change     make up{app} again",
     ]
     print("\n" + "\n".join(lines) + "\n", flush=True)
 
