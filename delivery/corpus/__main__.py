@@ -69,6 +69,8 @@ def _publish() -> int:
     parts = []
     for half in HALVES:
         results = list(_kept(half).values())
+        if not results:
+            continue
         parts.append(f"## The half `{half}`\n\n{summary(results)}\n\n{table(results)}")
     results_text = "\n\n".join(parts)
     PAGE.write_text(f"{head}{begin}\n\n{results_text}\n\n{end}{tail}")

@@ -18,7 +18,8 @@ def summary(results: Sequence[Result]) -> str:
     parts = [f"{decided} of {len(results)} decided rightly ({decided / max(1, len(results)):.0%})"]
     parts += [f"{verdicts[each.value]} {each.value}" for each in Verdict if verdicts[each.value]]
     reached = Counter(STAGES.index(each.reached) for each in results if each.reached)
-    stages = [f"{sum(reached[number] for number in range(at, len(STAGES)))} {stage}" for at, stage in enumerate(STAGES)]
+    came = {stage: sum(reached[number] for number in range(at, len(STAGES))) for at, stage in enumerate(STAGES)}
+    stages = [f"{number} {stage}" for stage, number in came.items() if number]
     return f"{parts[0]}: {', '.join(parts[1:])}. Stages: {', '.join(stages)}."
 
 
