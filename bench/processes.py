@@ -6,9 +6,9 @@ import os
 import subprocess
 from collections.abc import Collection
 from contextlib import suppress
-from pathlib import Path
 
-PROC = Path("/proc")
+from delivery.sizing.measuring.processes import PROC, tree
+
 TICKS = os.sysconf("SC_CLK_TCK")
 _CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORES = {_CORES[0]}
@@ -22,16 +22,6 @@ CLIENT_CORES = set(_CORES[1:]) or SERVER_CORES
 def pin(process: subprocess.Popen[bytes], cores: Collection[int]) -> None:
     """Keep a process that has just been started on these cores, with all that it starts."""
     os.sched_setaffinity(process.pid, cores)
-
-
-def tree(pid: int) -> list[int]:
-    """The process and all that descend from it."""
-    found = [pid]
-    for parent in found:
-        with suppress(OSError):
-            for task in (PROC / str(parent) / "task").iterdir():
-                found += map(int, (task / "children").read_text().split())
-    return found
 
 
 def cpu_seconds(pid: int) -> float:

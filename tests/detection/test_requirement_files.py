@@ -83,7 +83,7 @@ def test_what_other_machines_left_in_a_file_is_left_out_and_said(tmp_path: Path)
     content = """pkg-resources==0.0.0
 pywin32==306
 pywinpty==2.0 ; sys_platform == "win32"
-certifi @ file:///croot/certifi_1671487769961/work/certifi
+certifi @ file:///home/conda/feedstock_root/build_artifacts/certifi_1671487769961/certifi
 idna @ file:///home/x/idna-3.4-py3-none-any.whl
 """
     found = read(tmp_path, content)
@@ -106,7 +106,7 @@ idna @ file:///home/x/idna-3.4-py3-none-any.whl
     [
         ("flask\nflask = 3\n", "requirements.txt:2: 'flask = 3' isn't a valid requirement"),
         ("-r base.txt\n", "base.txt can't be read: No such file or directory"),
-        ("-e ../shared\n", "requirements.txt:1 refers to ../shared, which doesn't exist"),
+        ("-e ../common\n", "requirements.txt:1 refers to ../common, which doesn't exist"),
     ],
 )
 def test_what_can_not_be_read_is_refused_with_its_place(tmp_path: Path, content: str, cause: str) -> None:
